@@ -1,0 +1,41 @@
+# `make run` and `make test` do all the set-up; `make lint` is what CI checks on top.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: run test lint format requirements clean
+
+run: $(VENV)/run.stamp
+	@$(BIN)/python manage.py migrate --noinput --verbosity 0
+	@exec $(BIN)/gunicorn -c deploy/gunicorn.conf.py
+
+test: $(VENV)/dev.stamp
+	@$(BIN)/python .ci/test
+
+lint: $(VENV)/dev.stamp
+	@PATH="$(CURDIR)/$(BIN):$$PATH" .ci/lint
+
+format: $(VENV)/dev.stamp
+	$(BIN)/ruff check --fix . && $(BIN)/ruff format .
+
+requirements: $(VENV)/dev.stamp
+	$(BIN)/pip-compile -q --generate-hashes --strip-extras --no-emit-index-url --no-emit-find-links \
+		--no-emit-trusted-host --no-emit-options -o requirements.txt requirements.in
+	$(BIN)/pip-compile -q --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links \
+		--no-emit-trusted-host --no-emit-options -o requirements-dev.txt requirements-dev.in
+
+clean:
+	rm -rf $(VENV) staticfiles
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+# The static files come from the packages, so they change when these do.
+$(VENV)/run.stamp: requirements.txt | $(BIN)/python
+	$(BIN)/pip install --disable-pip-version-check --quiet --require-hashes -r requirements.txt
+	$(BIN)/python manage.py collectstatic --noinput --verbosity 0
+	@touch $@
+
+$(VENV)/dev.stamp: requirements-dev.txt $(VENV)/run.stamp
+	$(BIN)/pip install --disable-pip-version-check --quiet --require-hashes -r requirements-dev.txt
+	@touch $@

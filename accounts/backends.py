@@ -1,0 +1,31 @@
+"""How the admin site signs in: by e-mail, held by the same lock as every other login."""
+
+from typing import Any
+
+from django.contrib.auth.backends import BaseBackend
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest
+
+from accounts.flows.passwords import check_password
+from accounts.lockout import AccountLocked
+from accounts.addresses import normalised
+from accounts.models import User
+from peerprep_users.clients import Client
+
+
+class EmailBackend(BaseBackend):
+    def authenticate(
+        self, request: HttpRequest | None, username: str | None = None, password: str | None = None, **kwargs: Any
+    ) -> User | None:
+        if request is None or not username or not password:
+            return None
+        address = normalised(username)
+        user = User.objects.filter(email=address, is_active=True).first()
+        try:
+            right = check_password(address=address, user=user, password=password, client=Client.of(request))
+        except AccountLocked:
+            raise PermissionDenied from None
+        return user if right else None
+
+    def get_user(self, user_id: Any) -> User | None:
+        return User.objects.filter(pk=user_id, is_active=True).first()

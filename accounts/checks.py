@@ -1,0 +1,29 @@
+"""Settings that are each fine and together are not."""
+
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+
+
+@register(Tags.security)
+def times(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    found: list[CheckMessage] = []
+    if settings.ACCESS_TTL > settings.REFRESH_TTL:
+        found.append(Error("ACCESS_TTL_MIN is longer than REFRESH_TTL_DAYS.", id="accounts.E001"))
+    if settings.REFRESH_TTL > settings.SESSION_MAX:
+        found.append(
+            Warning(
+                "REFRESH_TTL_DAYS is longer than SESSION_MAX_DAYS.",
+                hint="A refresh token ends with its session, so the longer time has no effect.",
+                id="accounts.W001",
+            )
+        )
+    return found
+
+
+@register(Tags.security, deploy=True)
+def mail_in_production(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    if settings.PRODUCTION and not settings.EMAIL_HOST:
+        return [Warning("Mail goes to the console.", hint="Set MAIL_SERVER.", id="accounts.W002")]
+    return []

@@ -1,0 +1,181 @@
+"""What the OpenAPI document says about `/auth` and `/users`."""
+
+from functools import partial
+
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.utils import OpenApiParameter
+
+from accounts import serializers
+from accounts.authentication import InvalidToken
+from accounts.flows.login import InvalidCredentials
+from accounts.flows.passwords import OldPasswordIncorrect, OldPasswordRequired
+from accounts.flows.profiles import LastAdmin
+from accounts.flows.registration import EmailTaken, InvalidVerificationToken
+from accounts.flows.resets import InvalidResetCode
+from accounts.flows.sessions import EmailNotVerified, InvalidRefreshToken, RefreshTokenReused
+from accounts.lockout import AccountLocked
+from peerprep_users.errors import NotAuthenticated
+from peerprep_users.openapi import documented, operation
+
+TOKENS = {
+    "access_token": "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.e30.c2lnbmF0dXJl",
+    "refresh_token": "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.e30.YW5vdGhlcg",
+    "refresh_token_id": "5f0c3bb2-3c0e-4c7e-9d0e-0d6f6f1f7c11",
+}
+PROFILE = {
+    "id": "0b6c1f5e-8f5f-4a53-a0bb-3f6a2a4f2c9d",
+    "email": "alice@example.com",
+    "name": "Alice",
+    "role": "USER",
+}
+PASSWORD = "correct horse battery"  # noqa: S105 - an example
+ADDRESS = {"email": "alice@example.com"}
+OK = {"ok": True}
+SIGNED_IN = (NotAuthenticated, InvalidToken)
+
+auth = partial(operation, tags=["auth"])
+users = partial(operation, tags=["users"])
+
+
+class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    target_class = "accounts.authentication.BearerAuthentication"
+    name = "bearer"
+
+    def get_security_definition(self, auto_schema: object) -> dict[str, str]:
+        return {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+
+
+public = documented(
+    register=auth(
+        "register",
+        "Create an account; sends the verification mail",
+        body=serializers.Registration,
+        sent={**ADDRESS, "password": PASSWORD, "name": "Alice"},
+        answer=serializers.TokenPair,
+        answered=TOKENS,
+        status=201,
+        errors=(EmailTaken,),
+    ),
+    login=auth(
+        "login",
+        "Sign in with e-mail and password",
+        body=serializers.Login,
+        sent={**ADDRESS, "password": PASSWORD},
+        answer=serializers.TokenPair,
+        answered=TOKENS,
+        errors=(InvalidCredentials, EmailNotVerified, AccountLocked),
+    ),
+    refresh=auth(
+        "refresh",
+        "Exchange a refresh token for the next pair; each works once",
+        body=serializers.Refresh,
+        sent={"refresh_token": TOKENS["refresh_token"]},
+        answer=serializers.RefreshedTokenPair,
+        answered={**TOKENS, "token_type": "bearer"},
+        errors=(InvalidRefreshToken, RefreshTokenReused, EmailNotVerified),
+    ),
+    forgot_password=auth(
+        "forgotPassword",
+        "Mail a reset code, if there is such an account",
+        body=serializers.Address,
+        sent=ADDRESS,
+        answer=serializers.Ok,
+        answered=OK,
+    ),
+    verify_reset_code=auth(
+        "verifyResetCode",
+        "Check a reset code without using it up",
+        body=serializers.ResetCode,
+        sent={**ADDRESS, "code": "042117"},
+        answer=serializers.Ok,
+        answered=OK,
+        errors=(InvalidResetCode,),
+    ),
+    reset_password=auth(
+        "resetPassword",
+        "Choose a new password with a reset code; ends every session",
+        body=serializers.Reset,
+        sent={**ADDRESS, "code": "042117", "new_password": PASSWORD},
+        answer=serializers.Ok,
+        answered=OK,
+        errors=(InvalidResetCode,),
+    ),
+    verify_email=auth(
+        "verifyEmail",
+        "Verify an address with the token of the mail",
+        body=serializers.VerificationToken,
+        sent={"token": "WyIwYjZjMWY1ZSIsImFsaWNlQGV4YW1wbGUuY29tIl0:1vN:c2ln"},
+        answer=serializers.Ok,
+        answered=OK,
+        errors=(InvalidVerificationToken,),
+    ),
+    verify_email_link=auth(
+        "verifyEmailLink",
+        "The same, with the token in the query",
+        parameters=[OpenApiParameter("token", str, required=True)],
+        answer=serializers.Ok,
+        answered=OK,
+        errors=(InvalidVerificationToken,),
+        invalid=True,
+    ),
+    resend_verification=auth(
+        "resendVerification",
+        "Mail a new verification link, if there is an account that needs one",
+        body=serializers.Address,
+        sent=ADDRESS,
+        answer=serializers.Ok,
+        answered=OK,
+    ),
+)
+
+own_sessions = documented(
+    logout=auth(
+        "logout",
+        "Sign out everywhere: every session of the user ends at once",
+        answer=serializers.OkMessage,
+        answered={"ok": True, "message": "Logged out successfully"},
+        errors=SIGNED_IN,
+    ),
+    verify_password=auth(
+        "verifyPassword",
+        "Whether this is the user's password; counts as a login attempt",
+        body=serializers.PasswordOnly,
+        sent={"password": PASSWORD},
+        answer=serializers.Ok,
+        answered=OK,
+        errors=(*SIGNED_IN, AccountLocked),
+    ),
+)
+
+CHANGE = {
+    "answer": serializers.Profile,
+    "answered": PROFILE,
+    "body": serializers.ProfileChange,
+    "sent": {"name": "Alice", "old_password": PASSWORD, "new_password": "another horse altogether"},
+    "errors": (*SIGNED_IN, OldPasswordIncorrect, OldPasswordRequired, AccountLocked),
+}
+
+profile = documented(
+    retrieve=users(
+        "readMe", "Who is signed in", answer=serializers.Profile, answered=PROFILE, errors=SIGNED_IN
+    ),
+    update=users("updateMe", "Change the name, the password, or both", **CHANGE),
+    partial_update=users("patchMe", "The same as PUT", **CHANGE),
+    destroy=users(
+        "deleteMe",
+        "Delete the account and all that is the user's",
+        answer=serializers.Message,
+        answered={"message": "Account deleted successfully."},
+        errors=(*SIGNED_IN, LastAdmin),
+    ),
+    is_admin=users(
+        "isAdmin",
+        "Whether the user is an admin",
+        answer=serializers.IsAdmin,
+        answered={"is_admin": False},
+        errors=SIGNED_IN,
+    ),
+    home=users(
+        "home", "A greeting", answer=serializers.Message, answered={"message": "Welcome, Alice!"}, errors=SIGNED_IN
+    ),
+)

@@ -1,0 +1,42 @@
+"""Logging in."""
+
+from django.contrib.auth.hashers import make_password
+from django.db import transaction
+
+from accounts import hashers
+from accounts.flows.passwords import check_password
+from accounts.flows.sessions import EmailNotVerified, TokenPair, start_session
+from accounts.models import User
+from peerprep_users.clients import Client
+from peerprep_users.errors import Refusal
+
+
+class InvalidCredentials(Refusal):
+    status = 401
+    code = "invalid_credentials"
+    detail = "The e-mail address or the password is not right."
+
+
+def log_in(*, email: str, password: str, client: Client) -> TokenPair:
+    """Starts a session for whoever knows the password of a verified account.
+
+    A deactivated account is answered like one that does not exist.
+
+    Raises:
+        InvalidCredentials, EmailNotVerified, AccountLocked, Busy.
+    """
+    user = User.objects.filter(email=email, is_active=True).first()
+    if not check_password(address=email, user=user, password=password, client=client) or user is None:
+        raise InvalidCredentials
+    if not user.is_verified:
+        raise EmailNotVerified
+    upgraded = make_password(password) if hashers.is_outdated(user.password) else None
+    with transaction.atomic():
+        held = User.objects.locked(pk=user.pk, password=user.password)
+        if held is None:
+            raise InvalidCredentials  # the password has been changed since it was checked
+        if upgraded:
+            held.password = upgraded
+            held.save(update_fields=["password"])
+        session = start_session(held, client)
+    return TokenPair.of(session, held)

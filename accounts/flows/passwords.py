@@ -1,0 +1,112 @@
+"""Checking, judging and changing passwords."""
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth import hashers as django_hashers
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.db import transaction
+
+from accounts import events, hashers, lockout
+from accounts.flows import mail
+from accounts.flows.sessions import end_sessions
+from accounts.leases import lease
+from accounts.models import Mail, SecurityEvent, Session, User
+from peerprep_users.clients import Client
+from peerprep_users.errors import Invalid, Refusal
+
+GUESS_WAIT = 5.0  # seconds
+
+
+class OldPasswordRequired(Refusal):
+    status = 400
+    code = "old_password_required"
+    detail = "To change the password, send the old one too."
+
+
+class OldPasswordIncorrect(Refusal):
+    status = 401
+    code = "old_password_incorrect"
+    detail = "The old password is not right."
+
+
+def check_password(*, address: str, user: User | None, password: str, client: Client) -> bool:
+    """Evaluates a password; every place that takes one comes here.
+
+    Guesses at one account are evaluated one after the other, and each is counted before it is evaluated. So a count
+    that has reached the limit means that many wrong passwords, not some that are still being looked at.
+
+    Args:
+        address: normalised; counted whether or not there is an account.
+        user: the active account of that address, if there is one.
+
+    Raises:
+        AccountLocked: the password was not looked at.
+        Busy: other guesses at the same account took too long.
+    """
+    with lease(f"password:{address}", wait=GUESS_WAIT):
+        failures = lockout.count_guess(address)
+        if hashers.matches(password, user.password if user else None):
+            lockout.clear(address)
+            return True
+        locks = failures >= settings.LOGIN_FAILURE_LIMIT
+        lockout.record_failure(address, client, locked=locks)
+        if locks:
+            report_lock(address, user, client)
+        return False
+
+
+def report_lock(address: str, user: User | None, client: Client) -> None:
+    with transaction.atomic():
+        events.record(SecurityEvent.Kind.ACCOUNT_LOCKED, address=address, user=user, client=client)
+        if user:
+            mail.queue(Mail.Kind.ACCOUNT_LOCKED, user.email, mail.circumstances(client))
+
+
+def judge(password: str, user: User, field: str) -> None:
+    """Refuses a password that is common, or the user's address or name over again.
+
+    Raises:
+        Invalid: with each reason, under `field` of the body.
+    """
+    try:
+        validate_password(password, user)
+    except ValidationError as exc:
+        problems: list[dict[str, Any]] = [
+            {"loc": ["body", field], "msg": str(error.messages[0]), "type": error.code or "value_error"}
+            for error in exc.error_list
+        ]
+        raise Invalid(problems) from None
+
+
+def change_password(
+    *, user: User, session: Session, new_password: str, old_password: str | None, client: Client
+) -> None:
+    """Replaces the password and ends every session but this one.
+
+    Raises:
+        OldPasswordRequired, OldPasswordIncorrect, AccountLocked, Invalid.
+    """
+    if old_password is None:
+        raise OldPasswordRequired
+    judge(new_password, user, "new_password")
+    if not check_password(address=user.email, user=user, password=old_password, client=client):
+        raise OldPasswordIncorrect
+    encoded = django_hashers.make_password(new_password)
+    with transaction.atomic():
+        current = User.objects.locked(pk=user.pk, password=user.password)
+        if current is None:
+            raise OldPasswordIncorrect  # somebody else has just changed it
+        set_password(current, encoded, SecurityEvent.Kind.PASSWORD_CHANGED, client, keep=session)
+
+
+def set_password(
+    user: User, encoded: str, kind: SecurityEvent.Kind, client: Client, *, keep: Session | None = None
+) -> None:
+    """Stores a new hash and does what goes with it, in the caller's transaction."""
+    user.password = encoded
+    user.save(update_fields=["password", "is_verified", "updated_at"])
+    end_sessions(user, Session.End.PASSWORD, keep=keep)
+    events.record(kind, address=user.email, user=user, client=client)
+    mail.queue(Mail.Kind.PASSWORD_CHANGED, user.email, mail.circumstances(client))

@@ -1,0 +1,60 @@
+"""A user's own account: renaming it, deleting it."""
+
+from axes.models import AccessFailureLog
+from django.db import transaction
+from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
+
+from accounts import lockout
+from accounts.flows.passwords import change_password
+from accounts.models import Mail, Session, User
+from peerprep_users.clients import Client
+from peerprep_users.errors import Refusal
+
+
+class LastAdmin(Refusal):
+    status = 409
+    code = "last_admin"
+    detail = "This is the last active admin. Make somebody else an admin first."
+
+
+def update_profile(
+    *,
+    user: User,
+    session: Session,
+    client: Client,
+    name: str | None = None,
+    new_password: str | None = None,
+    old_password: str | None = None,
+) -> User:
+    """Changes the name, the password, or both. Where the password is refused, the name stays too.
+
+    Raises:
+        OldPasswordRequired, OldPasswordIncorrect, AccountLocked, Invalid: see `change_password`.
+    """
+    if new_password is not None:
+        change_password(
+            user=user, session=session, new_password=new_password, old_password=old_password, client=client
+        )
+    if name is not None:
+        user.name = name
+        user.save(update_fields=["name", "updated_at"])
+    return user
+
+
+def delete_account(*, user: User) -> None:
+    """Deletes the user and all that is theirs, in whatever app it is.
+
+    Raises:
+        LastAdmin: nobody would be left to administer the service.
+    """
+    with transaction.atomic():
+        admins = User.objects.active_admins().order_by("pk").select_for_update()
+        if user.is_admin and [admin.pk for admin in admins] == [user.pk]:
+            raise LastAdmin
+        # Waits for what is being written for the user, and lets nothing be written any more.
+        User.objects.select_for_update().filter(pk=user.pk).first()
+        OutstandingToken.objects.filter(user=user).delete()
+        Mail.objects.filter(to=user.email).delete()
+        AccessFailureLog.objects.filter(username=user.email).delete()
+        lockout.clear(user.email)
+        user.delete()

@@ -1,0 +1,71 @@
+"""Registering, and proving that the address is one's own."""
+
+from django.contrib.auth.hashers import make_password
+from django.core import signing
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from accounts.flows import mail
+from accounts.flows.passwords import judge
+from accounts.flows.sessions import TokenPair, start_session
+from accounts.models import Mail, User, default_name
+from accounts.tokens import read_verification_token
+from peerprep_users.clients import Client
+from peerprep_users.errors import Refusal
+
+class EmailTaken(Refusal):
+    status = 409
+    code = "email_taken"
+    detail = "There is an account with this e-mail address already."
+
+
+class InvalidVerificationToken(Refusal):
+    status = 400
+    code = "invalid_token"
+    detail = "This link is not valid any more. Ask for a new one."
+
+
+def register(*, email: str, password: str, name: str | None, client: Client) -> TokenPair:
+    """Creates an account, signs it in and sends the verification mail.
+
+    Raises:
+        EmailTaken: also for all but one of several registrations at once; the unique constraint decides.
+        Invalid: the password is too easy to guess.
+    """
+    user = User(email=email, name=name or default_name(email))
+    judge(password, user, "password")
+    if User.objects.filter(email=email).exists():
+        raise EmailTaken
+    user.password = make_password(password)
+    try:
+        with transaction.atomic():
+            user.save(force_insert=True)
+            session = start_session(user, client)
+            mail.queue(Mail.Kind.VERIFICATION, email, mail.circumstances(client))
+    except IntegrityError:
+        raise EmailTaken from None
+    return TokenPair.of(session, user)
+
+
+def verify_email(*, token: str) -> User:
+    """Marks the address verified that the token was mailed to. Doing it again changes nothing.
+
+    Raises:
+        InvalidVerificationToken: forged, too old, or of an account or address that is no more.
+    """
+    try:
+        user_id, email = read_verification_token(token)
+    except signing.BadSignature:
+        raise InvalidVerificationToken from None
+    user = User.objects.filter(pk=user_id, email=email).first()
+    if user is None:
+        raise InvalidVerificationToken
+    if not user.is_verified:
+        User.objects.filter(pk=user.pk).update(is_verified=True, updated_at=timezone.now())
+    return user
+
+
+def resend_verification(*, email: str, client: Client) -> None:
+    """Sends a new link, if there is an account that needs one; nobody can tell from the answer."""
+    if not mail.asked_often(Mail.Kind.VERIFICATION, email):
+        mail.queue(Mail.Kind.VERIFICATION, email, mail.circumstances(client))

@@ -1,0 +1,83 @@
+"""Resetting a forgotten password by a code that is mailed."""
+
+from datetime import timedelta
+
+from django.contrib.auth.hashers import make_password
+from django.db import transaction
+from django.utils.crypto import constant_time_compare
+
+from accounts import lockout
+from accounts.codes import digest
+from accounts.flows import mail
+from accounts.flows.passwords import judge, set_password
+from accounts.leases import Busy, lease
+from accounts.models import Mail, PasswordReset, SecurityEvent, User
+from peerprep_users.clients import Client
+from peerprep_users.errors import Invalid, Refusal
+
+PAUSE = timedelta(minutes=1)
+
+
+class InvalidResetCode(Refusal):
+    status = 401
+    code = "invalid_reset_code"
+    detail = "The code is not right, or not valid any more."
+
+
+def request_code(*, email: str, client: Client) -> None:
+    """Asks for a code to be mailed. For an unknown address exactly the same is done; the sender finds out.
+
+    At most one mail a minute and five an hour go to an address. Of several requests at once, one asks.
+    """
+    try:
+        with lease(f"reset:{email}", wait=0):
+            if not mail.asked_often(Mail.Kind.RESET_CODE, email, pause=PAUSE):
+                mail.queue(Mail.Kind.RESET_CODE, email, mail.circumstances(client))
+    except Busy:
+        return
+
+
+def guess(email: str, code: str) -> PasswordReset:
+    """The reset that `code` is right for. Counts the guess before it compares, whatever comes of it.
+
+    Raises:
+        InvalidResetCode: alike for a wrong, old, used or worn-out code and an unknown address.
+    """
+    reset = PasswordReset.objects.select_related("user").filter(user__email=email, user__is_active=True).first()
+    if reset is None or not PasswordReset.objects.count_guess(reset):
+        raise InvalidResetCode
+    if not constant_time_compare(digest(reset, code), reset.code_hash):
+        raise InvalidResetCode
+    return reset
+
+
+def verify_code(*, email: str, code: str) -> None:
+    """Tells whether the code is right, without using it up.
+
+    Raises:
+        InvalidResetCode.
+    """
+    PasswordReset.objects.return_guess(guess(email, code))
+
+
+def reset_password(*, email: str, code: str, new_password: str, client: Client) -> None:
+    """Replaces the password, ends every session, opens a lock, and marks the address verified: the code proved it.
+
+    Raises:
+        InvalidResetCode.
+        Invalid: the new password is too easy to guess. Only told to whoever knows the code, which stays good.
+    """
+    reset = guess(email, code)
+    try:
+        judge(new_password, reset.user, "new_password")
+    except Invalid:
+        PasswordReset.objects.return_guess(reset)
+        raise
+    encoded = make_password(new_password)
+    with transaction.atomic():
+        user = User.objects.locked(pk=reset.user_id)
+        if user is None or not PasswordReset.objects.use(reset):
+            raise InvalidResetCode
+        user.is_verified = True
+        set_password(user, encoded, SecurityEvent.Kind.PASSWORD_RESET, client)
+        lockout.clear(email)

@@ -1,0 +1,146 @@
+"""Sessions: starting one, rotating its refresh token, ending it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+from rest_framework_simplejwt.exceptions import TokenError
+from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
+
+from accounts import events
+from accounts.models import SecurityEvent, Session, User
+from accounts.tokens import AccessToken, Claims, RefreshToken
+from peerprep_users.clients import Client
+from peerprep_users.errors import NotFound, Refusal
+
+
+class InvalidRefreshToken(Refusal):
+    status = 401
+    code = "invalid_refresh_token"
+    detail = "The refresh token is not valid, or its session has ended. Sign in again."
+
+
+class RefreshTokenReused(Refusal):
+    status = 401
+    code = "refresh_token_reused"
+    detail = "This refresh token was used before. To be safe, its session has been ended. Sign in again."
+
+
+class EmailNotVerified(Refusal):
+    status = 403
+    code = "email_not_verified"
+    detail = "The e-mail address is not verified yet. Follow the link in the mail we sent, or ask for a new one."
+
+
+@dataclass(frozen=True, slots=True)
+class TokenPair:
+    access_token: str
+    refresh_token: str
+    refresh_token_id: str
+
+    @classmethod
+    def of(cls, session: Session, user: User) -> "TokenPair":
+        refresh = RefreshToken.of_session(session, user)
+        return cls(str(AccessToken.of_session(session, user)), str(refresh), refresh["jti"])
+
+
+def start_session(user: User, client: Client) -> Session:
+    now = timezone.now()
+    return Session.objects.create(
+        user=user,
+        user_agent=client.user_agent,
+        ip=client.ip,
+        created_at=now,
+        last_used_at=now,
+        rotated_at=now,
+        expires_at=now + settings.SESSION_MAX,
+    )
+
+
+def rotate(*, refresh_token: str, client: Client) -> TokenPair:
+    """Exchanges a refresh token for the next one.
+
+    The direct predecessor of the current token gets the current one again for a fixed moment after the rotation, so
+    that neither a second tab nor a lost answer signs anybody out. Any other token that was current once is in the
+    wrong hands, or its successor is: the session ends (RFC 9700 section 4.14.2).
+
+    Raises:
+        InvalidRefreshToken, RefreshTokenReused, EmailNotVerified.
+    """
+    try:
+        claims = RefreshToken.read(refresh_token)
+    except TokenError:
+        raise InvalidRefreshToken from None
+    now = timezone.now()
+    with transaction.atomic():
+        user = User.objects.locked(pk=claims.user_id)
+        session = Session.objects.filter(pk=claims.session_id, user=user).first() if user else None
+        if user is None or session is None or not session.is_live(now):
+            raise InvalidRefreshToken
+        if not user.is_verified:
+            raise EmailNotVerified
+        reused = not settle(session, claims, now)
+        if reused:
+            end([session], Session.End.REUSE)
+            events.record(SecurityEvent.Kind.REFRESH_TOKEN_REUSED, address=user.email, user=user, client=client)
+    if reused:  # raised only now that the end of the session is committed
+        raise RefreshTokenReused
+    return TokenPair.of(session, user)
+
+
+def settle(session: Session, claims: Claims, now: datetime) -> bool:
+    """Rotates for the current token, lets its direct predecessor pass within the grace; False for any other."""
+    if claims.token_id == session.refresh_id:
+        revoke_token(session)
+        session.rotate(now)
+        return True
+    return claims.token_id == session.previous_id and now - session.rotated_at <= settings.REFRESH_GRACE
+
+
+def log_out(*, user: User) -> None:
+    """Ends every session of the user."""
+    with transaction.atomic():
+        if held := User.objects.locked(pk=user.pk):
+            end_sessions(held, Session.End.LOGOUT)
+
+
+def end_sessions(user: User, reason: Session.End, *, keep: Session | None = None) -> int:
+    """Ends the user's sessions, in the caller's transaction, which holds the user's row. Returns how many."""
+    sessions = Session.objects.filter(user=user, ended_at=None)
+    return end(list(sessions.exclude(pk=keep.pk) if keep else sessions), reason)
+
+
+def end(sessions: list[Session], reason: Session.End) -> int:
+    for session in sessions:
+        revoke_token(session)
+    now = timezone.now()
+    return Session.objects.filter(pk__in=[session.pk for session in sessions]).update(ended_at=now, end=reason)
+
+
+def revoke_token(session: Session) -> None:
+    """Records the session's current refresh token in simplejwt's blacklist, by its id: the token itself is not kept."""
+    revoked = OutstandingToken.objects.create(
+        user_id=session.user_id,
+        jti=str(session.refresh_id),
+        token="",
+        created_at=session.rotated_at,
+        expires_at=session.refresh_expires_at,
+    )
+    BlacklistedToken.objects.create(token=revoked)
+
+
+def revoke(*, user: User, session_id: UUID) -> None:
+    """Ends one of the user's own live sessions.
+
+    Raises:
+        NotFound: it is not live, or not theirs.
+    """
+    with transaction.atomic():
+        held = User.objects.locked(pk=user.pk)
+        session = Session.objects.live().filter(pk=session_id, user=held).first()
+        if session is None:
+            raise NotFound
+        end([session], Session.End.REVOKED)

@@ -1,0 +1,57 @@
+"""How passwords are hashed, and how long they may be."""
+
+import logging
+from functools import cache
+
+from django.conf import settings
+from django.contrib.auth import hashers
+from django.core.exceptions import ValidationError
+
+log = logging.getLogger(__name__)
+
+PASSWORD_LENGTH = 1024
+
+
+class Argon2id(hashers.Argon2PasswordHasher):
+    """Argon2id with the second recommended parameters of RFC 9106 section 4, unless the environment tunes them."""
+
+    time_cost = settings.ARGON2_TIME_COST
+    memory_cost = settings.ARGON2_MEMORY_KIB
+    parallelism = settings.ARGON2_PARALLELISM
+
+
+class MaximumLengthValidator:
+    """Bounds the work of a hash. Django ships only the other bound."""
+
+    def validate(self, password: str, user: object = None) -> None:
+        if len(password) > PASSWORD_LENGTH:
+            raise ValidationError(
+                f"This password is too long. It may have {PASSWORD_LENGTH} characters.", "password_too_long"
+            )
+
+    def get_help_text(self) -> str:
+        return f"Your password may have up to {PASSWORD_LENGTH} characters."
+
+
+@cache
+def nobody() -> str:
+    """A hash that no password matches. An unknown account is checked against it: the time must not tell."""
+    return hashers.make_password(hashers.get_random_string(32))
+
+
+def matches(password: str, encoded: str | None) -> bool:
+    """Whether `password` is the one behind `encoded`; None stands for an account that does not exist.
+
+    A hash that is corrupt, or of a scheme this service does not use, matches nothing and is logged.
+    """
+    try:
+        hasher = hashers.identify_hasher(encoded or nobody())
+        return hasher.verify(password, encoded or nobody()) and encoded is not None
+    except ValueError:
+        log.error("A stored password hash cannot be read")
+        return False
+
+
+def is_outdated(encoded: str) -> bool:
+    """Whether the hash was made with other parameters than the present ones."""
+    return hashers.identify_hasher(encoded).must_update(encoded)

@@ -1,0 +1,109 @@
+"""The lockout: django-axes keeps the record, one row per account, by the rules of the contract.
+
+axes as it comes counts per (address, IP, user agent) and after the fact. Here a guess is counted before it is evaluated
+and for the account alone, so that however guesses arrive, no more than the limit are evaluated.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from axes.handlers.database import AxesDatabaseHandler
+from axes.models import AccessAttempt, AccessFailureLog
+from django.conf import settings
+from django.db.models import Case, F, Q, QuerySet, Value, When
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+
+from accounts.addresses import normalised
+from peerprep_users.clients import Client
+from peerprep_users.errors import Refusal
+
+# axes' rows are unique per (username, ip_address, user_agent); one fixed device makes that one row per account.
+ANY_DEVICE = {"ip_address": "0.0.0.0", "user_agent": ""}  # noqa: S104
+
+
+class AccountLocked(Refusal):
+    status = 403
+    code = "account_locked"
+    detail = "Too many wrong passwords. The account is locked for a while; a password reset opens it at once."
+
+
+def rows(address: str) -> QuerySet[AccessAttempt]:
+    return AccessAttempt.objects.filter(username=address, **ANY_DEVICE)
+
+
+def locked_until(address: str) -> datetime | None:
+    """When the account's lock opens by itself; None where it is not locked."""
+    row = rows(address).filter(failures_since_start__gte=settings.LOGIN_FAILURE_LIMIT).first()
+    end = row.attempt_time + settings.LOGIN_LOCK if row else None
+    return end if end and end > timezone.now() else None
+
+
+def count_guess(address: str) -> int:
+    """Counts a guess that is about to be evaluated, in one statement that no later error takes back.
+
+    Returns:
+        How many guesses in a row that makes. Failures that are as old as a lock lasts are forgotten.
+
+    Raises:
+        AccountLocked: the guess must not be evaluated. It does not count, so that knocking extends no lock.
+    """
+    now = timezone.now()
+    forgotten = Q(attempt_time__lte=now - settings.LOGIN_LOCK)
+    made, created = AccessAttempt.objects.get_or_create(
+        username=address, **ANY_DEVICE, defaults={"failures_since_start": 1, "attempt_time": now}
+    )
+    if created:
+        return 1
+    counted = (
+        rows(address)
+        .filter(forgotten | Q(failures_since_start__lt=settings.LOGIN_FAILURE_LIMIT))
+        .update(
+            failures_since_start=Case(When(forgotten, then=Value(1)), default=F("failures_since_start") + 1),
+            attempt_time=now,
+        )
+    )
+    made.refresh_from_db()
+    if not counted:
+        raise AccountLocked(retry_after=(made.attempt_time + settings.LOGIN_LOCK - now).total_seconds())
+    return made.failures_since_start
+
+
+def clear(address: str) -> None:
+    """Forgets the failures: after a success, a reset of the password, or an admin's word."""
+    AccessAttempt.objects.filter(username=address).delete()
+
+
+def record_failure(address: str, client: Client, *, locked: bool) -> None:
+    AccessFailureLog.objects.create(
+        username=address,
+        ip_address=client.ip,
+        user_agent=client.user_agent,
+        http_accept="",
+        path_info="",
+        locked_out=locked,
+    )
+
+
+class AccountHandler(AxesDatabaseHandler):
+    """What axes' own parts ask: its backend before the admin's login form, its commands, its signal receivers."""
+
+    def get_failures(self, request: Any, credentials: dict[str, Any] | None = None) -> int:
+        address = normalised(str((credentials or {}).get("username") or ""))
+        return int(settings.LOGIN_FAILURE_LIMIT) if locked_until(address) else 0
+
+    def user_login_failed(self, sender: Any, credentials: dict[str, Any], request: Any = None, **kwargs: Any) -> None:
+        """Nothing to do: whatever evaluates a password has counted it before it did."""
+
+    def reset_user_attempts(self, request: HttpRequest, credentials: dict[str, Any] | None = None) -> int:
+        """Nothing to do: the success that axes hears of has cleared the count already."""
+        return 0
+
+    def clean_expired_user_attempts(self, *args: Any, **kwargs: Any) -> int:
+        """Left to the purge, away from anybody's login."""
+        return 0
+
+
+def admin_lockout_response(request: HttpRequest, response: HttpResponse, credentials: Any) -> HttpResponse:
+    """The admin's login form says itself that the account is locked; axes need not replace it."""
+    return response

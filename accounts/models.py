@@ -1,0 +1,316 @@
+"""The tables of accounts, and the rules that concern one row or one set of rows."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any, ClassVar
+from uuid import uuid4
+
+from django.conf import settings
+from django.contrib.auth.models import AbstractBaseUser, BaseUserManager
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Lower
+from django.utils import timezone
+
+from accounts.addresses import normalised
+from peerprep_users.clients import USER_AGENT_LENGTH
+
+EMAIL_LENGTH = 254  # RFC 5321 section 4.5.3.1.3, less the angle brackets
+NAME_LENGTH = 100
+LAST_USED_PRECISION = timedelta(minutes=5)
+
+
+class Role(models.TextChoices):
+    USER = "USER"
+    ADMIN = "ADMIN"
+
+
+class UserManager(BaseUserManager["User"]):
+    def get_by_natural_key(self, username: str | None) -> User:
+        return self.get(email=normalised(username or ""))
+
+    def active_admins(self) -> models.QuerySet[User]:
+        return self.filter(role=Role.ADMIN, is_active=True)
+
+    def locked(self, **facts: Any) -> User | None:
+        """The active user of these facts, their row locked until the transaction ends.
+
+        Whatever changes a user's password, role or sessions takes this lock first; that is what makes a refresh and a
+        logout, or a login and a change of password, happen one after the other.
+        """
+        return self.select_for_update(no_key=True).filter(is_active=True, **facts).first()
+
+    def create_user(self, email: str, password: str | None = None, **fields: Any) -> User:
+        email = normalised(email)
+        user = self.model(email=email, name=fields.pop("name", "") or default_name(email), **fields)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+    def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> User:
+        return self.create_user(email, password, **{"role": Role.ADMIN, "is_verified": True, **fields})
+
+
+def default_name(email: str) -> str:
+    """What somebody is called who gave no name: the part of the address before the `@`."""
+    return email.partition("@")[0][:NAME_LENGTH]
+
+
+class User(AbstractBaseUser):
+    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    email = models.EmailField(max_length=EMAIL_LENGTH)
+    password = models.CharField(max_length=255, db_column="password_hash", editable=False)
+    name = models.CharField(max_length=NAME_LENGTH)
+    role = models.CharField(max_length=5, choices=Role, default=Role.USER)
+    is_verified = models.BooleanField("verified", default=False)
+    is_active = models.BooleanField("active", default=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(auto_now=True)
+    last_login = None  # type: ignore[assignment] - the sessions tell that
+
+    USERNAME_FIELD = "email"
+    REQUIRED_FIELDS: ClassVar[list[str]] = []
+
+    objects: ClassVar[UserManager] = UserManager()
+
+    class Meta:
+        db_table = "users"
+        constraints = [
+            models.UniqueConstraint(fields=["email"], name="users_email_unique"),
+            models.CheckConstraint(condition=Q(email=Lower("email")), name="users_email_normalised"),
+            models.CheckConstraint(condition=Q(role__in=Role.values), name="users_role_known"),
+        ]
+        indexes = [
+            # The admin site's list, newest first.
+            models.Index(fields=["-created_at", "id"], name="users_newest"),
+        ]
+
+    def __str__(self) -> str:
+        return self.email
+
+    @property
+    def is_admin(self) -> bool:
+        """ADMIN is what Django calls staff and superuser; there is no second flag for either."""
+        return self.role == Role.ADMIN
+
+    is_staff = is_admin
+    is_superuser = is_admin
+
+    def has_perm(self, perm: str, obj: object = None) -> bool:
+        return self.is_active and self.is_admin
+
+    def has_perms(self, perms: Any, obj: object = None) -> bool:
+        return self.has_perm("")
+
+    def has_module_perms(self, app_label: str) -> bool:
+        return self.has_perm("")
+
+
+class SessionQuerySet(models.QuerySet["Session"]):
+    def live(self) -> SessionQuerySet:
+        """Those that still authenticate or can still be refreshed."""
+        now = timezone.now()
+        return self.filter(ended_at=None, expires_at__gt=now, rotated_at__gt=now - settings.REFRESH_TTL)
+
+    def touch(self, session: Session, now: datetime) -> None:
+        """Notes that the session was used, to a precision that most requests need not write for."""
+        if now - session.last_used_at >= LAST_USED_PRECISION:
+            self.filter(pk=session.pk).update(last_used_at=now)
+
+
+class Session(models.Model):
+    """What one login, or the registration, began. A request is authenticated only while its session lives."""
+
+    class End(models.TextChoices):
+        LOGOUT = "logout"
+        REVOKED = "revoked"
+        REUSE = "reuse"
+        PASSWORD = "password"  # noqa: S105
+        ADMIN = "admin"
+
+    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    user = models.ForeignKey(User, models.CASCADE, related_name="sessions", db_index=False)
+    user_agent = models.CharField(max_length=USER_AGENT_LENGTH, blank=True)
+    ip = models.GenericIPAddressField("IP address", null=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    last_used_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+    end = models.CharField(max_length=8, choices=End, blank=True)
+    refresh_id = models.UUIDField(default=uuid4)  # `jti` of the one refresh token that is current
+    previous_id = models.UUIDField(null=True)  # its direct predecessor, which may be replayed for a moment
+    rotated_at = models.DateTimeField(default=timezone.now)  # when the current one was issued
+
+    objects = SessionQuerySet.as_manager()
+
+    class Meta:
+        db_table = "sessions"
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(ended_at=None, end="") | Q(ended_at__isnull=False) & ~Q(end=""),
+                name="sessions_end_has_reason",
+            ),
+            models.CheckConstraint(condition=Q(expires_at__gt=F("created_at")), name="sessions_expire_later"),
+        ]
+        indexes = [
+            # A user's live sessions: the list of devices, and ending them all.
+            models.Index(fields=["user", "-created_at"], condition=Q(ended_at=None), name="sessions_live_of_user"),
+            # The cascade of a deleted user.
+            models.Index(fields=["user"], name="sessions_of_user"),
+        ]
+
+    def __str__(self) -> str:
+        return f"session {self.id}"
+
+    def is_live(self, now: datetime) -> bool:
+        return self.ended_at is None and self.expires_at > now
+
+    @property
+    def refresh_expires_at(self) -> datetime:
+        return min(self.rotated_at + settings.REFRESH_TTL, self.expires_at)
+
+    def rotate(self, now: datetime) -> None:
+        self.previous_id, self.refresh_id, self.rotated_at, self.last_used_at = self.refresh_id, uuid4(), now, now
+        self.save(update_fields=["previous_id", "refresh_id", "rotated_at", "last_used_at"])
+
+
+class PasswordResetQuerySet(models.QuerySet["PasswordReset"]):
+    def live(self) -> PasswordResetQuerySet:
+        now = timezone.now()
+        return self.filter(used_at=None, expires_at__gt=now, guesses__lt=PasswordReset.GUESSES)
+
+    def replace(self, code: PasswordReset) -> None:
+        """Stores a code in the place of the one before, in one statement."""
+        fields = ["id", "code_hash", "created_at", "expires_at", "guesses", "used_at"]
+        self.bulk_create([code], update_conflicts=True, unique_fields=["user"], update_fields=fields)
+
+    def count_guess(self, code: PasswordReset) -> bool:
+        """Takes one of the guesses left, in one statement; False where there is none."""
+        return bool(self.live().filter(id=code.id).update(guesses=F("guesses") + 1))
+
+    def return_guess(self, code: PasswordReset) -> None:
+        """Gives a guess back that turned out right: only wrong ones wear a code out."""
+        self.filter(id=code.id, guesses__gt=0).update(guesses=F("guesses") - 1)
+
+    def use(self, code: PasswordReset) -> bool:
+        """Uses the code up, in one statement; False where somebody else has."""
+        return bool(self.filter(id=code.id, used_at=None).update(used_at=timezone.now()))
+
+
+class PasswordReset(models.Model):
+    """The newest reset code of a user; older ones are overwritten."""
+
+    GUESSES = 5
+
+    user = models.OneToOneField(User, models.CASCADE, primary_key=True, related_name="reset")
+    id = models.UUIDField(default=uuid4)  # of this code; a guess at it never counts against the next one
+    code_hash = models.CharField(max_length=64)
+    created_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField()
+    guesses = models.PositiveSmallIntegerField(default=0)
+    used_at = models.DateTimeField(null=True)
+
+    objects = PasswordResetQuerySet.as_manager()
+
+    class Meta:
+        db_table = "password_resets"
+        constraints = [
+            models.CheckConstraint(condition=Q(guesses__lte=5), name="password_resets_five_guesses"),
+        ]
+
+    def __str__(self) -> str:
+        return f"reset code of {self.user_id}"
+
+
+class Lease(models.Model):
+    """The right to do one thing for one address now: whoever inserts the row has it, until they delete it.
+
+    It is how guesses at one password queue up, also between processes and hosts, without any of them holding a
+    transaction open. A holder that died gives way after `until`.
+    """
+
+    name = models.CharField(max_length=300, primary_key=True)
+    holder = models.UUIDField()
+    until = models.DateTimeField()
+
+    class Meta:
+        db_table = "leases"
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Mail(models.Model):
+    """A mail that is to be sent: its kind and its facts, written in the transaction that causes it.
+
+    What it says, the link or the code included, is made only when it is sent, so that no secret is ever stored.
+    """
+
+    class Kind(models.TextChoices):
+        VERIFICATION = "verification"
+        RESET_CODE = "reset_code"
+        PASSWORD_CHANGED = "password_changed"  # noqa: S105
+        ACCOUNT_LOCKED = "account_locked"
+
+    class State(models.TextChoices):
+        QUEUED = "queued"
+        SENT = "sent"
+        DROPPED = "dropped"  # nobody to send it to, or nothing left to say
+        DEAD = "dead"
+
+    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    kind = models.CharField(max_length=16, choices=Kind)
+    to = models.EmailField(max_length=EMAIL_LENGTH)
+    facts = models.JSONField(default=dict)
+    state = models.CharField(max_length=7, choices=State, default=State.QUEUED)
+    created_at = models.DateTimeField(default=timezone.now)
+    due_at = models.DateTimeField(default=timezone.now)  # while it is being sent, when another sender may try
+    tries = models.PositiveSmallIntegerField(default=0)
+    error = models.TextField(blank=True)
+    sent_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "mails"
+        constraints = [
+            models.CheckConstraint(condition=Q(state__in=["queued", "sent", "dropped", "dead"]), name="mails_state"),
+        ]
+        indexes = [
+            # What the sender takes next.
+            models.Index(fields=["due_at"], condition=Q(state="queued"), name="mails_due"),
+            # How many were asked for an address lately; an account's deletion.
+            models.Index(fields=["to", "kind", "created_at"], name="mails_to"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} to {self.to}"
+
+
+class SecurityEvent(models.Model):
+    """Something that an admin should be able to look up: a lock, a reused refresh token, a reset."""
+
+    class Kind(models.TextChoices):
+        ACCOUNT_LOCKED = "account_locked"
+        REFRESH_TOKEN_REUSED = "refresh_token_reused"  # noqa: S105
+        PASSWORD_RESET = "password_reset"  # noqa: S105
+        PASSWORD_CHANGED = "password_changed"  # noqa: S105
+
+    kind = models.CharField(max_length=32, choices=Kind)
+    occurred_at = models.DateTimeField(default=timezone.now)
+    user = models.ForeignKey(User, models.CASCADE, null=True, related_name="security_events", db_index=False)
+    address = models.CharField(max_length=EMAIL_LENGTH)  # masked
+    ip = models.GenericIPAddressField("IP address", null=True)
+    user_agent = models.CharField(max_length=USER_AGENT_LENGTH, blank=True)
+    request_id = models.CharField(max_length=128)
+
+    class Meta:
+        db_table = "security_events"
+        indexes = [
+            # The admin site's list, newest first.
+            models.Index(fields=["-occurred_at"], name="security_events_newest"),
+            # One user's events; the cascade of a deleted user.
+            models.Index(fields=["user", "-occurred_at"], name="security_events_of_user"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} of {self.address}"

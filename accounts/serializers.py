@@ -1,0 +1,117 @@
+"""The shapes of what comes in and what goes out. They check fields; they never write."""
+
+from typing import Any
+
+from django.core.validators import EmailValidator, RegexValidator
+from rest_framework import serializers
+
+from accounts.addresses import normalised
+from accounts.hashers import PASSWORD_LENGTH
+from accounts.models import EMAIL_LENGTH, NAME_LENGTH, Role
+from peerprep_users.api import Shape
+from peerprep_users.fields import Text
+
+TOKEN_LENGTH = 16 * 1024
+CODE_LENGTH = 32
+NO_CONTROL_CHARACTERS = RegexValidator(r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$", "Must not contain control characters.")
+
+
+class Email(Text):
+    """An address, normalised before it is checked and ever after."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(max_length=EMAIL_LENGTH, **kwargs)
+        self.validators.append(EmailValidator("Must be an e-mail address."))
+
+    def to_internal_value(self, data: Any) -> str:
+        return normalised(super().to_internal_value(data))
+
+
+class Password(Text):
+    """Taken exactly as sent."""
+
+    def __init__(self, *, min_length: int = 1, **kwargs: Any) -> None:
+        super().__init__(trim_whitespace=False, min_length=min_length, max_length=PASSWORD_LENGTH, **kwargs)
+
+
+def new_password(**kwargs: Any) -> Password:
+    return Password(min_length=8, **kwargs)
+
+
+def name_field(**kwargs: Any) -> Text:
+    return Text(max_length=NAME_LENGTH, validators=[NO_CONTROL_CHARACTERS], **kwargs)
+
+
+class Registration(Shape):
+    email = Email()
+    password = new_password()
+    name = name_field(required=False)
+
+
+class Login(Shape):
+    email = Email()
+    password = Password()
+
+
+class Refresh(Shape):
+    refresh_token = Text(max_length=TOKEN_LENGTH)
+
+
+class Address(Shape):
+    email = Email()
+
+
+class ResetCode(Shape):
+    email = Email()
+    code = Text(max_length=CODE_LENGTH)
+
+
+class Reset(ResetCode):
+    new_password = new_password()
+
+
+class PasswordOnly(Shape):
+    password = Password()
+
+
+class VerificationToken(Shape):
+    token = Text(max_length=TOKEN_LENGTH)
+
+
+class ProfileChange(Shape):
+    name = name_field(required=False)
+    new_password = new_password(required=False)
+    old_password = Password(required=False)
+
+
+class TokenPair(Shape):
+    access_token = serializers.CharField()
+    refresh_token = serializers.CharField()
+    refresh_token_id = serializers.UUIDField()
+
+
+class RefreshedTokenPair(TokenPair):
+    token_type = serializers.ChoiceField(["bearer"])
+
+
+class Ok(Shape):
+    ok = serializers.BooleanField()
+
+
+class OkMessage(Ok):
+    message = serializers.CharField()
+
+
+class Message(Shape):
+    message = serializers.CharField()
+
+
+class Profile(Shape):
+    id = serializers.UUIDField()
+    email = serializers.EmailField()
+    name = serializers.CharField()
+    role = serializers.ChoiceField(Role.choices)
+
+
+class IsAdmin(Shape):
+    is_admin = serializers.BooleanField()

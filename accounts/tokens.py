@@ -1,0 +1,94 @@
+"""The tokens we sign: access and refresh tokens, JWTs of simplejwt with the contract's claims; verification links."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Self
+from uuid import UUID, uuid4
+
+from django.conf import settings
+from django.core import signing
+from django.utils import timezone
+from rest_framework_simplejwt import tokens
+from rest_framework_simplejwt.exceptions import TokenError
+
+from accounts.models import Session, User
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What a verified token says: whose it is, of which session, and which token it is."""
+
+    user_id: UUID
+    session_id: UUID
+    token_id: UUID
+
+
+class SessionToken(tokens.Token):
+    """A token that belongs to a session.
+
+    The same session in the same state gives the same token, so that a refresh that is replayed within the grace gets
+    the very token that its first answer carried, although no token is stored.
+    """
+
+    @classmethod
+    def of(cls, session: Session, user: User, token_id: UUID, issued: datetime, expires: datetime) -> Self:
+        token = cls()
+        token.payload |= {
+            "sub": str(user.pk),
+            "email": user.email,
+            "iat": int(issued.timestamp()),
+            "exp": int(expires.timestamp()),
+            "jti": str(token_id),
+            "sid": str(session.pk),
+        }
+        return token
+
+    @classmethod
+    def read(cls, raw: str) -> Claims:
+        """What the token says, once its signature, type, issuer and time have been verified.
+
+        Raises:
+            TokenError: whatever is wrong with it.
+        """
+        try:
+            claims: dict[str, Any] = cls(raw).payload  # type: ignore[arg-type] - simplejwt's annotation is wrong
+            return Claims(UUID(claims["sub"]), UUID(claims["sid"]), UUID(claims["jti"]))
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as exc:
+            raise TokenError("Token is invalid") from exc
+
+
+class AccessToken(SessionToken):
+    token_type = "access"  # noqa: S105
+    lifetime = settings.ACCESS_TTL
+
+    @classmethod
+    def of_session(cls, session: Session, user: User) -> Self:
+        now = timezone.now()
+        return cls.of(session, user, uuid4(), now, min(now + settings.ACCESS_TTL, session.expires_at))
+
+
+class RefreshToken(SessionToken):
+    token_type = "refresh"  # noqa: S105
+    lifetime = settings.REFRESH_TTL
+
+    @classmethod
+    def of_session(cls, session: Session, user: User) -> Self:
+        return cls.of(session, user, session.refresh_id, session.rotated_at, session.refresh_expires_at)
+
+
+VERIFICATION = "accounts.verification"
+
+
+def verification_token(user: User) -> str:
+    """What proves that somebody reads the mail to the user's address. Signed, so that nothing need be stored."""
+    return signing.dumps([str(user.pk), user.email], salt=VERIFICATION)
+
+
+def read_verification_token(token: str) -> tuple[str, str]:
+    """The user id and the address in a verification token.
+
+    Raises:
+        django.core.signing.BadSignature: forged, or older than `VERIFICATION_TTL`.
+    """
+    user_id, email = signing.loads(token, salt=VERIFICATION, max_age=settings.VERIFICATION_TTL)
+    return user_id, email

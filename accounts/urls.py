@@ -1,0 +1,25 @@
+from django.urls import path
+
+from accounts.pages import verify_email_page
+from accounts.views import AuthViewSet, ProfileViewSet, PublicAuthViewSet
+
+public = PublicAuthViewSet.as_view
+own = AuthViewSet.as_view
+profile = ProfileViewSet.as_view
+
+urlpatterns = [
+    path("auth/register", public({"post": "register"})),
+    path("auth/login", public({"post": "login"})),
+    path("auth/refresh", public({"post": "refresh"})),
+    path("auth/logout", own({"post": "logout"})),
+    path("auth/forgot-password", public({"post": "forgot_password"})),
+    path("auth/verify-reset-code", public({"post": "verify_reset_code"})),
+    path("auth/reset-password", public({"post": "reset_password"})),
+    path("auth/verify-password", own({"post": "verify_password"})),
+    path("auth/verify-email", public({"get": "verify_email_link", "post": "verify_email"})),
+    path("auth/resend-verification", public({"post": "resend_verification"})),
+    path("users/me", profile({"get": "retrieve", "put": "update", "patch": "partial_update", "delete": "destroy"})),
+    path("users/is-admin", profile({"get": "is_admin"})),
+    path("home", profile({"get": "home"})),
+    path("verify-email", verify_email_page),
+]

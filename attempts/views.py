@@ -1,0 +1,30 @@
+"""`/api/v1/attempts`: each call parses, makes one call to a flow, and answers."""
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from attempts import documentation, flows, serializers
+from peerprep_users.api import ApiViewSet, uuid_in_path, validated
+
+NEW_ATTEMPT = serializers.NewAttempt()
+QUERY = serializers.AttemptQuery()
+
+
+@documentation.view
+class AttemptViewSet(ApiViewSet):
+    """The signed-in user's attempts."""
+
+    def create(self, request: Request) -> Response:
+        return Response(
+            flows.record_attempt(user=request.user, **validated(NEW_ATTEMPT, request.data, "body")), status=201
+        )
+
+    def list(self, request: Request) -> Response:
+        query = validated(QUERY, request.query_params.dict(), "query")
+        return Response(flows.list_attempts(user=request.user, **query))
+
+    def summary(self, request: Request) -> Response:
+        return Response(flows.summarise(user=request.user))
+
+    def retrieve(self, request: Request, attempt_id: str) -> Response:
+        return Response(flows.show_attempt(user=request.user, attempt_id=uuid_in_path("attempt_id", attempt_id)))

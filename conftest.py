@@ -1,0 +1,215 @@
+"""What the tests of every app share: a cast of users, a client that speaks JSON, a mailbox behind a real SMTP server."""
+
+import json
+import re
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP as Server
+from aiosmtpd.smtp import Envelope
+from aiosmtpd.smtp import Session as SMTPSession
+from django.conf import settings as django_settings
+from django.db import connections
+from django.test import Client
+
+from accounts.flows.mail import deliver_due
+from accounts.flows.sessions import TokenPair, start_session
+from accounts.models import Role, Session, User
+from peerprep_users import clients
+
+PASSWORD = "correct horse battery"
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """SQLite in a file, since the threads of the race tests each need a connection, and with no waits for the disk."""
+    config = django_settings.DATABASES["default"]
+    if config["ENGINE"].endswith("sqlite3"):
+        config["TEST"] = {**config.get("TEST", {}), "NAME": str(tmp_path_factory.mktemp("db") / "test.sqlite3")}
+        config["OPTIONS"]["init_command"] = "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;"
+
+
+class Api:
+    """A client of the service: JSON in, JSON out. With a token, a signed-in one."""
+
+    def __init__(self, token: str = "", **headers: str) -> None:
+        self.client = Client(raise_request_exception=False)
+        self.headers = headers | ({"Authorization": f"Bearer {token}"} if token else {})
+
+    def __call__(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
+        content = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
+        kind = "application/json" if body is not None else ""
+        return self.client.generic(method, path, content, kind, headers={**self.headers, **headers})
+
+    def get(self, path: str, **headers: str) -> Any:
+        return self("GET", path, **headers)
+
+    def post(self, path: str, body: Any = None, **headers: str) -> Any:
+        return self("POST", path, body, **headers)
+
+    def put(self, path: str, body: Any = None, **headers: str) -> Any:
+        return self("PUT", path, body, **headers)
+
+    def delete(self, path: str, **headers: str) -> Any:
+        return self("DELETE", path, **headers)
+
+
+@dataclass
+class Person:
+    """Somebody with an account and a session of their own."""
+
+    user: User
+    session: Session
+    tokens: TokenPair
+    api: Api = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.api = Api(self.tokens.access_token)
+
+    @property
+    def credentials(self) -> dict[str, str]:
+        return {"email": self.user.email, "password": PASSWORD}
+
+
+def person(email: str, **facts: Any) -> Person:
+    facts = {"name": email.partition("@")[0].title(), "is_verified": True} | facts
+    user = User.objects.create_user(email, PASSWORD, **facts)
+    session = start_session(user, clients.Client(ip="192.0.2.1", user_agent="pytest"))
+    return Person(user, session, TokenPair.of(session, user))
+
+
+@pytest.fixture
+def api() -> Api:
+    """Nobody in particular."""
+    return Api()
+
+
+@pytest.fixture
+def alice(db: None) -> Person:
+    return person("alice@example.com")
+
+
+@pytest.fixture
+def bob(db: None) -> Person:
+    return person("bob@example.com")
+
+
+@pytest.fixture
+def unverified(db: None) -> Person:
+    return person("una@example.com", is_verified=False)
+
+
+@pytest.fixture
+def admin(db: None) -> Person:
+    return person("root@example.com", role=Role.ADMIN)
+
+
+class Sink:
+    """What an SMTP server does with mail: keeps it."""
+
+    def __init__(self) -> None:
+        self.received: list[EmailMessage] = []
+
+    async def handle_DATA(self, server: Server, session: SMTPSession, envelope: Envelope) -> str:  # noqa: N802
+        content = envelope.content
+        assert isinstance(content, bytes)
+        self.received.append(message_from_bytes(content, policy=policy.default))  # type: ignore[arg-type]
+        return "250 OK"
+
+
+@pytest.fixture(scope="session")
+def smtp_server() -> Iterator[Controller]:
+    """A real SMTP server for the whole run."""
+    controller = Controller(Sink(), hostname="127.0.0.1", port=free_port())
+    controller.start()
+    yield controller
+    controller.stop()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+class Mailbox:
+    """Delivers what is queued, over SMTP, and shows what arrived."""
+
+    def __init__(self, sink: Sink) -> None:
+        self.sink = sink
+
+    def all(self) -> list[EmailMessage]:
+        deliver_due()
+        return self.sink.received
+
+    def last(self) -> EmailMessage:
+        return self.all()[-1]
+
+    def text(self) -> str:
+        body = self.last().get_body(("plain",))
+        assert body is not None
+        return str(body.get_content())
+
+    def code(self) -> str:
+        return find(r"^ +(\d{6})$", self.text())
+
+    def verification_token(self) -> str:
+        return unquote(find(r"/verify-email\?token=(\S+)", self.text()))
+
+
+def find(pattern: str, text: str) -> str:
+    match = re.search(pattern, text, re.MULTILINE)
+    assert match, f"no {pattern} in {text}"
+    return match[1]
+
+
+@pytest.fixture
+def mailbox(smtp_server: Controller, settings: Any) -> Mailbox:
+    settings.EMAIL_BACKEND = "peerprep_users.mailing.SMTP"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", smtp_server.port
+    settings.EMAIL_USE_TLS = settings.EMAIL_USE_SSL = False
+    sink: Sink = smtp_server.handler
+    sink.received.clear()
+    return Mailbox(sink)
+
+
+Together = Callable[..., list[Any]]
+
+
+@pytest.fixture
+def together(transactional_db: None) -> Together:
+    """Runs a call in many threads that start at the same moment, each with its own connection; returns the answers."""
+
+    def run(call: Callable[[int], Any], times: int = 20) -> list[Any]:
+        barrier = threading.Barrier(times)
+        answers: list[Any] = [None] * times
+
+        def one(number: int) -> None:
+            try:
+                barrier.wait(10)
+                answers[number] = call(number)
+            except BaseException as exc:
+                answers[number] = exc
+            finally:
+                connections.close_all()
+
+        threads = [threading.Thread(target=one, args=(number,)) for number in range(times)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        failed = [answer for answer in answers if isinstance(answer, BaseException)]
+        if failed:
+            raise failed[0]
+        return answers
+
+    return run

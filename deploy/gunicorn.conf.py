@@ -1,0 +1,42 @@
+"""How gunicorn serves the service, in development and in production alike."""
+
+import os
+
+from django.conf import settings
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "peerprep_users.settings")
+
+bind = f"{settings.HOST}:{settings.PORT}"
+wsgi_app = "peerprep_users.wsgi"
+preload_app = True  # a bad setting stops the start once, and the workers share what is loaded
+
+# Processes rather than threads: threads of one process wait for each other's GIL. The second thread of each is there
+# for what waits without computing, such as a guess that queues behind another at the same account.
+workers = int(os.environ.get("WEB_CONCURRENCY") or 2 * (os.cpu_count() or 1))
+worker_class = "gthread"
+threads = 2
+timeout = 60
+graceful_timeout = 30
+keepalive = 5
+control_socket_disable = True
+accesslog = None  # the service logs its requests itself, with their ids
+loglevel = "warning"
+
+
+def when_ready(server):
+    shown = "localhost" if settings.HOST in {"0.0.0.0", "::"} else settings.HOST
+    base = f"http://{shown}:{settings.PORT}"
+    mail = f"{settings.EMAIL_HOST}:{settings.EMAIL_PORT}" if settings.EMAIL_HOST else "this console"
+    print(f"{settings.APP_NAME} listens on {base} (docs: {base}/docs, mail goes to {mail}). Ctrl-C stops it.", flush=True)
+
+
+def post_worker_init(worker):
+    from accounts.flows.mail import Sender
+
+    worker.mail_sender = Sender()
+    worker.mail_sender.start()
+
+
+def worker_exit(server, worker):
+    if hasattr(worker, "mail_sender"):
+        worker.mail_sender.stop()

@@ -1,0 +1,159 @@
+"""Errors as clients see them: `{"detail": …, "code": …}` for whatever went wrong and wherever it did."""
+
+import logging
+from collections.abc import Mapping
+from math import ceil
+from typing import Any
+
+from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.db import InterfaceError, OperationalError
+from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
+from orjson import dumps
+from rest_framework import exceptions
+from rest_framework.response import Response
+
+log = logging.getLogger(__name__)
+
+Problem = dict[str, Any]
+
+
+class Refusal(Exception):  # noqa: N818 - a refusal is an answer, not a fault
+    """An answer other than the one asked for. Flows define theirs beside the function that raises it.
+
+    Args:
+        retry_after: seconds after which the same call may succeed; sent as `Retry-After`.
+    """
+
+    status = 400
+    code = "bad_request"
+    detail: str | list[Problem] = "The request cannot be answered."
+
+    def __init__(self, *, retry_after: float | None = None) -> None:
+        super().__init__(self.code)
+        self.headers: dict[str, str] = {}
+        if retry_after is not None:
+            self.headers["Retry-After"] = str(max(1, ceil(retry_after)))
+        if self.status == 401:
+            self.headers["WWW-Authenticate"] = "Bearer"  # RFC 9110 section 11.6.1
+
+    @property
+    def body(self) -> dict[str, Any]:
+        return {"detail": self.detail, "code": self.code}
+
+
+class Invalid(Refusal):
+    """Input that does not validate, in the list form that FastAPI gave existing clients.
+
+    Args:
+        problems: what is wrong, each with `loc`, `msg` and `type`.
+    """
+
+    status = 422
+    code = "validation_error"
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__()
+        self.detail = problems
+
+
+class NotAuthenticated(Refusal):
+    status = 401
+    code = "not_authenticated"
+    detail = "Sign in to use this: send `Authorization: Bearer <access token>`."
+
+
+class NotFound(Refusal):
+    status = 404
+    code = "not_found"
+    detail = "There is nothing here."
+
+
+class Forbidden(Refusal):
+    status = 403
+    code = "forbidden"
+    detail = "You may not do this."
+
+
+class TooLarge(Refusal):
+    status = 413
+    code = "body_too_large"
+    detail = "The body of the request is larger than 1 MiB."
+
+
+class Unreadable(Refusal):
+    code = "unreadable_body"
+    detail = "The body of the request could not be read to its end."
+
+
+class Unavailable(Refusal):
+    status = 503
+    code = "service_unavailable"
+    detail = "Something this service depends on is down. Try again in a moment."
+
+
+class Failed(Refusal):
+    status = 500
+    code = "internal_error"
+    detail = "Something went wrong on our side. The X-Request-ID of this answer helps us to find out what."
+
+
+def refusal_of(exc: Exception) -> Refusal | None:
+    """The refusal that stands for `exc`, or None where it is a fault of ours."""
+    match exc:
+        case Refusal():
+            return exc
+        case exceptions.ParseError():
+            return Invalid([{"loc": ["body"], "msg": str(exc.detail), "type": "json_invalid"}])
+        case exceptions.NotAuthenticated():
+            return NotAuthenticated()
+        case exceptions.APIException():
+            return of_framework(exc)
+        case Http404():
+            return NotFound()
+        case PermissionDenied():
+            return Forbidden()
+        case RequestDataTooBig():
+            return TooLarge()
+        case UnreadablePostError():
+            return Unreadable()
+        case OperationalError() | InterfaceError():
+            log.error("The database is not available: %s", exc)
+            return Unavailable(retry_after=1)
+    return None
+
+
+def of_framework(exc: exceptions.APIException) -> Refusal:
+    refusal = Refusal()
+    refusal.status, refusal.code, refusal.detail = exc.status_code, exc.default_code, str(exc.detail)
+    return refusal
+
+
+def handle(exc: Exception, context: Mapping[str, Any]) -> Response | None:
+    """DRF's exception handler: the one place where an error becomes an answer."""
+    refusal = refusal_of(exc)
+    if refusal is None:
+        return None
+    if refusal.status == 405:
+        refusal.headers["Allow"] = ", ".join(context["view"].allowed_methods)
+    return Response(refusal.body, status=refusal.status, headers=refusal.headers)
+
+
+def respond(refusal: Refusal) -> HttpResponse:
+    """The same answer where no DRF view is involved."""
+    return HttpResponse(dumps(refusal.body), "application/json", refusal.status, headers=refusal.headers)
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return respond(refusal_of(exception) or Refusal())
+
+
+def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return respond(Forbidden())
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return respond(NotFound())
+
+
+def failed(request: HttpRequest) -> HttpResponse:
+    return respond(Failed())

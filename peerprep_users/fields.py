@@ -1,0 +1,70 @@
+"""Fields as strict as JSON is: a string is a string, a number is a number, and each has its range."""
+
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+from django.utils.dateparse import parse_datetime
+from rest_framework import serializers
+
+DIGITS = re.compile(r"-?[0-9]{1,20}")
+
+
+class Text(serializers.CharField):
+    """A string, without NUL and lone surrogates, which PostgreSQL and UTF-8 cannot hold."""
+
+    default_error_messages = {"string_type": "Must be a string."}
+
+    def run_validation(self, data: Any = serializers.empty) -> Any:
+        if data is not serializers.empty and data is not None and not isinstance(data, str):
+            self.fail("string_type")
+        return super().run_validation(data)
+
+
+class Integer(serializers.IntegerField):
+    """A JSON number without a fraction (`3.0` is one, as in JSON Schema); never a string, never a boolean."""
+
+    default_error_messages = {"int_type": "Must be a whole number."}
+
+    def to_internal_value(self, data: Any) -> int:
+        if isinstance(data, float) and data.is_integer():
+            return int(data)
+        if isinstance(data, bool) or not isinstance(data, int):
+            self.fail("int_type")
+        return data
+
+
+class QueryInteger(Integer):
+    """The same in a query string: ASCII digits only."""
+
+    def to_internal_value(self, data: Any) -> int:
+        if not isinstance(data, str) or not DIGITS.fullmatch(data):
+            self.fail("int_type")
+        return int(data)
+
+
+class QueryBoolean(serializers.BooleanField):
+    """`true` or `false`."""
+
+    default_error_messages = {"bool_parsing": "Must be true or false."}
+
+    def to_internal_value(self, data: Any) -> bool:
+        words = {"true": True, "1": True, "false": False, "0": False}
+        if data.lower() not in words:
+            self.fail("bool_parsing")
+        return words[data.lower()]
+
+
+class Moment(serializers.DateTimeField):
+    """A time in ISO 8601; UTC where it names no zone. A `+` that a query string turned into a space is understood."""
+
+    default_error_messages = {"datetime_parsing": "Must be a time such as 2026-11-24T12:00:00Z."}
+
+    def to_internal_value(self, data: Any) -> datetime:
+        try:
+            moment = parse_datetime(data[:11] + data[11:].replace(" ", "+"))
+            if moment is not None:
+                return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+        except (ValueError, OverflowError):
+            pass
+        self.fail("datetime_parsing")

@@ -1,0 +1,77 @@
+"""What holds for every request: its id, one path with or without a slash, no caching, and a line in the log."""
+
+import logging
+import re
+import time
+from collections.abc import Callable
+from uuid import uuid4
+
+from django.contrib.auth.middleware import AuthenticationMiddleware
+from django.contrib.messages.middleware import MessageMiddleware
+from django.contrib.sessions.middleware import SessionMiddleware
+from django.http import HttpRequest, HttpResponseBase
+from django.middleware.csrf import CsrfViewMiddleware
+
+from peerprep_users.logging import request_id
+
+log = logging.getLogger(__name__)
+
+SANE_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
+ADMIN = "/admin"
+QUIET = {"/healthz", "/readyz"}
+
+
+class RequestMiddleware:
+    """The outermost layer; the answers of every other one pass through here."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        started = time.perf_counter()
+        sent = request.META.get("HTTP_X_REQUEST_ID", "")
+        own_id = sent if SANE_ID.fullmatch(sent) else uuid4().hex
+        token = request_id.set(own_id)
+        try:
+            if request.path_info.endswith("/") and not is_admin(request):
+                request.path_info = request.path_info[:-1] or "/"
+            response = self.get_response(request)
+            response.headers["X-Request-ID"] = own_id
+            response.headers.setdefault("Cache-Control", "no-store")
+            if request.path_info not in QUIET:
+                elapsed = (time.perf_counter() - started) * 1000
+                log.info("%s %s %d %.1f ms", request.method, request.path_info, response.status_code, elapsed)
+            return response
+        finally:
+            request_id.reset(token)
+
+
+def is_admin(request: HttpRequest) -> bool:
+    return request.path_info == ADMIN or request.path_info.startswith(f"{ADMIN}/")
+
+
+class AdminOnly:
+    """Keeps a middleware that only the admin site needs, cookies and all, out of the way of every API call."""
+
+    get_response: Callable[[HttpRequest], HttpResponseBase]
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if is_admin(request):
+            return super().__call__(request)  # type: ignore[misc, no-any-return] - the middleware mixed in
+        return self.get_response(request)
+
+
+class AdminSessionMiddleware(AdminOnly, SessionMiddleware):
+    pass
+
+
+class AdminCsrfViewMiddleware(AdminOnly, CsrfViewMiddleware):
+    pass
+
+
+class AdminAuthenticationMiddleware(AdminOnly, AuthenticationMiddleware):
+    pass
+
+
+class AdminMessageMiddleware(AdminOnly, MessageMiddleware):
+    pass

@@ -1,0 +1,130 @@
+"""The API's own documentation: the schema, Swagger UI and Redoc, without a CDN."""
+
+from functools import cache
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.http import require_safe
+from drf_spectacular.generators import SchemaGenerator
+from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
+from drf_spectacular.views import SpectacularRedocView, SpectacularSwaggerView
+from orjson import dumps
+from rest_framework import serializers
+
+from peerprep_users.api import Shape
+
+
+@cache
+def document() -> bytes:
+    """Built once per process: it takes as long as hundreds of requests."""
+    return dumps(SchemaGenerator().get_schema(request=None, public=True))
+
+
+@require_safe
+def schema(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(document(), "application/json", headers={"Cache-Control": "public, max-age=300"})
+
+
+swagger = SpectacularSwaggerView.as_view(url="openapi.json")
+redoc = SpectacularRedocView.as_view(url="openapi.json")
+
+
+class Error(Shape):
+    """Any error that is not about the form of the input."""
+
+    detail = serializers.CharField()
+    code = serializers.CharField()
+
+
+class Problem(Shape):
+    loc = serializers.ListField(child=serializers.CharField())
+    msg = serializers.CharField()
+    type = serializers.CharField()
+
+
+class ValidationError(Shape):
+    """Input that does not validate."""
+
+    detail = Problem(many=True)
+    code = serializers.ChoiceField(["validation_error"])
+
+
+INVALID = OpenApiResponse(
+    ValidationError,
+    "The input does not validate.",
+    [
+        OpenApiExample(
+            "Missing field",
+            {
+                "detail": [{"loc": ["body", "email"], "msg": "This field is required.", "type": "missing"}],
+                "code": "validation_error",
+            },
+        )
+    ],
+)
+
+
+def refusals(*kinds: Any) -> dict[int, OpenApiResponse]:
+    """The documented errors of an operation, from the very classes that its flows raise."""
+    by_status: dict[int, list[Any]] = {}
+    for kind in kinds:
+        by_status.setdefault(kind.status, []).append(kind)
+    return {
+        status: OpenApiResponse(
+            Error,
+            " or ".join(f"`{kind.code}`" for kind in group),
+            [OpenApiExample(kind.code, {"detail": kind.detail, "code": kind.code}) for kind in group],
+        )
+        for status, group in by_status.items()
+    }
+
+
+def documented(**operations: Any) -> Any:
+    """A class decorator that documents the view's methods, so that the views themselves stay short."""
+
+    def decorate(view: type) -> type:
+        for name, document_method in operations.items():
+            setattr(view, name, document_method(getattr(view, name)))
+        return view
+
+    return decorate
+
+
+def operation(  # noqa: PLR0913 - one argument for each thing an operation is documented by
+    operation_id: str,
+    summary: str,
+    *,
+    answer: Any,
+    answered: Any,
+    status: int = 200,
+    body: Any = None,
+    sent: Any = None,
+    errors: tuple[Any, ...] = (),
+    invalid: bool = False,
+    tags: list[str],
+    **more: Any,
+) -> Any:
+    """One operation's documentation.
+
+    Args:
+        body, sent: the shape of the request's body and an example of it.
+        answer, answered: the same for the answer of `status`.
+        errors: the refusals it may meet with.
+        invalid: whether there is input that may not validate.
+    """
+    examples = [OpenApiExample("Request", sent, request_only=True)] if sent is not None else []
+    responses: dict[int, Any] = {
+        status: OpenApiResponse(answer, examples=[OpenApiExample("Answer", answered)] if answered is not None else [])
+    }
+    responses |= refusals(*errors)
+    if invalid or body is not None:
+        responses[422] = INVALID
+    return extend_schema(
+        operation_id=operation_id,
+        summary=summary,
+        request=body,
+        responses=responses,
+        examples=examples,
+        tags=tags,
+        **more,
+    )

@@ -1,0 +1,373 @@
+"""Every setting of the service, read once from the environment (and from `.env`, which never overrides it).
+
+A variable that does not parse stops the start with one line that names it.
+"""
+
+import os
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Literal, NoReturn, TypeVar
+from urllib.parse import urlsplit
+
+import dj_database_url
+from dotenv import load_dotenv
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+load_dotenv(BASE_DIR / ".env")
+
+T = TypeVar("T")
+
+
+# --- Typed reading of the environment -----------------------------------------------------------------------------
+
+
+def refuse(name: str, wanted: str) -> NoReturn:
+    raise SystemExit(f"Configuration error: {name} must be {wanted}.")
+
+
+def env(name: str, default: T, parse: Callable[[str], T], wanted: str) -> T:
+    """The variable `name`, parsed; `default` where it is unset or empty. Never shows the value: it may be a secret."""
+    text = os.environ.get(name, "").strip()
+    if not text:
+        return default
+    try:
+        return parse(text)
+    except (ValueError, KeyError):
+        refuse(name, wanted)
+
+
+def text(name: str, default: str = "") -> str:
+    return env(name, default, str, "text")
+
+
+def one_of(name: str, default: str, *choices: str) -> str:
+    return env(name, default, dict(zip(choices, choices, strict=True)).__getitem__, f"one of {', '.join(choices)}")
+
+
+def flag(name: str, default: bool) -> bool:
+    words = dict.fromkeys(("1", "true", "t", "yes", "y", "on"), True)
+    words |= dict.fromkeys(("0", "false", "f", "no", "n", "off"), False)
+    return env(name, default, lambda value: words[value.lower()], "true or false")
+
+
+def integer(name: str, default: int, least: int, most: int) -> int:
+    def parse(value: str) -> int:
+        if not re.fullmatch(r"[0-9]+", value) or not least <= int(value) <= most:
+            raise ValueError
+        return int(value)
+
+    return env(name, default, parse, f"a whole number from {least} to {most}")
+
+
+def duration(name: str, default: float, unit: Literal["days", "minutes", "seconds"]) -> timedelta:
+    """A positive span of time, fractions allowed, of at most ten years."""
+
+    def parse(value: str) -> timedelta:
+        if not re.fullmatch(r"[0-9]*\.?[0-9]+|[0-9]+\.", value):
+            raise ValueError
+        span = timedelta(**{unit: float(value)})
+        if not timedelta(0) < span <= timedelta(days=3650):
+            raise ValueError
+        return span
+
+    try:
+        return env(name, timedelta(**{unit: default}), parse, f"a positive number of {unit}, up to ten years")
+    except OverflowError:
+        refuse(name, f"a positive number of {unit}, up to ten years")
+
+
+def words(name: str) -> list[str]:
+    return [word.strip() for word in text(name).split(",") if word.strip()]
+
+
+# --- The service ----------------------------------------------------------------------------------------------------
+
+APP_NAME = text("APP_NAME", "PeerPrep User Service")
+ENV = one_of("ENV", "dev", "dev", "prod")
+PRODUCTION = ENV == "prod"
+HOST = text("HOST", "0.0.0.0")  # noqa: S104 - a container's only way to be reached
+PORT = integer("PORT", 8001, 1, 65535)
+DEBUG = False  # also in development: every answer is the documented JSON
+
+
+def base_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError
+    return value.rstrip("/")
+
+
+PUBLIC_BASE_URL = env("PUBLIC_BASE_URL", f"http://localhost:{PORT}", base_url, "an http:// or https:// address")
+
+# --- Keys and tokens ------------------------------------------------------------------------------------------------
+
+DEVELOPMENT_KEY = "peerprep-development-key-that-production-refuses"  # noqa: S105
+
+
+def secret_key(value: str) -> str:
+    """RFC 7518 section 3.2 asks as many bits of an HS256 key as SHA-256 gives: 32 bytes."""
+    known = value == DEVELOPMENT_KEY or value.lower().startswith(("change", "replace", "your", "secret", "django-insecure"))
+    if PRODUCTION and (known or len(value.encode()) < 32 or len(set(value)) < 8):
+        raise ValueError
+    return value
+
+
+SECRET_KEY = env("SECRET_KEY", "", secret_key, "a random secret of its own, of 32 bytes or more, with ENV=prod")
+if not SECRET_KEY:
+    if PRODUCTION:
+        refuse("SECRET_KEY", "set with ENV=prod, to a random secret of 32 bytes or more")
+    SECRET_KEY = DEVELOPMENT_KEY
+
+ALGORITHM = one_of("ALGORITHM", "HS256", "HS256")
+ACCESS_TTL = duration("ACCESS_TTL_MIN", 15, "minutes")
+REFRESH_TTL = duration("REFRESH_TTL_DAYS", 7, "days")
+REFRESH_GRACE = duration("REFRESH_GRACE_SECONDS", 10, "seconds")
+SESSION_MAX = duration("SESSION_MAX_DAYS", 30, "days")
+
+SIMPLE_JWT = {
+    "ALGORITHM": ALGORITHM,
+    "SIGNING_KEY": SECRET_KEY,
+    "ISSUER": "user-service",
+    "ACCESS_TOKEN_LIFETIME": ACCESS_TTL,
+    "REFRESH_TOKEN_LIFETIME": REFRESH_TTL,
+    "USER_ID_CLAIM": "sub",
+    "TOKEN_TYPE_CLAIM": "type",
+}
+
+# --- Passwords, lockout, codes --------------------------------------------------------------------------------------
+
+PASSWORD_HASHERS = ["accounts.hashers.Argon2id"]
+ARGON2_TIME_COST = integer("ARGON2_TIME_COST", 3, 1, 100)
+ARGON2_MEMORY_KIB = integer("ARGON2_MEMORY_KIB", 65536, 64, 4_194_304)
+ARGON2_PARALLELISM = integer("ARGON2_PARALLELISM", 4, 1, 64)
+
+AUTH_PASSWORD_VALIDATORS = [
+    {
+        "NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator",
+        "OPTIONS": {"user_attributes": ["email", "name"]},
+    },
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 8}},
+    {"NAME": "accounts.hashers.MaximumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+
+LOGIN_FAILURE_LIMIT = integer("LOGIN_FAILURE_LIMIT", 3, 1, 1000)
+LOGIN_LOCK = duration("LOGIN_LOCK_MIN", 15, "minutes")
+RESET_CODE_TTL = duration("RESET_CODE_TTL_MIN", 10, "minutes")
+VERIFICATION_TTL = timedelta(days=2)
+
+AXES_HANDLER = "accounts.lockout.AccountHandler"
+AXES_LOCKOUT_PARAMETERS = ["username"]
+AXES_FAILURE_LIMIT = LOGIN_FAILURE_LIMIT
+AXES_COOLOFF_TIME = LOGIN_LOCK
+AXES_RESET_ON_SUCCESS = True
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_CLIENT_IP_CALLABLE = "peerprep_users.clients.ip_of"
+AXES_LOCKOUT_CALLABLE = "accounts.lockout.admin_lockout_response"
+AXES_USERNAME_FORM_FIELD = "username"
+AXES_VERBOSE = False
+AXES_ENABLE_ADMIN = False
+
+# --- Mail -----------------------------------------------------------------------------------------------------------
+
+EMAIL_HOST = text("MAIL_SERVER")
+EMAIL_PORT = integer("MAIL_PORT", 587, 1, 65535)
+EMAIL_USE_SSL = flag("MAIL_SSL_TLS", False)
+EMAIL_USE_TLS = flag("MAIL_STARTTLS", not EMAIL_USE_SSL)
+EMAIL_VALIDATE_CERTS = flag("VALIDATE_CERTS", True)
+EMAIL_TIMEOUT = 10
+EMAIL_BACKEND = "peerprep_users.mailing.SMTP" if EMAIL_HOST else "peerprep_users.mailing.Console"
+EMAIL_SUBJECT_PREFIX = ""
+if flag("USE_CREDENTIALS", True):
+    EMAIL_HOST_USER = text("MAIL_USERNAME")
+    EMAIL_HOST_PASSWORD = text("MAIL_PASSWORD")
+if EMAIL_USE_SSL and EMAIL_USE_TLS:
+    refuse("MAIL_STARTTLS", "false where MAIL_SSL_TLS is true")
+MAIL_FROM = text("MAIL_FROM", "no-reply@peerprep.localhost")
+MAIL_FROM_NAME = text("MAIL_FROM_NAME", "PeerPrep")
+
+# --- Data -----------------------------------------------------------------------------------------------------------
+
+POSTGRES_OPTIONS: dict[str, Any] = {
+    "connect_timeout": 5,
+    "options": "-c statement_timeout=15s -c lock_timeout=10s -c idle_in_transaction_session_timeout=30s",
+}
+SQLITE_OPTIONS: dict[str, Any] = {
+    "transaction_mode": "IMMEDIATE",
+    "timeout": 20,
+    "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
+}
+
+
+def database(url: str) -> dict[str, Any]:
+    """Django's settings for `postgresql://…` (with a driver suffix such as `+asyncpg` too) or `sqlite:///path`."""
+    url = re.sub(r"^postgres(ql)?(\+\w+)?://", "postgresql://", url)
+    url = re.sub(r"^sqlite(\+\w+)?://", "sqlite://", url)
+    if not url.startswith(("postgresql://", "sqlite://")):
+        raise ValueError
+    config: dict[str, Any] = dict(dj_database_url.parse(url))
+    if config["ENGINE"].endswith("sqlite3"):
+        return {**config, "OPTIONS": SQLITE_OPTIONS}
+    config["ENGINE"] = "peerprep_users.postgresql"
+    config["OPTIONS"] = {**POSTGRES_OPTIONS, **config.get("OPTIONS", {})}
+    return {**config, "CONN_MAX_AGE": 600, "CONN_HEALTH_CHECKS": True}
+
+
+DATABASES = {
+    "default": env(
+        "DATABASE_URL",
+        database(f"sqlite:///{BASE_DIR / 'db.sqlite3'}"),
+        database,
+        "postgresql://user:password@host:port/name or sqlite:///path",
+    )
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+ATOMIC_REQUESTS = False  # DRF would roll the failure counts back with every error it answers
+AUTH_USER_MODEL = "accounts.User"
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_I18N = False
+
+# --- HTTP -----------------------------------------------------------------------------------------------------------
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "rest_framework_simplejwt.token_blacklist",
+    "corsheaders",
+    "axes",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "accounts",
+    "attempts",
+]
+
+MIDDLEWARE = [
+    "peerprep_users.middleware.RequestMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "corsheaders.middleware.CorsMiddleware",
+    "peerprep_users.middleware.AdminSessionMiddleware",
+    "peerprep_users.middleware.AdminCsrfViewMiddleware",
+    "peerprep_users.middleware.AdminAuthenticationMiddleware",
+    "peerprep_users.middleware.AdminMessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "axes.middleware.AxesMiddleware",
+]
+
+ROOT_URLCONF = "peerprep_users.urls"
+WSGI_APPLICATION = "peerprep_users.wsgi.application"
+APPEND_SLASH = False
+ALLOWED_HOSTS = ["*"]  # no answer, link or mail is built from the Host header
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+TRUSTED_PROXY_COUNT = integer("TRUSTED_PROXY_COUNT", 0, 0, 20)
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "accounts.backends.EmailBackend"]
+
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXY_COUNT else None
+SECURE_HSTS_SECONDS = 31_536_000 if PRODUCTION else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = PRODUCTION
+SECURE_HSTS_PRELOAD = PRODUCTION
+SESSION_COOKIE_SECURE = PRODUCTION
+CSRF_COOKIE_SECURE = PRODUCTION
+SILENCED_SYSTEM_CHECKS = [
+    "security.W008",  # the gateway ends TLS, and the contract forbids answers through a redirect
+    "axes.W006",  # the contract counts failures per account, from whatever address they come
+]
+
+CORS_ALLOWED_ORIGINS = words("CORS_ALLOWED_ORIGINS")
+CORS_ALLOW_ALL_ORIGINS = not CORS_ALLOWED_ORIGINS and not PRODUCTION
+CORS_ALLOW_HEADERS = ["accept", "authorization", "content-type", "idempotency-key", "if-none-match", "x-request-id"]
+CORS_EXPOSE_HEADERS = ["ETag", "Idempotent-Replayed", "Link", "Retry-After", "X-Request-ID", "X-Total-Count"]
+
+STATIC_URL = "/static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
+}
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.authentication.BearerAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PARSER_CLASSES": ["peerprep_users.formats.JSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["peerprep_users.formats.JSONRenderer"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "peerprep_users.formats.JSONOnly",
+    "DEFAULT_METADATA_CLASS": None,
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "peerprep_users.errors.handle",
+    "UNAUTHENTICATED_USER": None,
+    "URL_FORMAT_OVERRIDE": None,
+}
+
+SPECTACULAR_SETTINGS = {
+    "TITLE": APP_NAME,
+    "DESCRIPTION": "Accounts, sessions and coding attempts of PeerPrep, where students practise interviews in pairs.",
+    "VERSION": "1.0.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_AUTHENTICATION": [],
+    "SERVE_PERMISSIONS": [],
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+    "COMPONENT_SPLIT_REQUEST": False,
+    "ENUM_ADD_EXPLICIT_BLANK_NULL_CHOICE": False,
+    "SORT_OPERATIONS": False,
+}
+
+# --- Logs -----------------------------------------------------------------------------------------------------------
+
+LOG_LEVEL = env(
+    "LOG_LEVEL",
+    "INFO",
+    lambda value: {level: level for level in ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")}[value.upper()],
+    "one of DEBUG, INFO, WARNING, ERROR, CRITICAL",
+)
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "filters": {"request": {"()": "peerprep_users.logging.RequestFilter"}},
+    "formatters": {
+        "text": {"()": "peerprep_users.logging.TextFormatter"},
+        "json": {
+            "()": "pythonjsonlogger.json.JsonFormatter",
+            "fmt": "{asctime}{levelname}{name}{message}{request_id}",
+            "style": "{",
+            "rename_fields": {"asctime": "time", "levelname": "level", "name": "logger"},
+        },
+    },
+    "handlers": {
+        "stderr": {
+            "class": "logging.StreamHandler",
+            "filters": ["request"],
+            "formatter": "json" if PRODUCTION else "text",
+        },
+    },
+    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
+    "loggers": {
+        "django.server": {"handlers": [], "propagate": True},
+        "django.request": {"level": "ERROR"},  # RequestMiddleware logs every answer already
+        "django.db.backends": {"level": "INFO"},
+        "axes": {"level": "WARNING"},
+    },
+}
