@@ -157,7 +157,7 @@ class Mailbox:
     def text(self) -> str:
         body = self.last().get_body(("plain",))
         assert body is not None
-        return str(body.get_content())
+        return str(body.get_content()).replace("\r\n", "\n")
 
     def code(self) -> str:
         return find(r"^ +(\d{6})$", self.text())

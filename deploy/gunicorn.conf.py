@@ -3,6 +3,7 @@
 import os
 
 from django.conf import settings
+from gunicorn.workers.gthread import ThreadWorker
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "peerprep_users.settings")
 
@@ -10,10 +11,23 @@ bind = f"{settings.HOST}:{settings.PORT}"
 wsgi_app = "peerprep_users.wsgi"
 preload_app = True  # a bad setting stops the start once, and the workers share what is loaded
 
+
+class Worker(ThreadWorker):
+    """A thread worker that a client's idle connection does not keep from stopping.
+
+    The stock worker waits for such connections until the graceful timeout is over.
+    """
+
+    def handle_exit(self, sig, frame):
+        for connection in list(self.keepalived_conns):
+            connection.timeout = 0
+        super().handle_exit(sig, frame)
+
+
 # Processes rather than threads: threads of one process wait for each other's GIL. The second thread of each is there
 # for what waits without computing, such as a guess that queues behind another at the same account.
 workers = int(os.environ.get("WEB_CONCURRENCY") or 2 * (os.cpu_count() or 1))
-worker_class = "gthread"
+worker_class = Worker
 threads = 2
 timeout = 60
 graceful_timeout = 30

@@ -1,0 +1,42 @@
+"""A server of the tests: gunicorn under the configuration that `make run` starts it with."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@contextmanager
+def served(port: int, **environment: str) -> Iterator[str]:
+    """Migrates the database and serves on `port`, as `make run` does. Gives the base URL."""
+    base_url = f"http://127.0.0.1:{port}"
+    variables = {**os.environ, "HOST": "127.0.0.1", "PORT": str(port), "PUBLIC_BASE_URL": base_url, **environment}
+    migrate = [sys.executable, "manage.py", "migrate", "--noinput", "--verbosity", "0"]
+    subprocess.run(migrate, cwd=ROOT, env=variables, check=True)
+    gunicorn = [sys.executable, "-m", "gunicorn", "-c", "deploy/gunicorn.conf.py"]
+    with subprocess.Popen(gunicorn, cwd=ROOT, env=variables) as process:
+        try:
+            wait_for(f"{base_url}/readyz", process)
+            yield base_url
+        finally:
+            process.terminate()
+            process.wait(40)
+
+
+def wait_for(url: str, process: "subprocess.Popen[bytes]") -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        assert process.poll() is None, f"the server ended with {process.returncode}"
+        try:
+            if httpx.get(url, trust_env=False).status_code == 200:
+                return
+        except httpx.TransportError:
+            time.sleep(0.05)
+    raise AssertionError(f"{url} does not answer")
