@@ -1,4 +1,4 @@
-"""What the tests of every app share: a cast of users, a client that speaks JSON, a mailbox behind a real SMTP server."""
+"""What the tests of every app share: a cast of users, a client that speaks JSON, a mailbox behind a real server."""
 
 import json
 import re
@@ -13,8 +13,7 @@ from urllib.parse import unquote
 
 import pytest
 from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import SMTP as Server
-from aiosmtpd.smtp import Envelope
+from aiosmtpd.smtp import SMTP, Envelope
 from aiosmtpd.smtp import Session as SMTPSession
 from django.conf import settings as django_settings
 from django.db import connections
@@ -118,10 +117,10 @@ class Sink:
     def __init__(self) -> None:
         self.received: list[EmailMessage] = []
 
-    async def handle_DATA(self, server: Server, session: SMTPSession, envelope: Envelope) -> str:  # noqa: N802
+    async def handle_DATA(self, server: SMTP, session: SMTPSession, envelope: Envelope) -> str:  # noqa: N802
         content = envelope.content
         assert isinstance(content, bytes)
-        self.received.append(message_from_bytes(content, policy=policy.default))  # type: ignore[arg-type]
+        self.received.append(message_from_bytes(content, policy=policy.default))
         return "250 OK"
 
 

@@ -10,6 +10,13 @@ from accounts.tokens import AccessToken
 from peerprep_users.errors import NotAuthenticated
 
 
+class SignedInRequest(Request):
+    """What a view gets once `BearerAuthentication` has signed a request in."""
+
+    user: User
+    auth: Session
+
+
 class InvalidToken(NotAuthenticated):
     code = "invalid_token"
     detail = "The access token is not valid, or its session has ended. Sign in again."

@@ -3,17 +3,18 @@
 from typing import Any
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core import checks
+from django.core.checks import CheckMessage, Tags, register
 
 
 @register(Tags.security)
 def times(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     found: list[CheckMessage] = []
     if settings.ACCESS_TTL > settings.REFRESH_TTL:
-        found.append(Error("ACCESS_TTL_MIN is longer than REFRESH_TTL_DAYS.", id="accounts.E001"))
+        found.append(checks.Error("ACCESS_TTL_MIN is longer than REFRESH_TTL_DAYS.", id="accounts.E001"))
     if settings.REFRESH_TTL > settings.SESSION_MAX:
         found.append(
-            Warning(
+            checks.Warning(
                 "REFRESH_TTL_DAYS is longer than SESSION_MAX_DAYS.",
                 hint="A refresh token ends with its session, so the longer time has no effect.",
                 id="accounts.W001",
@@ -25,5 +26,5 @@ def times(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 @register(Tags.security, deploy=True)
 def mail_in_production(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     if settings.PRODUCTION and not settings.EMAIL_HOST:
-        return [Warning("Mail goes to the console.", hint="Set MAIL_SERVER.", id="accounts.W002")]
+        return [checks.Warning("Mail goes to the console.", hint="Set MAIL_SERVER.", id="accounts.W002")]
     return []

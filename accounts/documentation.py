@@ -1,6 +1,7 @@
 """What the OpenAPI document says about `/auth` and `/users`."""
 
 from functools import partial
+from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.utils import OpenApiParameter
@@ -147,7 +148,7 @@ own_sessions = documented(
     ),
 )
 
-CHANGE = {
+CHANGE: dict[str, Any] = {
     "answer": serializers.Profile,
     "answered": PROFILE,
     "body": serializers.ProfileChange,
@@ -156,9 +157,7 @@ CHANGE = {
 }
 
 profile = documented(
-    retrieve=users(
-        "readMe", "Who is signed in", answer=serializers.Profile, answered=PROFILE, errors=SIGNED_IN
-    ),
+    retrieve=users("readMe", "Who is signed in", answer=serializers.Profile, answered=PROFILE, errors=SIGNED_IN),
     update=users("updateMe", "Change the name, the password, or both", **CHANGE),
     partial_update=users("patchMe", "The same as PUT", **CHANGE),
     destroy=users(

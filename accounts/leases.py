@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from django.utils import timezone
 
@@ -44,7 +44,7 @@ def lease(name: str, *, wait: float) -> Iterator[None]:
         Lease.objects.filter(name=name, holder=holder).delete()
 
 
-def acquired(name: str, holder: object) -> bool:
+def acquired(name: str, holder: UUID) -> bool:
     now = timezone.now()
     held = Lease.objects.filter(name=name).first()
     if held is not None and held.until > now:

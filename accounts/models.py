@@ -67,7 +67,7 @@ class User(AbstractBaseUser):
     is_active = models.BooleanField("active", default=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)
-    last_login = None  # type: ignore[assignment] - the sessions tell that
+    last_login = None  # the sessions tell that
 
     USERNAME_FIELD = "email"
     REQUIRED_FIELDS: ClassVar[list[str]] = []

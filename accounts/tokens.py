@@ -51,7 +51,7 @@ class SessionToken(tokens.Token):
             TokenError: whatever is wrong with it.
         """
         try:
-            claims: dict[str, Any] = cls(raw).payload  # type: ignore[arg-type] - simplejwt's annotation is wrong
+            claims: dict[str, Any] = cls(raw).payload  # type: ignore[arg-type]  # simplejwt takes the encoded form here
             return Claims(UUID(claims["sub"]), UUID(claims["sid"]), UUID(claims["jti"]))
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as exc:
             raise TokenError("Token is invalid") from exc

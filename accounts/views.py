@@ -7,6 +7,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts import documentation, serializers
+from accounts.authentication import SignedInRequest
 from accounts.flows import login, passwords, profiles, registration, resets, sessions
 from accounts.models import User
 from peerprep_users.api import ApiViewSet, validated
@@ -79,11 +80,11 @@ class PublicAuthViewSet(ApiViewSet):
 class AuthViewSet(ApiViewSet):
     """What the signed-in user does with their sessions and password."""
 
-    def logout(self, request: Request) -> Response:
+    def logout(self, request: SignedInRequest) -> Response:
         sessions.log_out(user=request.user)
         return Response({"ok": True, "message": "Logged out successfully"})
 
-    def verify_password(self, request: Request) -> Response:
+    def verify_password(self, request: SignedInRequest) -> Response:
         body = validated(PASSWORD, request.data, "body")
         user = request.user
         right = passwords.check_password(address=user.email, user=user, client=Client.of(request), **body)
@@ -94,27 +95,25 @@ class AuthViewSet(ApiViewSet):
 class ProfileViewSet(ApiViewSet):
     """The signed-in user's own account."""
 
-    def retrieve(self, request: Request) -> Response:
+    def retrieve(self, request: SignedInRequest) -> Response:
         return Response(profile_of(request.user))
 
-    def update(self, request: Request) -> Response:
+    def update(self, request: SignedInRequest) -> Response:
         body = validated(PROFILE_CHANGE, request.data, "body")
-        user = profiles.update_profile(
-            user=request.user, session=request.auth, client=Client.of(request), **body
-        )
+        user = profiles.update_profile(user=request.user, session=request.auth, client=Client.of(request), **body)
         return Response(profile_of(user))
 
-    def partial_update(self, request: Request) -> Response:
+    def partial_update(self, request: SignedInRequest) -> Response:
         return self.update(request)
 
-    def destroy(self, request: Request) -> Response:
+    def destroy(self, request: SignedInRequest) -> Response:
         profiles.delete_account(user=request.user)
         return Response({"message": "Account deleted successfully."})
 
-    def is_admin(self, request: Request) -> Response:
+    def is_admin(self, request: SignedInRequest) -> Response:
         return Response({"is_admin": request.user.is_admin})
 
-    def home(self, request: Request) -> Response:
+    def home(self, request: SignedInRequest) -> Response:
         return Response({"message": f"Welcome, {request.user.name}!"})
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
-from django.conf import settings
 from django.db import connection, models
 from django.db.models import F, Q
 from django.utils import timezone
 from uuid_utils.compat import uuid7
+
+from accounts.models import User
 
 LANGUAGE_LENGTH = 64
 LARGEST_SMALL = 32767
@@ -17,11 +17,11 @@ LARGEST = 2147483647
 
 
 class AttemptQuerySet(models.QuerySet["Attempt"]):
-    def history_of(self, user: Any) -> AttemptQuerySet:
+    def history_of(self, user: User) -> AttemptQuerySet:
         """The user's attempts, newest first."""
         return self.filter(user=user).order_by("-created_at", "-id")
 
-    def matching(  # noqa: PLR0913 - one argument for each filter of the list
+    def matching(
         self,
         *,
         question_id: int | None = None,
@@ -50,7 +50,7 @@ class Attempt(models.Model):
     """One run of a submission against a question's tests."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)  # UUIDv7: inserts stay local in the index
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="attempts", db_index=False)
+    user = models.ForeignKey(User, models.CASCADE, related_name="attempts", db_index=False)
     question_id = models.PositiveIntegerField()
     language = models.CharField(max_length=LANGUAGE_LENGTH)
     submitted_code = models.TextField()
@@ -86,8 +86,15 @@ def is_solved(passed_tests: int, total_tests: int) -> bool:
 
 
 class QuestionStatusManager(models.Manager["QuestionStatus"]):
-    def add(self, attempt: Attempt) -> None:
-        """Adds an attempt to its question's status, in one statement that parallel attempts cannot get between."""
+    def add(self, attempt: Attempt) -> bool:
+        """Adds an attempt to its question's status, in one statement that parallel attempts cannot get between.
+
+        The statement takes a share of the user's row first, as PostgreSQL's foreign keys would do only at the commit:
+        by then the deletion of the account may wait for this status, and this commit for the deletion.
+
+        Returns:
+            False where the account is gone.
+        """
         solved = attempt.is_solved
         row = QuestionStatus(
             user_id=attempt.user_id,
@@ -100,16 +107,21 @@ class QuestionStatusManager(models.Manager["QuestionStatus"]):
             last_attempt_at=attempt.created_at,
             solved_at=attempt.created_at if solved else None,
         )
-        fields = [field for field in QuestionStatus._meta.concrete_fields if not field.primary_key]
+        fields = [field for field in QuestionStatus._meta.concrete_fields if not field.primary_key]  # noqa: SLF001
         values = [field.get_db_prep_save(getattr(row, field.attname), connection) for field in fields]
-        columns = ", ".join(str(field.column) for field in fields)
+        statement = UPSERT.format(
+            columns=", ".join(str(field.column) for field in fields),
+            values=", ".join(["%s"] * len(values)),
+            share="FOR KEY SHARE" if connection.features.has_select_for_update else "",
+        )
         with connection.cursor() as cursor:
-            cursor.execute(UPSERT.format(columns=columns, values=", ".join(["%s"] * len(values))), values)
+            cursor.execute(statement, [*values, values[0]])  # the first column is the user
+            return bool(cursor.rowcount)
 
 
 # Every column comes out the same in whatever order the attempts arrive, so that a recount can be compared with it.
 UPSERT = """
-INSERT INTO user_question_status AS old ({columns}) VALUES ({values})
+INSERT INTO user_question_status AS old ({columns}) SELECT {values} FROM users WHERE id = %s {share}
 ON CONFLICT (user_id, question_id) DO UPDATE SET
     attempts = old.attempts + 1,
     total_tests = CASE
@@ -139,7 +151,7 @@ ON CONFLICT (user_id, question_id) DO UPDATE SET
 class QuestionStatus(models.Model):
     """What a user has reached on one question; a running count over its attempts."""
 
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="questions", db_index=False)
+    user = models.ForeignKey(User, models.CASCADE, related_name="questions", db_index=False)
     question_id = models.PositiveIntegerField()
     attempts = models.PositiveIntegerField()
     best_passed_tests = models.PositiveSmallIntegerField()

@@ -41,11 +41,13 @@ def when_ready(server):
     shown = "localhost" if settings.HOST in {"0.0.0.0", "::"} else settings.HOST
     base = f"http://{shown}:{settings.PORT}"
     mail = f"{settings.EMAIL_HOST}:{settings.EMAIL_PORT}" if settings.EMAIL_HOST else "this console"
-    print(f"{settings.APP_NAME} listens on {base} (docs: {base}/docs, mail goes to {mail}). Ctrl-C stops it.", flush=True)
+    print(
+        f"{settings.APP_NAME} listens on {base} (docs: {base}/docs, mail goes to {mail}). Ctrl-C stops it.", flush=True
+    )
 
 
 def post_worker_init(worker):
-    from accounts.flows.mail import Sender
+    from accounts.flows.mail import Sender  # noqa: PLC0415 - Django is set up only now
 
     worker.mail_sender = Sender()
     worker.mail_sender.start()

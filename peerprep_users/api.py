@@ -25,7 +25,7 @@ class ApiViewSet(ViewSet):
     """A view parses, makes one call to a flow and answers."""
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        if self.action is None:
+        if not self.action:
             self.http_method_not_allowed(request)  # before anybody is asked who they are
         super().initial(request, *args, **kwargs)
 
@@ -61,7 +61,7 @@ def problems(detail: Any, loc: list[str]) -> list[Problem]:
     return [{"loc": loc, "msg": str(detail), "type": TYPES.get(code, code)}]
 
 
-TYPES = {
+TYPES: dict[str | None, str] = {
     "required": "missing",
     "null": "null_not_allowed",
     "blank": "string_too_short",

@@ -1,7 +1,8 @@
 """Errors as clients see them: `{"detail": …, "code": …}` for whatever went wrong and wherever it did."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from math import ceil
 from typing import Any
 
@@ -33,7 +34,7 @@ class Refusal(Exception):  # noqa: N818 - a refusal is an answer, not a fault
         self.headers: dict[str, str] = {}
         if retry_after is not None:
             self.headers["Retry-After"] = str(max(1, ceil(retry_after)))
-        if self.status == 401:
+        if self.status == HTTPStatus.UNAUTHORIZED:
             self.headers["WWW-Authenticate"] = "Bearer"  # RFC 9110 section 11.6.1
 
     @property
@@ -99,27 +100,21 @@ class Failed(Refusal):
 
 def refusal_of(exc: Exception) -> Refusal | None:
     """The refusal that stands for `exc`, or None where it is a fault of ours."""
-    match exc:
-        case Refusal():
-            return exc
-        case exceptions.ParseError():
-            return Invalid([{"loc": ["body"], "msg": str(exc.detail), "type": "json_invalid"}])
-        case exceptions.NotAuthenticated():
-            return NotAuthenticated()
-        case exceptions.APIException():
-            return of_framework(exc)
-        case Http404():
-            return NotFound()
-        case PermissionDenied():
-            return Forbidden()
-        case RequestDataTooBig():
-            return TooLarge()
-        case UnreadablePostError():
-            return Unreadable()
-        case OperationalError() | InterfaceError():
-            log.error("The database is not available: %s", exc)
-            return Unavailable(retry_after=1)
+    if isinstance(exc, Refusal):
+        return exc
+    for kind, translate in TRANSLATIONS.items():
+        if isinstance(exc, kind):
+            return translate(exc)
     return None
+
+
+def not_json(exc: Exception) -> Refusal:
+    return Invalid([{"loc": ["body"], "msg": str(exc), "type": "json_invalid"}])
+
+
+def dependency_down(exc: Exception) -> Refusal:
+    log.error("The database is not available: %s", exc)
+    return Unavailable(retry_after=1)
 
 
 def of_framework(exc: exceptions.APIException) -> Refusal:
@@ -128,12 +123,25 @@ def of_framework(exc: exceptions.APIException) -> Refusal:
     return refusal
 
 
+TRANSLATIONS: dict[type[Exception], Callable[[Any], Refusal]] = {
+    exceptions.ParseError: not_json,
+    exceptions.NotAuthenticated: lambda _: NotAuthenticated(),
+    exceptions.APIException: of_framework,
+    Http404: lambda _: NotFound(),
+    PermissionDenied: lambda _: Forbidden(),
+    RequestDataTooBig: lambda _: TooLarge(),
+    UnreadablePostError: lambda _: Unreadable(),
+    OperationalError: dependency_down,
+    InterfaceError: dependency_down,
+}
+
+
 def handle(exc: Exception, context: Mapping[str, Any]) -> Response | None:
     """DRF's exception handler: the one place where an error becomes an answer."""
     refusal = refusal_of(exc)
     if refusal is None:
         return None
-    if refusal.status == 405:
+    if refusal.status == HTTPStatus.METHOD_NOT_ALLOWED:
         refusal.headers["Allow"] = ", ".join(context["view"].allowed_methods)
     return Response(refusal.body, status=refusal.status, headers=refusal.headers)
 

@@ -63,8 +63,9 @@ class Moment(serializers.DateTimeField):
     def to_internal_value(self, data: Any) -> datetime:
         try:
             moment = parse_datetime(data[:11] + data[11:].replace(" ", "+"))
-            if moment is not None:
-                return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+            moment = moment and (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
         except (ValueError, OverflowError):
-            pass
-        self.fail("datetime_parsing")
+            moment = None
+        if moment is None:
+            self.fail("datetime_parsing")
+        return moment

@@ -12,7 +12,7 @@ class SMTP(smtp.EmailBackend):
     """An SMTP client that can be told not to check certificates (`VALIDATE_CERTS=false`)."""
 
     @cached_property
-    def ssl_context(self) -> ssl.SSLContext:  # type: ignore[override] - a cached property there as well
+    def ssl_context(self) -> ssl.SSLContext:
         context = ssl.create_default_context()
         if not settings.EMAIL_VALIDATE_CERTS:
             context.check_hostname = False

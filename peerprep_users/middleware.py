@@ -4,6 +4,7 @@ import logging
 import re
 import time
 from collections.abc import Callable
+from typing import Any
 from uuid import uuid4
 
 from django.contrib.auth.middleware import AuthenticationMiddleware
@@ -11,6 +12,7 @@ from django.contrib.messages.middleware import MessageMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.http import HttpRequest, HttpResponseBase
 from django.middleware.csrf import CsrfViewMiddleware
+from django.utils.deprecation import MiddlewareMixin
 
 from peerprep_users.logging import request_id
 
@@ -50,15 +52,11 @@ def is_admin(request: HttpRequest) -> bool:
     return request.path_info == ADMIN or request.path_info.startswith(f"{ADMIN}/")
 
 
-class AdminOnly:
+class AdminOnly(MiddlewareMixin):
     """Keeps a middleware that only the admin site needs, cookies and all, out of the way of every API call."""
 
-    get_response: Callable[[HttpRequest], HttpResponseBase]
-
-    def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        if is_admin(request):
-            return super().__call__(request)  # type: ignore[misc, no-any-return] - the middleware mixed in
-        return self.get_response(request)
+    def __call__(self, request: HttpRequest) -> Any:
+        return super().__call__(request) if is_admin(request) else self.get_response(request)
 
 
 class AdminSessionMiddleware(AdminOnly, SessionMiddleware):

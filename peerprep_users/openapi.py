@@ -17,7 +17,7 @@ from peerprep_users.api import Shape
 @cache
 def document() -> bytes:
     """Built once per process: it takes as long as hundreds of requests."""
-    return dumps(SchemaGenerator().get_schema(request=None, public=True))
+    return dumps(SchemaGenerator().get_schema(request=None, public=True))  # type: ignore[no-untyped-call]
 
 
 @require_safe

@@ -4,6 +4,7 @@ import os
 from io import BytesIO
 from typing import Any
 
+import django
 from django.conf import settings
 from django.core.handlers import wsgi
 
@@ -14,7 +15,7 @@ class Request(wsgi.WSGIRequest):
     """Reads every query and body as UTF-8: a charset such as `zlib` in Content-Type would break the query's parsing."""
 
     def _set_content_type_params(self, meta: dict[str, Any]) -> None:
-        super()._set_content_type_params(meta)  # type: ignore[misc] - private, hence not in the stubs
+        super()._set_content_type_params(meta)  # type: ignore[misc]  # private, hence not in the stubs
         self.encoding = "utf-8"
 
 
@@ -44,11 +45,5 @@ def measure(environ: dict[str, Any]) -> None:
     environ["CONTENT_LENGTH"] = str(len(body))
 
 
-def application_of_django() -> Application:
-    import django
-
-    django.setup(set_prefix=False)
-    return Application()
-
-
-application = application_of_django()
+django.setup(set_prefix=False)
+application = Application()

@@ -7,7 +7,7 @@ import threading
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import DatabaseError, close_old_connections, transaction
+from django.db import DatabaseError, close_old_connections, connection, transaction
 from django.utils import timezone
 
 from accounts import mails
@@ -20,6 +20,7 @@ HOURLY_LIMIT = 5
 TRIES = 6
 FIRST_PAUSE = timedelta(seconds=30)
 LONGEST_PAUSE = timedelta(hours=1)
+PERMANENT = 500
 CLAIM = timedelta(minutes=2)  # longer than any delivery takes: each step of it times out after 10 s
 
 waiting = threading.Event()  # set when this process has just queued a mail
@@ -41,7 +42,7 @@ def asked_often(kind: Mail.Kind, to: str, *, pause: timedelta = timedelta(0)) ->
     now = timezone.now()
     lately = Mail.objects.filter(to=to, kind=kind, created_at__gt=now - timedelta(hours=1)).order_by("-created_at")
     times = list(lately.values_list("created_at", flat=True)[:HOURLY_LIMIT])
-    return len(times) == HOURLY_LIMIT or bool(times) and times[0] > now - pause
+    return len(times) == HOURLY_LIMIT or (bool(times) and times[0] > now - pause)
 
 
 def deliver_due() -> int:
@@ -77,7 +78,7 @@ def deliver(mail: Mail) -> None:
         settle(mail, state=Mail.State.SENT, sent_at=timezone.now())
     except DatabaseError:
         raise  # the claim runs out, and the mail is tried again
-    except Exception as exc:
+    except Exception as exc:  # noqa: BLE001 - whatever it was, the mail must not be lost, nor stop those behind it
         log.warning("A mail could not be delivered", extra={"mail": str(mail.pk), "error": reason(exc)})
         dead = mail.tries >= TRIES or is_permanent(exc)
         state = Mail.State.DEAD if dead else Mail.State.QUEUED
@@ -101,15 +102,15 @@ def is_permanent(exc: Exception) -> bool:
         case smtplib.SMTPAuthenticationError():
             return False
         case smtplib.SMTPResponseException():
-            return exc.smtp_code >= 500
+            return exc.smtp_code >= PERMANENT
         case smtplib.SMTPRecipientsRefused():
-            return all(code >= 500 for code, _ in exc.recipients.values())
+            return all(code >= PERMANENT for code, _ in exc.recipients.values())
     return False
 
 
 def next_try(tries: int) -> datetime:
     """About 30 s × 2ⁿ after the n-th failure, at most an hour, spread so that senders do not come all at once."""
-    pause = min(FIRST_PAUSE * 2 ** (tries - 1), LONGEST_PAUSE)
+    pause: timedelta = min(FIRST_PAUSE * 2 ** (tries - 1), LONGEST_PAUSE)
     return timezone.now() + pause * random.uniform(0.8, 1.2)  # noqa: S311 - to spread the load
 
 
@@ -131,6 +132,7 @@ class Sender(threading.Thread):
                 log.error("The mail queue cannot be read: %s", exc)  # noqa: TRY400 - the next look may succeed
             close_old_connections()
             waiting.wait(self.PAUSE)
+        connection.close()
 
     def stop(self, timeout: float = 15.0) -> None:
         """Lets a delivery under way finish, for up to `timeout` seconds."""

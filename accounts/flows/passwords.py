@@ -59,9 +59,10 @@ def check_password(*, address: str, user: User | None, password: str, client: Cl
 
 def report_lock(address: str, user: User | None, client: Client) -> None:
     with transaction.atomic():
-        events.record(SecurityEvent.Kind.ACCOUNT_LOCKED, address=address, user=user, client=client)
-        if user:
-            mail.queue(Mail.Kind.ACCOUNT_LOCKED, user.email, mail.circumstances(client))
+        owner = User.objects.locked(pk=user.pk) if user else None
+        events.record(SecurityEvent.Kind.ACCOUNT_LOCKED, address=address, user=owner, client=client)
+        if owner:
+            mail.queue(Mail.Kind.ACCOUNT_LOCKED, owner.email, mail.circumstances(client))
 
 
 def judge(password: str, user: User, field: str) -> None:

@@ -32,9 +32,7 @@ def update_profile(
         OldPasswordRequired, OldPasswordIncorrect, AccountLocked, Invalid: see `change_password`.
     """
     if new_password is not None:
-        change_password(
-            user=user, session=session, new_password=new_password, old_password=old_password, client=client
-        )
+        change_password(user=user, session=session, new_password=new_password, old_password=old_password, client=client)
     if name is not None:
         user.name = name
         user.save(update_fields=["name", "updated_at"])

@@ -13,6 +13,7 @@ from accounts.tokens import read_verification_token
 from peerprep_users.clients import Client
 from peerprep_users.errors import Refusal
 
+
 class EmailTaken(Refusal):
     status = 409
     code = "email_taken"

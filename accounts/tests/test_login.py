@@ -1,9 +1,95 @@
 """Logging in."""
 
-from conftest import Api, Person
+from typing import Any
+
+import jwt
+import pytest
+from django.conf import settings
+from django.contrib.auth.hashers import make_password
+
+from accounts import hashers
+from accounts.models import Session
+from conftest import PASSWORD, Api, Person, Together
+
+
+def claims(token: str) -> dict[str, Any]:
+    decoded: dict[str, Any] = jwt.decode(token, settings.SECRET_KEY, algorithms=["HS256"], issuer="user-service")
+    return decoded
 
 
 def test_it_gives_a_pair_of_tokens(api: Api, alice: Person) -> None:
     answer = api.post("/auth/login", alice.credentials)
     assert answer.status_code == 200
     assert set(answer.json()) == {"access_token", "refresh_token", "refresh_token_id"}
+
+
+def test_its_tokens_carry_the_documented_claims(api: Api, alice: Person) -> None:
+    pair = api.post("/auth/login", alice.credentials).json()
+    access, refresh = claims(pair["access_token"]), claims(pair["refresh_token"])
+    for token in (access, refresh):
+        assert set(token) == {"sub", "email", "type", "iat", "exp", "iss", "jti", "sid"}
+        assert (token["sub"], token["email"]) == (str(alice.user.pk), "alice@example.com")
+    assert (access["type"], access["exp"] - access["iat"]) == ("access", 15 * 60)
+    assert (refresh["type"], refresh["exp"] - refresh["iat"]) == ("refresh", 7 * 24 * 3600)
+    assert refresh["jti"] == pair["refresh_token_id"]
+    assert access["sid"] == refresh["sid"] == str(Session.objects.get(refresh_id=refresh["jti"]).pk)
+
+
+def test_it_takes_the_address_in_any_case(api: Api, alice: Person) -> None:
+    assert api.post("/auth/login", {"email": " ALICE@Example.Com ", "password": PASSWORD}).status_code == 200
+
+
+def test_it_refuses_a_wrong_password_and_an_unknown_address_alike(api: Api, alice: Person) -> None:
+    wrong = api.post("/auth/login", {**alice.credentials, "password": "wrong"})
+    unknown = api.post("/auth/login", {"email": "nobody@example.com", "password": "wrong"})
+    assert (wrong.status_code, wrong.json()["code"]) == (401, "invalid_credentials")
+    assert (unknown.status_code, unknown.content) == (wrong.status_code, wrong.content)
+    assert unknown.headers.keys() == wrong.headers.keys()
+
+
+def test_it_tells_of_an_unverified_address_only_whoever_knows_the_password(api: Api, unverified: Person) -> None:
+    assert api.post("/auth/login", {**unverified.credentials, "password": "wrong"}).status_code == 401
+    answer = api.post("/auth/login", unverified.credentials)
+    assert (answer.status_code, answer.json()["code"]) == (403, "email_not_verified")
+
+
+def test_it_answers_a_deactivated_account_like_an_unknown_one(api: Api, alice: Person) -> None:
+    alice.user.is_active = False
+    alice.user.save(update_fields=["is_active"])
+    answer = api.post("/auth/login", alice.credentials)
+    assert (answer.status_code, answer.json()["code"]) == (401, "invalid_credentials")
+
+
+def test_it_begins_a_session_of_thirty_days(api: Api, alice: Person) -> None:
+    api.post("/auth/login", alice.credentials)
+    session = Session.objects.latest("created_at")
+    assert (session.expires_at - session.created_at).days == 30
+
+
+def test_twenty_at_once_begin_twenty_sessions(alice: Person, together: Together) -> None:
+    answers = together(lambda _: Api().post("/auth/login", alice.credentials).status_code)
+    assert answers == [200] * 20
+    assert Session.objects.filter(user=alice.user, ended_at=None).count() == 21
+
+
+@pytest.mark.parametrize("stored", ["", "!", "garbage", "argon2$argon2id$v=19$m=64,t=1,p=1$x", "md5$x$y", "$2b$12$x"])
+def test_it_fails_on_a_hash_that_cannot_be_read(
+    api: Api, alice: Person, stored: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    alice.user.password = stored
+    alice.user.save(update_fields=["password"])
+    assert api.post("/auth/login", alice.credentials).status_code == 401
+    assert "cannot be read" in caplog.text
+
+
+def test_it_upgrades_an_old_hash_without_ending_sessions(
+    api: Api, alice: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(hashers.Argon2id, "time_cost", 2)
+        alice.user.password = make_password(PASSWORD)
+    alice.user.save(update_fields=["password"])
+    assert api.post("/auth/login", alice.credentials).status_code == 200
+    alice.user.refresh_from_db()
+    assert ",t=1," in alice.user.password
+    assert alice.api.get("/users/me").status_code == 200

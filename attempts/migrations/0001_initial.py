@@ -8,7 +8,6 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
@@ -17,42 +16,71 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name='Attempt',
+            name="Attempt",
             fields=[
-                ('id', models.UUIDField(default=uuid_utils.compat.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('question_id', models.PositiveIntegerField()),
-                ('language', models.CharField(max_length=64)),
-                ('submitted_code', models.TextField()),
-                ('passed_tests', models.PositiveSmallIntegerField()),
-                ('total_tests', models.PositiveSmallIntegerField()),
-                ('runtime_ms', models.PositiveIntegerField(null=True)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('user', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='attempts', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=uuid_utils.compat.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("question_id", models.PositiveIntegerField()),
+                ("language", models.CharField(max_length=64)),
+                ("submitted_code", models.TextField()),
+                ("passed_tests", models.PositiveSmallIntegerField()),
+                ("total_tests", models.PositiveSmallIntegerField()),
+                ("runtime_ms", models.PositiveIntegerField(null=True)),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "user",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="attempts",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'db_table': 'attempts',
-                'indexes': [models.Index(fields=['user', '-created_at', '-id'], name='attempts_history')],
-                'constraints': [models.CheckConstraint(condition=models.Q(('passed_tests__lte', models.F('total_tests'))), name='attempts_passed_of_total'), models.CheckConstraint(condition=models.Q(('question_id__gte', 1)), name='attempts_question')],
+                "db_table": "attempts",
+                "indexes": [models.Index(fields=["user", "-created_at", "-id"], name="attempts_history")],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("passed_tests__lte", models.F("total_tests"))),
+                        name="attempts_passed_of_total",
+                    ),
+                    models.CheckConstraint(condition=models.Q(("question_id__gte", 1)), name="attempts_question"),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='QuestionStatus',
+            name="QuestionStatus",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('question_id', models.PositiveIntegerField()),
-                ('attempts', models.PositiveIntegerField()),
-                ('best_passed_tests', models.PositiveSmallIntegerField()),
-                ('total_tests', models.PositiveSmallIntegerField()),
-                ('best_runtime_ms', models.PositiveIntegerField(null=True)),
-                ('first_attempt_at', models.DateTimeField()),
-                ('last_attempt_at', models.DateTimeField()),
-                ('solved_at', models.DateTimeField(null=True)),
-                ('user', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='questions', to=settings.AUTH_USER_MODEL)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("question_id", models.PositiveIntegerField()),
+                ("attempts", models.PositiveIntegerField()),
+                ("best_passed_tests", models.PositiveSmallIntegerField()),
+                ("total_tests", models.PositiveSmallIntegerField()),
+                ("best_runtime_ms", models.PositiveIntegerField(null=True)),
+                ("first_attempt_at", models.DateTimeField()),
+                ("last_attempt_at", models.DateTimeField()),
+                ("solved_at", models.DateTimeField(null=True)),
+                (
+                    "user",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="questions",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'verbose_name_plural': 'question statuses',
-                'db_table': 'user_question_status',
-                'constraints': [models.UniqueConstraint(fields=('user', 'question_id'), name='user_question_status_unique')],
+                "verbose_name_plural": "question statuses",
+                "db_table": "user_question_status",
+                "constraints": [
+                    models.UniqueConstraint(fields=("user", "question_id"), name="user_question_status_unique")
+                ],
             },
         ),
     ]

@@ -1,0 +1,132 @@
+"""One's own account: reading it, changing it, signing out of it, deleting it."""
+
+import pytest
+from axes.models import AccessAttempt, AccessFailureLog
+from django.apps import apps
+from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
+
+from accounts.models import Mail, PasswordReset, Role, SecurityEvent, Session, User
+from conftest import PASSWORD, Api, Mailbox, Person, Together, person
+
+NEW = "another horse altogether"
+CHANGE = {"old_password": PASSWORD, "new_password": NEW}
+
+
+def test_it_shows_the_documented_facts_and_no_more(alice: Person) -> None:
+    expected = {"id": str(alice.user.pk), "email": "alice@example.com", "name": "Alice", "role": "USER"}
+    assert alice.api.get("/users/me").json() == expected
+
+
+def test_it_tells_an_admin_from_a_user_by_the_database(alice: Person, admin: Person) -> None:
+    assert alice.api.get("/users/is-admin").json() == {"is_admin": False}
+    assert admin.api.get("/users/is-admin").json() == {"is_admin": True}
+    User.objects.filter(pk=admin.user.pk).update(role=Role.USER)
+    assert admin.api.get("/users/is-admin").json() == {"is_admin": False}
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH"])
+def test_it_takes_a_new_name(alice: Person, method: str) -> None:
+    answer = alice.api(method, "/users/me", {"name": "  Alicia \N{SNAKE} "})
+    assert answer.status_code == 200
+    assert answer.json()["name"] == "Alicia \N{SNAKE}"
+    assert alice.api.get("/home").json() == {"message": "Welcome, Alicia \N{SNAKE}!"}
+
+
+def test_nothing_to_change_changes_nothing(alice: Person) -> None:
+    before = User.objects.values().get()
+    assert alice.api.put("/users/me", {}).status_code == 200
+    assert User.objects.values().get() == before
+
+
+def test_changing_the_password_keeps_this_session_and_ends_the_others(
+    api: Api, alice: Person, mailbox: Mailbox
+) -> None:
+    other = api.post("/auth/login", alice.credentials).json()["access_token"]
+    assert alice.api.put("/users/me", CHANGE).status_code == 200
+    assert alice.api.get("/users/me").status_code == 200
+    assert Api(other).get("/users/me").status_code == 401
+    assert api.post("/auth/login", alice.credentials).status_code == 401
+    assert api.post("/auth/login", {**alice.credentials, "password": NEW}).status_code == 200
+    assert "was changed" in mailbox.text()
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        ({"new_password": NEW}, 400, "old_password_required"),
+        ({"new_password": NEW, "old_password": "wrong"}, 401, "old_password_incorrect"),
+        ({"new_password": "password123", "old_password": PASSWORD}, 422, "validation_error"),
+        ({"new_password": "alice@example.com", "old_password": PASSWORD}, 422, "validation_error"),
+    ],
+)
+def test_a_password_that_is_refused_changes_nothing_at_all(
+    alice: Person, body: dict[str, str], status: int, code: str
+) -> None:
+    before = User.objects.values().get()
+    answer = alice.api.put("/users/me", {**body, "name": "Mallory"})
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert User.objects.values().get() == before
+
+
+def test_of_two_changes_at_once_one_wins(together: Together, db: None) -> None:
+    for number in range(20):
+        somebody = person(f"user{number}@example.com")
+
+        def change(turn: int, somebody: Person = somebody) -> int:
+            body = {"old_password": PASSWORD, "new_password": f"new password number {turn}"}
+            status: int = somebody.api.put("/users/me", body).status_code
+            return status
+
+        assert sorted(together(change, 2)) == [200, 401]
+
+
+def test_verifying_the_password_says_yes_or_no(alice: Person) -> None:
+    assert alice.api.post("/auth/verify-password", {"password": PASSWORD}).json() == {"ok": True}
+    assert alice.api.post("/auth/verify-password", {"password": PASSWORD + " "}).json() == {"ok": False}
+
+
+def test_logging_out_ends_every_session_at_once(api: Api, alice: Person, bob: Person) -> None:
+    other = Api(api.post("/auth/login", alice.credentials).json()["access_token"])
+    answer = alice.api.post("/auth/logout")
+    assert (answer.status_code, answer.json()) == (200, {"ok": True, "message": "Logged out successfully"})
+    assert [one.get("/users/me").status_code for one in (alice.api, other, bob.api)] == [401, 401, 200]
+    assert set(Session.objects.filter(user=alice.user).values_list("end", flat=True)) == {Session.End.LOGOUT}
+
+
+def test_deleting_the_account_leaves_nothing_of_it(api: Api, alice: Person, bob: Person, mailbox: Mailbox) -> None:
+    attempt = {"question_id": 1, "language": "python", "submitted_code": "x", "passed_tests": 1, "total_tests": 1}
+    alice.api.post("/api/v1/attempts", attempt)
+    bob.api.post("/api/v1/attempts", attempt)
+    api.post("/auth/login", {**alice.credentials, "password": "wrong"})
+    api.post("/auth/forgot-password", {"email": alice.user.email})
+    mailbox.all()
+    api.post("/auth/refresh", {"refresh_token": alice.tokens.refresh_token})
+    answer = alice.api.delete("/users/me")
+    assert (answer.status_code, answer.json()) == (200, {"message": "Account deleted successfully."})
+    assert alice.api.get("/users/me").status_code == 401
+    for model in (OutstandingToken, Mail, PasswordReset, SecurityEvent, AccessAttempt, AccessFailureLog):
+        assert not model.objects.exists(), model
+    assert list(User.objects.all()) == [bob.user]
+    for name in ("Attempt", "QuestionStatus"):
+        assert apps.get_model("attempts", name).objects.count() == 1
+
+
+def test_the_last_admin_stays(admin: Person) -> None:
+    answer = admin.api.delete("/users/me")
+    assert (answer.status_code, answer.json()["code"]) == (409, "last_admin")
+    assert admin.api.get("/users/me").status_code == 200
+
+
+def test_an_admin_may_go_where_another_active_one_stays(admin: Person) -> None:
+    other = person("second@example.com", role=Role.ADMIN, is_active=False)
+    assert admin.api.delete("/users/me").status_code == 409
+    User.objects.filter(pk=other.user.pk).update(is_active=True)
+    assert admin.api.delete("/users/me").status_code == 200
+
+
+def test_of_two_admins_leaving_at_once_one_stays(together: Together, db: None) -> None:
+    for number in range(20):
+        pair = [person(f"admin{number}.{turn}@example.com", role=Role.ADMIN) for turn in range(2)]
+        statuses = together(lambda turn, pair=pair: pair[turn].api.delete("/users/me").status_code, 2)
+        assert sorted(statuses) == [200, 409]
+        User.objects.all().delete()

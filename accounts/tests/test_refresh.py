@@ -1,0 +1,143 @@
+"""Refreshing."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from django.conf import settings
+from django.utils import timezone
+from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
+
+from accounts.models import SecurityEvent, Session
+from conftest import Api, Person, Together, person
+
+GRACE = timedelta(seconds=10)
+
+
+def refresh(token: str) -> Any:
+    return Api().post("/auth/refresh", {"refresh_token": token})
+
+
+def test_it_gives_a_new_pair_of_the_same_session(alice: Person) -> None:
+    answer = refresh(alice.tokens.refresh_token)
+    assert answer.status_code == 200
+    pair = answer.json()
+    assert set(pair) == {"access_token", "refresh_token", "refresh_token_id", "token_type"}
+    assert pair["token_type"] == "bearer"
+    assert pair["refresh_token"] != alice.tokens.refresh_token
+    assert Api(pair["access_token"]).get("/users/me").status_code == 200
+    assert Session.objects.count() == 1
+
+
+def test_a_replay_within_the_grace_gives_the_very_same_token(alice: Person) -> None:
+    with time_machine.travel(timezone.now(), tick=False) as clock:
+        first = refresh(alice.tokens.refresh_token).json()
+        clock.shift(GRACE)
+        again = refresh(alice.tokens.refresh_token)
+    assert again.status_code == 200
+    assert again.json()["refresh_token"] == first["refresh_token"]
+
+
+def test_the_grace_does_not_slide(alice: Person) -> None:
+    with time_machine.travel(timezone.now(), tick=False) as clock:
+        refresh(alice.tokens.refresh_token)
+        clock.shift(GRACE - timedelta(seconds=1))
+        assert refresh(alice.tokens.refresh_token).status_code == 200
+        clock.shift(timedelta(seconds=2))
+        assert refresh(alice.tokens.refresh_token).status_code == 401
+
+
+def test_a_replay_after_the_grace_ends_that_session_alone(alice: Person) -> None:
+    other = person("carol@example.com")
+    with time_machine.travel(timezone.now(), tick=False) as clock:
+        newest = refresh(alice.tokens.refresh_token).json()
+        clock.shift(GRACE + timedelta(seconds=1))
+        answer = refresh(alice.tokens.refresh_token)
+        assert (answer.status_code, answer.json()["code"]) == (401, "refresh_token_reused")
+        assert refresh(newest["refresh_token"]).json()["code"] == "invalid_refresh_token"
+        assert Api(newest["access_token"]).get("/users/me").status_code == 401
+        assert other.api.get("/users/me").status_code == 200
+    event = SecurityEvent.objects.get()
+    assert (event.kind, event.user) == (SecurityEvent.Kind.REFRESH_TOKEN_REUSED, alice.user)
+
+
+def test_a_token_from_before_the_predecessor_has_no_grace(alice: Person) -> None:
+    second = refresh(alice.tokens.refresh_token).json()["refresh_token"]
+    refresh(second)
+    assert refresh(alice.tokens.refresh_token).json()["code"] == "refresh_token_reused"
+    assert not Session.objects.live().exists()
+
+
+def test_no_refresh_outlives_the_session(alice: Person) -> None:
+    started = timezone.now()
+    token = alice.tokens.refresh_token
+    for day in range(6, 30, 6):
+        with time_machine.travel(started + timedelta(days=day)):
+            token = refresh(token).json()["refresh_token"]
+    with time_machine.travel(started + timedelta(days=29.9)):
+        token = refresh(token).json()["refresh_token"]
+    with time_machine.travel(started + timedelta(days=30.1)):
+        assert refresh(token).status_code == 401
+
+
+def test_a_token_that_lay_unused_for_a_week_is_dead(alice: Person) -> None:
+    with time_machine.travel(timezone.now() + settings.REFRESH_TTL + timedelta(seconds=1)):
+        assert refresh(alice.tokens.refresh_token).json()["code"] == "invalid_refresh_token"
+
+
+def test_it_needs_a_verified_address(unverified: Person) -> None:
+    assert unverified.api.get("/users/me").status_code == 200
+    answer = refresh(unverified.tokens.refresh_token)
+    assert (answer.status_code, answer.json()["code"]) == (403, "email_not_verified")
+
+
+@pytest.mark.parametrize("end", ["logout", "delete", "deactivate", "change", "reset"])
+def test_nothing_is_refreshable_once_the_session_ended(alice: Person, end: str) -> None:
+    match end:
+        case "logout":
+            alice.api.post("/auth/logout")
+        case "delete":
+            alice.api.delete("/users/me")
+        case "deactivate":
+            type(alice.user).objects.update(is_active=False)
+        case "change" | "reset":
+            Session.objects.update(ended_at=timezone.now(), end=Session.End.PASSWORD)
+    assert refresh(alice.tokens.refresh_token).json()["code"] == "invalid_refresh_token"
+    assert alice.api.get("/users/me").status_code == 401
+
+
+def test_the_blacklist_records_every_revoked_token_and_holds_none(alice: Person) -> None:
+    second = refresh(alice.tokens.refresh_token).json()
+    assert revoked() == {alice.tokens.refresh_token_id}
+    alice.api.post("/auth/logout")
+    assert revoked() == {alice.tokens.refresh_token_id, second["refresh_token_id"]}
+    assert set(OutstandingToken.objects.values_list("token", flat=True)) == {""}
+
+
+def revoked() -> set[str]:
+    return set(BlacklistedToken.objects.values_list("token__jti", flat=True))
+
+
+def test_twenty_at_once_all_succeed_with_one_successor(together: Together, db: None) -> None:
+    for number in range(20):
+        somebody = person(f"user{number}@example.com")
+        answers = together(lambda _, token=somebody.tokens.refresh_token: refresh(token))
+        assert {answer.status_code for answer in answers} == {200}
+        assert len({answer.json()["refresh_token"] for answer in answers}) == 1
+        assert Session.objects.filter(user=somebody.user).count() == 1
+
+
+def test_a_race_with_logout_leaves_nothing_refreshable(together: Together, db: None) -> None:
+    for number in range(20):
+        somebody = person(f"user{number}@example.com")
+
+        def act(turn: int, somebody: Person = somebody) -> Any:
+            return somebody.api.post("/auth/logout") if turn == 0 else refresh(somebody.tokens.refresh_token)
+
+        answers = together(act, 4)
+        assert {answer.status_code for answer in answers} <= {200, 401}
+        assert not Session.objects.live().filter(user=somebody.user).exists()
+        for answer in answers[1:]:
+            if answer.status_code == 200:
+                assert refresh(answer.json()["refresh_token"]).status_code == 401
