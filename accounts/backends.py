@@ -6,9 +6,9 @@ from django.contrib.auth.backends import BaseBackend
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 
+from accounts.addresses import normalised
 from accounts.flows.passwords import check_password
 from accounts.lockout import AccountLocked
-from accounts.addresses import normalised
 from accounts.models import User
 from peerprep_users.clients import Client
 

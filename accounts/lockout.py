@@ -95,15 +95,18 @@ class AccountHandler(AxesDatabaseHandler):
     def user_login_failed(self, sender: Any, credentials: dict[str, Any], request: Any = None, **kwargs: Any) -> None:
         """Nothing to do: whatever evaluates a password has counted it before it did."""
 
-    def reset_user_attempts(self, request: HttpRequest, credentials: dict[str, Any] | None = None) -> int:
-        """Nothing to do: the success that axes hears of has cleared the count already."""
-        return 0
+    def user_logged_in(self, sender: Any, request: Any, user: Any, **kwargs: Any) -> None:
+        """Nothing to do: a success has cleared the count already, and axes' log of logins would outlive the account."""
 
-    def clean_expired_user_attempts(self, *args: Any, **kwargs: Any) -> int:
-        """Left to the purge, away from anybody's login."""
-        return 0
+    def user_logged_out(self, sender: Any, request: Any, user: Any, **kwargs: Any) -> None:
+        """Nothing to do: there is no log of logins."""
 
 
 def admin_lockout_response(request: HttpRequest, response: HttpResponse, credentials: Any) -> HttpResponse:
-    """The admin's login form says itself that the account is locked; axes need not replace it."""
+    """The admin's login form says itself that the account is locked. What is left is the status, and for how long."""
+    end = locked_until(normalised(request.POST.get("username", "")))
+    if end is not None:
+        locked = AccountLocked(retry_after=(end - timezone.now()).total_seconds())
+        response.status_code = locked.status
+        response["Retry-After"] = locked.headers["Retry-After"]
     return response

@@ -1,0 +1,245 @@
+"""The admin site, and its pages about accounts."""
+
+from collections.abc import Callable, Collection, Iterable
+from functools import wraps
+from typing import TYPE_CHECKING, Any
+
+from axes.models import AccessFailureLog
+from django.contrib import admin, messages
+from django.contrib.admin.actions import delete_selected
+from django.contrib.admin.models import LogEntry
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.auth import update_session_auth_hash
+from django.contrib.auth.models import Group
+from django.contrib.auth.views import PasswordChangeView
+from django.db import DataError, transaction
+from django.db.models import QuerySet
+from django.forms import ModelForm
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse_lazy
+from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
+
+from accounts import lockout
+from accounts.addresses import masked
+from accounts.devices import in_words
+from accounts.flows.administration import change_account
+from accounts.flows.passwords import change_password
+from accounts.flows.profiles import delete_account
+from accounts.forms import LoginForm, PasswordForm, told
+from accounts.models import Mail, SecurityEvent, Session, User
+from peerprep_users.clients import Client
+from peerprep_users.errors import Refusal
+
+if TYPE_CHECKING:
+    ModelAdmin = admin.ModelAdmin[Any]  # generic in the stubs alone
+else:
+    ModelAdmin = admin.ModelAdmin
+
+
+# --- The site -------------------------------------------------------------------------------------------------------
+
+
+class PasswordPage(PasswordChangeView):
+    """An admin's own password, changed as the API changes it: the guess at the old one counts, other sessions end."""
+
+    form_class = PasswordForm
+    template_name = "registration/password_change_form.html"
+    success_url = reverse_lazy("admin:password_change_done")
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return {**super().get_context_data(**kwargs), **admin.site.each_context(self.request)}
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        user: User = form.user
+        old, new = form.cleaned_data["old_password"], form.cleaned_data["new_password1"]
+        client = Client.of(self.request)
+        try:
+            change_password(user=user, session=None, old_password=old, new_password=new, client=client)
+        except Refusal as refusal:
+            form.add_error("old_password", told(refusal))
+            return self.form_invalid(form)
+        user.refresh_from_db()
+        update_session_auth_hash(self.request, user)
+        return HttpResponseRedirect(self.get_success_url())
+
+
+admin.site.site_header = admin.site.site_title = "PeerPrep User Service"
+admin.site.site_url = None
+admin.site.login_form = LoginForm
+# Django's own page would neither count a guess at the old password nor end a session.
+admin.site.password_change = PasswordPage.as_view()  # type: ignore[method-assign, assignment]
+admin.site.unregister([Group, OutstandingToken, BlacklistedToken])  # roles are not groups; the sessions tell of tokens
+
+
+class Pages(ModelAdmin):
+    """What every list has in common."""
+
+    show_full_result_count = False
+    list_per_page = 50
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """Answers a filter that no value of its column could match as Django answers one that it does not know."""
+        try:
+            return super().get_changelist_instance(request)
+        except (ValueError, DataError):
+            raise IncorrectLookupParameters from None
+
+
+class ReadOnly(Pages):
+    """Facts to look up, which nobody edits."""
+
+    details: list[str] = []  # what the page of one row shows beyond the columns of the list
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        return [*self.list_display, *self.details]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+# --- Users ----------------------------------------------------------------------------------------------------------
+
+View = Callable[..., Any]
+
+
+def refusing(view: View) -> View:
+    """Answers a refusal of the flow behind a page with the same page and a message, after the rollback."""
+
+    @wraps(view)
+    def answer(page: "UserAdmin", request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        try:
+            with transaction.atomic():
+                return view(page, request, *args, **kwargs)
+        except Refusal as refusal:
+            page.message_user(request, str(refusal.detail), messages.ERROR)
+            return HttpResponseRedirect(request.get_full_path())
+
+    return answer
+
+
+@admin.register(User)
+class UserAdmin(Pages):
+    list_display = ["email", "name", "role", "is_verified", "is_active", "created_at"]
+    list_filter = ["role", "is_verified", "is_active", "created_at"]
+    search_fields = ["email", "name"]
+    ordering = ["-created_at", "id"]
+    fields = ["id", "email", "name", "role", "is_verified", "is_active", "locked_until", "created_at", "updated_at"]
+    readonly_fields = ["id", "email", "locked_until", "created_at", "updated_at"]
+    actions = ["unlock", "delete_selected"]
+
+    changeform_view = refusing(ModelAdmin.changeform_view)
+    delete_view = refusing(ModelAdmin.delete_view)
+    delete_selected = admin.action(
+        refusing(delete_selected), permissions=["delete"], description="Delete selected users"
+    )
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False  # people register
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        """Not by the hash: the address of the page could ask for it letter by letter."""
+        return not lookup.startswith("password") and super().lookup_allowed(lookup, value, request)
+
+    @admin.display(description="locked until")
+    def locked_until(self, user: User) -> str:
+        end = lockout.locked_until(user.email)
+        return f"{end:%Y-%m-%d %H:%M:%S} UTC" if end else "not locked"
+
+    @admin.action(permissions=["change"], description="Open the lock of selected users")
+    def unlock(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        for user in queryset:
+            lockout.clear(user.email)
+            self.log_change(request, user, "Opened the lock.")
+        self.message_user(request, "They may try their passwords again.", messages.SUCCESS)
+
+    def save_model(self, request: HttpRequest, obj: User, form: "ModelForm[User]", change: bool) -> None:
+        change_account(user=obj, changed=form.changed_data)
+
+    def delete_model(self, request: HttpRequest, obj: User) -> None:
+        delete_account(user=obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: Iterable[User]) -> None:
+        for user in queryset:
+            delete_account(user=user)
+
+    def get_deleted_objects(self, objs: Collection[User], request: HttpRequest) -> tuple[Any, ...]:
+        """Counts what goes with the users. Django would read every row of it, and refuse since much of it is read-only.
+
+        Returns:
+            What to list, how many of what go, which permissions are missing, what stands in the way.
+        """
+        counts = {str(User._meta.verbose_name_plural): len(objs)}  # noqa: SLF001
+        for relation in User._meta.related_objects:  # noqa: SLF001
+            model: Any = relation.related_model
+            found = model._base_manager.filter(**{f"{relation.field.name}__in": objs}).count()  # noqa: SLF001
+            if found:
+                counts[str(model._meta.verbose_name_plural)] = found  # noqa: SLF001
+        return [str(user) for user in objs], counts, set(), []
+
+    def log_change(self, request: HttpRequest, obj: User, message: Any) -> LogEntry:
+        return self.mask([super().log_change(request, obj, message)])[0]
+
+    def log_deletions(self, request: HttpRequest, queryset: QuerySet[User]) -> list[LogEntry]:
+        return self.mask(super().log_deletions(request, queryset))
+
+    def mask(self, entries: list[LogEntry]) -> list[LogEntry]:
+        """The log outlives the account, so it must not keep the address."""
+        for entry in entries:
+            entry.object_repr = masked(entry.object_repr)
+            entry.save(update_fields=["object_repr"])
+        return entries
+
+
+# --- Facts about accounts -------------------------------------------------------------------------------------------
+
+
+class OfDevice(ReadOnly):
+    """Facts that came from a device."""
+
+    @admin.display(description="device", ordering="user_agent")
+    def device(self, row: Any) -> str:
+        return in_words(row.user_agent)
+
+
+@admin.register(Session)
+class SessionAdmin(OfDevice):
+    list_display = ["user", "device", "user_agent", "ip", "created_at", "last_used_at", "ended_at", "end"]
+    list_filter = [("ended_at", admin.EmptyFieldListFilter), "end", "created_at", "last_used_at"]
+    list_select_related = ["user"]
+    search_fields = ["user__email", "user_agent", "ip"]
+    ordering = ["-created_at", "id"]
+    details = ["expires_at", "id"]
+
+
+@admin.register(Mail)
+class MailAdmin(ReadOnly):
+    list_display = ["to", "kind", "state", "tries", "created_at", "due_at", "sent_at"]
+    list_filter = ["state", "kind", "created_at"]
+    search_fields = ["to"]
+    ordering = ["-created_at", "id"]
+    details = ["error", "facts", "id"]
+
+
+@admin.register(SecurityEvent)
+class SecurityEventAdmin(OfDevice):
+    list_display = ["kind", "address", "user", "occurred_at", "ip", "device"]
+    list_filter = ["kind", "occurred_at"]
+    list_select_related = ["user"]
+    search_fields = ["address", "user__email", "ip", "request_id"]
+    ordering = ["-occurred_at", "-id"]
+    details = ["user_agent", "request_id"]
+
+
+@admin.register(AccessFailureLog)
+class FailedLoginAdmin(OfDevice):
+    list_display = ["username", "attempt_time", "locked_out", "ip_address", "device"]
+    list_filter = ["locked_out", "attempt_time"]
+    search_fields = ["username", "ip_address"]
+    ordering = ["-attempt_time", "-id"]
+    details = ["user_agent"]

@@ -1,0 +1,52 @@
+"""The forms of the admin site that take a password: each is held by the lock that holds the API."""
+
+from typing import Any
+
+from django import forms
+from django.contrib.admin.forms import AdminAuthenticationForm, AdminPasswordChangeForm
+from django.core.exceptions import ValidationError
+
+from accounts.addresses import normalised
+from accounts.flows.sessions import EmailNotVerified
+from accounts.lockout import AccountLocked, locked_until
+from accounts.models import User
+from peerprep_users.errors import Refusal
+
+
+def told(refusal: Refusal) -> ValidationError:
+    """A refusal as a form shows it."""
+    return ValidationError(str(refusal.detail), code=refusal.code)
+
+
+class LoginForm(AdminAuthenticationForm):
+    username = forms.EmailField(
+        label="E-mail address",
+        widget=forms.EmailInput(attrs={"autofocus": True, "autocomplete": "username"}),
+    )
+    error_messages = {
+        **AdminAuthenticationForm.error_messages,
+        "invalid_login": "Enter the e-mail address and the password of an admin.",
+    }
+
+    def clean(self) -> dict[str, Any]:
+        try:
+            return super().clean()
+        except Refusal as refusal:  # too many guesses at once
+            raise told(refusal) from None
+
+    def get_invalid_login_error(self) -> ValidationError:
+        """Says so as soon as the account is locked. It is the same for an address that nobody has."""
+        if locked_until(normalised(self.cleaned_data["username"])):
+            return told(AccountLocked())
+        return super().get_invalid_login_error()
+
+    def confirm_login_allowed(self, user: User) -> None:
+        super().confirm_login_allowed(user)
+        if not user.is_verified:
+            raise told(EmailNotVerified())
+
+
+class PasswordForm(AdminPasswordChangeForm):
+    def clean_old_password(self) -> str:
+        """Leaves the old password to the flow that changes it, which counts the guess."""
+        return str(self.cleaned_data["old_password"])

@@ -1,0 +1,85 @@
+"""The admin site's pages about attempts. That each page opens is tested with all the others, in accounts."""
+
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils.html import escape
+
+from attempts import flows
+from conftest import Person
+
+ATTEMPTS = "/admin/attempts/attempt/"
+STATUSES = "/admin/attempts/questionstatus/"
+CODE = "if True:\n    print('<b>hello</b>')"
+
+
+@pytest.fixture
+def browser(admin: Person) -> Client:
+    """The admin's, signed in."""
+    client = Client()
+    client.force_login(admin.user)
+    return client
+
+
+def attempt(person: Person, question_id: int = 5, **facts: Any) -> str:
+    stands = {"language": "python", "submitted_code": CODE, "passed_tests": 1, "total_tests": 1}
+    return str(flows.record_attempt(user=person.user, question_id=question_id, **{**stands, **facts})["id"])
+
+
+def rows(browser: Client, path: str) -> list[tuple[str, int]]:
+    """Whose attempts or statuses, and at which question, a list shows."""
+    return [(row.user.name, row.question_id) for row in browser.get(path).context["cl"].result_list]
+
+
+@pytest.fixture
+def some(alice: Person, bob: Person) -> None:
+    attempt(alice, 5)
+    attempt(alice, 55, language="java", passed_tests=0)
+    attempt(bob, 5, passed_tests=0, total_tests=0)
+
+
+def test_the_newest_come_first(browser: Client, some: None) -> None:
+    assert rows(browser, ATTEMPTS) == [("Bob", 5), ("Alice", 55), ("Alice", 5)]
+
+
+@pytest.mark.parametrize("path", [ATTEMPTS, STATUSES])
+def test_they_are_found_by_address_and_by_question(browser: Client, some: None, path: str) -> None:
+    assert rows(browser, f"{path}?q=ALICE@example.com") == [("Alice", 55), ("Alice", 5)]
+    assert rows(browser, f"{path}?q=5") == [("Bob", 5), ("Alice", 5)]
+    assert rows(browser, f"{path}?q=alice 55") == [("Alice", 55)]
+
+
+def test_attempts_are_filtered_by_language_and_by_solved(browser: Client, some: None) -> None:
+    assert rows(browser, f"{ATTEMPTS}?language=java") == [("Alice", 55)]
+    assert rows(browser, f"{ATTEMPTS}?solved=yes") == [("Alice", 5)]
+    assert rows(browser, f"{ATTEMPTS}?solved=no") == [("Bob", 5), ("Alice", 55)]
+
+
+def test_statuses_are_filtered_by_solved(browser: Client, some: None) -> None:
+    assert rows(browser, f"{STATUSES}?solved_at__isempty=0") == [("Alice", 5)]
+
+
+def test_the_code_is_shown_as_it_was_sent_to_read_only(browser: Client, alice: Person) -> None:
+    text = browser.get(f"{ATTEMPTS}{attempt(alice)}/change/").content.decode()
+    assert f"<pre>{escape(CODE)}</pre>" in text and "<textarea" not in text
+
+
+def test_a_list_does_not_load_the_code(browser: Client, some: None) -> None:
+    with CaptureQueriesContext(connection) as queries:
+        browser.get(ATTEMPTS)
+    assert not [query for query in queries.captured_queries if "submitted_code" in query["sql"]]
+
+
+@pytest.mark.parametrize("path", [ATTEMPTS, STATUSES])
+def test_a_list_costs_the_same_for_5_and_50_rows(browser: Client, alice: Person, bob: Person, path: str) -> None:
+    counts = []
+    for questions in (range(1, 6), range(6, 51)):
+        for number in questions:
+            attempt((alice, bob)[number % 2], number)
+        with CaptureQueriesContext(connection) as queries:
+            assert len(rows(browser, path)) == questions[-1]
+        counts.append(len(queries))
+    assert counts[0] == counts[1]
