@@ -15,7 +15,7 @@ from accounts.flows.registration import EmailTaken, InvalidVerificationToken
 from accounts.flows.resets import InvalidResetCode
 from accounts.flows.sessions import EmailNotVerified, InvalidRefreshToken, RefreshTokenReused
 from accounts.lockout import AccountLocked
-from peerprep_users.errors import NotAuthenticated
+from peerprep_users.errors import NotAuthenticated, NotFound
 from peerprep_users.openapi import documented, operation
 
 TOKENS = {
@@ -29,6 +29,16 @@ PROFILE = {
     "name": "Alice",
     "role": "USER",
 }
+SESSION = {
+    "id": "761ff17f-7d65-4c43-ac6b-0eae10def4e0",
+    "user_agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+    "ip": "192.0.2.7",
+    "created_at": "2026-11-24T12:00:00Z",
+    "last_used_at": "2026-11-24T12:05:00Z",
+    "expires_at": "2026-12-24T12:00:00Z",
+    "current": True,
+}
+JWK = {"crv": "Ed25519", "kty": "OKP", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}
 PASSWORD = "correct horse battery"  # noqa: S105 - an example
 ADDRESS = {"email": "alice@example.com"}
 OK = {"ok": True}
@@ -137,6 +147,23 @@ own_sessions = documented(
         answered={"ok": True, "message": "Logged out successfully"},
         errors=SIGNED_IN,
     ),
+    list=auth(
+        "listSessions",
+        "The user's live sessions, the last used first",
+        answer=serializers.ListedSession(many=True),
+        answered=SESSION,
+        errors=SIGNED_IN,
+    ),
+    destroy=auth(
+        "revokeSession",
+        "End one of the user's sessions",
+        parameters=[OpenApiParameter("session_id", {"type": "string", "format": "uuid"}, OpenApiParameter.PATH)],
+        answer=None,
+        answered=None,
+        status=204,
+        errors=(*SIGNED_IN, NotFound),
+        invalid=True,
+    ),
     verify_password=auth(
         "verifyPassword",
         "Whether this is the user's password; counts as a login attempt",
@@ -177,4 +204,11 @@ profile = documented(
     home=users(
         "home", "A greeting", answer=serializers.Message, answered={"message": "Welcome, Alice!"}, errors=SIGNED_IN
     ),
+)
+
+key_set = auth(
+    "readKeySet",
+    "The public keys that tokens are verified with (RFC 7517); empty while a shared secret signs",
+    answer=serializers.KeySet,
+    answered={"keys": [{**JWK, "kid": "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k", "alg": "EdDSA", "use": "sig"}]},
 )

@@ -25,7 +25,7 @@ class Argon2id(hashers.Argon2PasswordHasher):
     def verify(self, password: str, encoded: str) -> bool:
         """Whether it matches. Django's own says no to a corrupt hash as well; here that is a ValueError."""
         try:
-            return PasswordHasher().verify(encoded.removeprefix(self.algorithm), password)
+            return PasswordHasher().verify(encoded.removeprefix("argon2"), password)
         except VerifyMismatchError:
             return False
         except VerificationError as exc:
@@ -54,11 +54,14 @@ def nobody() -> str:
 def matches(password: str, encoded: str | None) -> bool:
     """Whether `password` is the one behind `encoded`; None stands for an account that does not exist.
 
+    An account without a usable password takes as long as one with one.
+
     A hash that is corrupt, or of a scheme this service does not use, matches nothing and is logged.
     """
     try:
-        known = nobody() if encoded is None else encoded
-        return hashers.identify_hasher(known).verify(password, known) and encoded is not None
+        usable = encoded if encoded is not None and hashers.is_password_usable(encoded) else None
+        known = nobody() if usable is None else usable
+        return hashers.identify_hasher(known).verify(password, known) and usable is not None
     except ValueError:
         log.error("A stored password hash cannot be read")  # noqa: TRY400 - a traceback might show it
         return False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager
@@ -30,9 +30,6 @@ class UserManager(BaseUserManager["User"]):
     def get_by_natural_key(self, username: str | None) -> User:
         return self.get(email=normalised(username or ""))
 
-    def active_admins(self) -> models.QuerySet[User]:
-        return self.filter(role=Role.ADMIN, is_active=True)
-
     def locked(self, **facts: Any) -> User | None:
         """The active user of these facts, their row locked until the transaction ends.
 
@@ -40,6 +37,15 @@ class UserManager(BaseUserManager["User"]):
         logout, or a login and a change of password, happen one after the other.
         """
         return self.select_for_update(no_key=True).filter(is_active=True, **facts).first()
+
+    def locked_with_admins(self, user: User) -> tuple[User | None, set[UUID]]:
+        """The user's row and the ids of the active admins, all locked in one order until the transaction ends.
+
+        So of two admins who demote each other at the same moment, the second finds that it is the last one.
+        """
+        rows = self.select_for_update().filter(Q(role=Role.ADMIN, is_active=True) | Q(pk=user.pk)).order_by("pk")
+        found = {row.pk: row for row in rows}
+        return found.get(user.pk), {row.pk for row in found.values() if row.is_admin and row.is_active}
 
     def create_user(self, email: str, password: str | None = None, **fields: Any) -> User:
         email = normalised(email)
@@ -221,6 +227,47 @@ class PasswordReset(models.Model):
 
     def __str__(self) -> str:
         return f"reset code of {self.user_id}"
+
+
+class SigningKeyQuerySet(models.QuerySet["SigningKey"]):
+    def in_use(self) -> SigningKeyQuerySet:
+        """Those that are published and verify, the newest first."""
+        return self.filter(retired_at=None).order_by("-staged_at")
+
+    def active(self) -> SigningKeyQuerySet:
+        return self.filter(activated_at__isnull=False, replaced_at=None)
+
+
+class SigningKey(models.Model):
+    """A key pair that tokens are signed with: staged, then active, then replaced, then retired."""
+
+    kid = models.CharField(max_length=43, primary_key=True)  # RFC 7638 thumbprint
+    algorithm = models.CharField(max_length=5)
+    public_jwk = models.JSONField()
+    sealed = models.TextField()  # the private key, encrypted
+    staged_at = models.DateTimeField(default=timezone.now)
+    activated_at = models.DateTimeField(null=True)
+    replaced_at = models.DateTimeField(null=True)
+    retired_at = models.DateTimeField(null=True)
+
+    objects = SigningKeyQuerySet.as_manager()
+
+    class Meta:
+        db_table = "signing_keys"
+        constraints = [
+            models.UniqueConstraint(
+                models.Value(1),
+                condition=Q(activated_at__isnull=False, replaced_at=None),
+                name="signing_keys_one_active",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.kid
+
+    @property
+    def is_active(self) -> bool:
+        return self.activated_at is not None and self.replaced_at is None
 
 
 class Lease(models.Model):

@@ -106,6 +106,20 @@ class Message(Shape):
     message = serializers.CharField()
 
 
+class ListedSession(Shape):
+    id = serializers.UUIDField()
+    user_agent = serializers.CharField()
+    ip = serializers.IPAddressField(allow_null=True)
+    created_at = serializers.DateTimeField()
+    last_used_at = serializers.DateTimeField()
+    expires_at = serializers.DateTimeField()
+    current = serializers.BooleanField()
+
+
+class KeySet(Shape):
+    keys = serializers.ListField(child=serializers.DictField())
+
+
 class Profile(Shape):
     id = serializers.UUIDField()
     email = serializers.EmailField()

@@ -1,7 +1,7 @@
 from django.urls import path
 
 from accounts.pages import verify_email_page
-from accounts.views import AuthViewSet, ProfileViewSet, PublicAuthViewSet
+from accounts.views import AuthViewSet, KeySetViewSet, ProfileViewSet, PublicAuthViewSet
 
 public = PublicAuthViewSet.as_view
 own = AuthViewSet.as_view
@@ -18,6 +18,9 @@ urlpatterns = [
     path("auth/verify-password", own({"post": "verify_password"})),
     path("auth/verify-email", public({"get": "verify_email_link", "post": "verify_email"})),
     path("auth/resend-verification", public({"post": "resend_verification"})),
+    path("auth/sessions", own({"get": "list"})),
+    path("auth/sessions/<str:session_id>", own({"delete": "destroy"})),
+    path(".well-known/jwks.json", KeySetViewSet.as_view({"get": "retrieve"})),
     path("users/me", profile({"get": "retrieve", "put": "update", "patch": "partial_update", "delete": "destroy"})),
     path("users/is-admin", profile({"get": "is_admin"})),
     path("home", profile({"get": "home"})),

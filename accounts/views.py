@@ -3,14 +3,16 @@
 from dataclasses import asdict
 from typing import Any
 
+from django.conf import settings
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts import documentation, serializers
 from accounts.authentication import SignedInRequest
 from accounts.flows import login, passwords, profiles, registration, resets, sessions
+from accounts.keys import published
 from accounts.models import User
-from peerprep_users.api import ApiViewSet, validated
+from peerprep_users.api import ApiViewSet, uuid_in_path, validated
 from peerprep_users.clients import Client
 
 REGISTRATION = serializers.Registration()
@@ -84,6 +86,13 @@ class AuthViewSet(ApiViewSet):
         sessions.log_out(user=request.user)
         return Response({"ok": True, "message": "Logged out successfully"})
 
+    def list(self, request: SignedInRequest) -> Response:
+        return Response(sessions.list_sessions(user=request.user, current=request.auth))
+
+    def destroy(self, request: SignedInRequest, session_id: str) -> Response:
+        sessions.revoke(user=request.user, session_id=uuid_in_path("session_id", session_id))
+        return Response(status=204)
+
     def verify_password(self, request: SignedInRequest) -> Response:
         body = validated(PASSWORD, request.data, "body")
         user = request.user
@@ -119,3 +128,15 @@ class ProfileViewSet(ApiViewSet):
 
 def profile_of(user: User) -> dict[str, Any]:
     return {"id": user.pk, "email": user.email, "name": user.name, "role": user.role}
+
+
+class KeySetViewSet(ApiViewSet):
+    """`/.well-known/jwks.json`."""
+
+    authentication_classes = []
+    permission_classes = []
+
+    @documentation.key_set
+    def retrieve(self, request: Request) -> Response:
+        max_age = int(settings.JWKS_MAX_AGE.total_seconds())
+        return Response({"keys": published()}, headers={"Cache-Control": f"public, max-age={max_age}"})

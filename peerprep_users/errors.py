@@ -159,6 +159,10 @@ def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
     return respond(Forbidden())
 
 
+def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:
+    return respond(Forbidden())
+
+
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     return respond(NotFound())
 

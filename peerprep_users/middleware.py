@@ -35,8 +35,7 @@ class RequestMiddleware:
         own_id = sent if SANE_ID.fullmatch(sent) else uuid4().hex
         token = request_id.set(own_id)
         try:
-            if request.path_info.endswith("/") and not is_admin(request):
-                request.path_info = request.path_info[:-1] or "/"
+            request.path_info = canonical(request)
             response = self.get_response(request)
             response.headers["X-Request-ID"] = own_id
             response.headers.setdefault("Cache-Control", "no-store")
@@ -46,6 +45,12 @@ class RequestMiddleware:
             return response
         finally:
             request_id.reset(token)
+
+
+def canonical(request: HttpRequest) -> str:
+    """The path in the form that the URL tables have: without its trailing slash, or with it in the admin site."""
+    path = request.path_info.removesuffix("/")
+    return f"{path}/" if is_admin(request) else path or "/"
 
 
 def is_admin(request: HttpRequest) -> bool:

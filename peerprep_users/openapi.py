@@ -1,7 +1,8 @@
 """The API's own documentation: the schema, Swagger UI and Redoc, without a CDN."""
 
+from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
@@ -12,6 +13,8 @@ from orjson import dumps
 from rest_framework import serializers
 
 from peerprep_users.api import Shape
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 @cache
@@ -103,7 +106,7 @@ def operation(  # noqa: PLR0913 - one argument for each thing an operation is do
     invalid: bool = False,
     tags: list[str],
     **more: Any,
-) -> Any:
+) -> Callable[[F], F]:
     """One operation's documentation.
 
     Args:

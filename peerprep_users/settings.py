@@ -123,16 +123,17 @@ if not SECRET_KEY:
         refuse("SECRET_KEY", "set with ENV=prod, to a random secret of 32 bytes or more")
     SECRET_KEY = DEVELOPMENT_KEY
 
-ALGORITHM = one_of("ALGORITHM", "HS256", "HS256")
+SECRET_KEY_FALLBACKS = [secret_key(key) for key in words("SECRET_KEY_FALLBACKS")]
+ALGORITHM = one_of("ALGORITHM", "HS256", "HS256", "RS256", "ES256", "EdDSA")
+JWKS_MAX_AGE = timedelta(minutes=10)  # how long a verifier may go by what it has fetched
+KEY_RING_TTL = timedelta(seconds=5)  # how long a process goes by what it has read
 ACCESS_TTL = duration("ACCESS_TTL_MIN", 15, "minutes")
 REFRESH_TTL = duration("REFRESH_TTL_DAYS", 7, "days")
 REFRESH_GRACE = duration("REFRESH_GRACE_SECONDS", 10, "seconds")
 SESSION_MAX = duration("SESSION_MAX_DAYS", 30, "days")
 
 SIMPLE_JWT = {
-    "ALGORITHM": ALGORITHM,
     "SIGNING_KEY": SECRET_KEY,
-    "ISSUER": "user-service",
     "ACCESS_TOKEN_LIFETIME": ACCESS_TTL,
     "REFRESH_TOKEN_LIFETIME": REFRESH_TTL,
     "USER_ID_CLAIM": "sub",
@@ -277,8 +278,11 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXY_C
 SECURE_HSTS_SECONDS = 31_536_000 if PRODUCTION else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = PRODUCTION
 SECURE_HSTS_PRELOAD = PRODUCTION
+SESSION_COOKIE_AGE = 12 * 3600
+SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = "/admin"
 SESSION_COOKIE_SECURE = PRODUCTION
 CSRF_COOKIE_SECURE = PRODUCTION
+CSRF_FAILURE_VIEW = "peerprep_users.errors.csrf_failed"
 SILENCED_SYSTEM_CHECKS = [
     "security.W008",  # the gateway ends TLS, and the contract forbids answers through a redirect
     "axes.W006",  # the contract counts failures per account, from whatever address they come

@@ -8,7 +8,7 @@ from accounts import lockout
 from accounts.flows.passwords import change_password
 from accounts.models import Mail, Session, User
 from peerprep_users.clients import Client
-from peerprep_users.errors import Refusal
+from peerprep_users.errors import NotAuthenticated, Refusal
 
 
 class LastAdmin(Refusal):
@@ -44,15 +44,16 @@ def delete_account(*, user: User) -> None:
 
     Raises:
         LastAdmin: nobody would be left to administer the service.
+        NotAuthenticated: the account has just been deleted.
     """
     with transaction.atomic():
-        admins = User.objects.active_admins().order_by("pk").select_for_update()
-        if user.is_admin and [admin.pk for admin in admins] == [user.pk]:
+        held, admins = User.objects.locked_with_admins(user)  # and nothing is written for the user any more
+        if admins == {user.pk}:
             raise LastAdmin
-        # Waits for what is being written for the user, and lets nothing be written any more.
-        User.objects.select_for_update().filter(pk=user.pk).first()
+        if held is None:
+            raise NotAuthenticated
         OutstandingToken.objects.filter(user=user).delete()
         Mail.objects.filter(to=user.email).delete()
         AccessFailureLog.objects.filter(username=user.email).delete()
         lockout.clear(user.email)
-        user.delete()
+        held.delete()

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -15,6 +16,8 @@ from accounts.models import SecurityEvent, Session, User
 from accounts.tokens import AccessToken, Claims, RefreshToken
 from peerprep_users.clients import Client
 from peerprep_users.errors import NotFound, Refusal
+
+LISTED = ("id", "user_agent", "ip", "created_at", "last_used_at", "expires_at")
 
 
 class InvalidRefreshToken(Refusal):
@@ -130,6 +133,12 @@ def revoke_token(session: Session) -> None:
         expires_at=session.refresh_expires_at,
     )
     BlacklistedToken.objects.create(token=revoked)
+
+
+def list_sessions(*, user: User, current: Session) -> list[dict[str, Any]]:
+    """The user's live sessions, the last used first; `current` is the one that asks."""
+    rows = Session.objects.live().filter(user=user).order_by("-last_used_at", "id").values(*LISTED)
+    return [{**row, "current": row["id"] == current.pk} for row in rows]
 
 
 def revoke(*, user: User, session_id: UUID) -> None:

@@ -145,9 +145,7 @@ def test_nine_wrong_and_one_right_at_once_evaluate_three_wrong_a_lock(alice: Per
         AccessAttempt.objects.all().delete()
 
 
-def test_a_guess_waits_for_the_one_before_it_and_not_for_ever(
-    alice: Person, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_guess_waits_for_the_one_before_it_and_not_for_ever(alice: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("accounts.flows.passwords.GUESS_WAIT", 0.05)
     held = Lease.objects.create(
         name=f"password:{alice.user.email}", holder=alice.user.pk, until=timezone.now() + timedelta(seconds=30)

@@ -72,7 +72,7 @@ def test_twenty_at_once_begin_twenty_sessions(alice: Person, together: Together)
     assert Session.objects.filter(user=alice.user, ended_at=None).count() == 21
 
 
-@pytest.mark.parametrize("stored", ["", "!", "garbage", "argon2$argon2id$v=19$m=64,t=1,p=1$x", "md5$x$y", "$2b$12$x"])
+@pytest.mark.parametrize("stored", ["", "garbage", "argon2$argon2id$v=19$m=64,t=1,p=1$x", "md5$x$y", "$2b$12$x"])
 def test_it_fails_on_a_hash_that_cannot_be_read(
     api: Api, alice: Person, stored: str, caplog: pytest.LogCaptureFixture
 ) -> None:

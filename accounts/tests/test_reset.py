@@ -36,9 +36,7 @@ def test_it_works_from_the_mail_to_the_login(api: Api, alice: Person, mailbox: M
     assert api.post("/auth/login", {**alice.credentials, "password": NEW}).status_code == 200
 
 
-def test_it_ends_every_session_opens_a_lock_verifies_and_tells(
-    api: Api, unverified: Person, mailbox: Mailbox
-) -> None:
+def test_it_ends_every_session_opens_a_lock_verifies_and_tells(api: Api, unverified: Person, mailbox: Mailbox) -> None:
     email = unverified.user.email
     for _ in range(3):
         api.post("/auth/login", {"email": email, "password": "wrong"})
