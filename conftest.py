@@ -18,6 +18,7 @@ from aiosmtpd.smtp import Session as SMTPSession
 from django.conf import settings as django_settings
 from django.db import connections
 from django.test import Client
+from django.test.client import ClientHandler
 
 from accounts.flows.mail import deliver_due
 from accounts.flows.sessions import TokenPair, start_session
@@ -36,11 +37,15 @@ def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> No
         config["OPTIONS"]["init_command"] = "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;"
 
 
+HANDLER = ClientHandler(enforce_csrf_checks=False)  # one for all: loading the middleware costs more than most requests
+
+
 class Api:
     """A client of the service: JSON in, JSON out. With a token, a signed-in one."""
 
     def __init__(self, token: str = "", **headers: str) -> None:
         self.client = Client(raise_request_exception=False)
+        self.client.handler = HANDLER
         self.headers = headers | ({"Authorization": f"Bearer {token}"} if token else {})
 
     def __call__(self, method: str, path: str, body: Any = None, **headers: str) -> Any:

@@ -9,7 +9,7 @@ import hashlib
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -130,17 +130,19 @@ def published() -> list[dict[str, Any]]:
 # --- Making and keeping key pairs ---------------------------------------------------------------------------------
 
 
+PAIRS: dict[str, Callable[[], Any]] = {
+    "RS256": lambda: rsa.generate_private_key(public_exponent=65537, key_size=2048),
+    "ES256": lambda: ec.generate_private_key(ec.SECP256R1()),
+    "EdDSA": ed25519.Ed25519PrivateKey.generate,
+}
+
+
 def new_pair(algorithm: str) -> SigningKey:
-    """A new key pair, not stored yet."""
-    private: Any
-    match algorithm:
-        case "RS256":
-            private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-        case "ES256":
-            private = ec.generate_private_key(ec.SECP256R1())
-        case _:
-            private = ed25519.Ed25519PrivateKey.generate()
+    """A new key pair, not stored yet. Its id never begins with a dash: a command would take it for an option."""
+    private = PAIRS[algorithm]()
     jwk = public_jwk(algorithm, private.public_key())
+    if jwk["kid"].startswith("-"):
+        return new_pair(algorithm)
     pem = private.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )

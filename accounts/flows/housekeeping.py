@@ -1,0 +1,63 @@
+"""Removing what is past its use, a few rows at a time, beside a running service."""
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+from axes.models import AccessAttempt, AccessFailureLog
+from django.conf import settings
+from django.contrib.sessions.models import Session as AdminSession
+from django.db import transaction
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
+
+from accounts.models import Lease, Mail, PasswordReset, SecurityEvent, Session
+
+BATCH = 500
+ENDED_SESSIONS = timedelta(days=7)  # kept that long for the question who was signed in, and from where
+MAILS = timedelta(days=7)
+FAILURES = timedelta(days=90)
+EVENTS = timedelta(days=365)
+
+
+def past_its_use() -> dict[str, QuerySet[Any]]:
+    """What may go, by what it is called."""
+    now = timezone.now()
+    unrefreshed = Q(rotated_at__lte=now - settings.REFRESH_TTL - ENDED_SESSIONS)
+    return {
+        "revoked tokens": OutstandingToken.objects.filter(expires_at__lte=now),
+        "sessions": Session.objects.filter(
+            Q(ended_at__lte=now - ENDED_SESSIONS) | Q(expires_at__lte=now - ENDED_SESSIONS) | unrefreshed
+        ),
+        "reset codes": PasswordReset.objects.filter(Q(expires_at__lte=now) | Q(used_at__isnull=False)),
+        "leases": Lease.objects.filter(until__lte=now),
+        "mails": Mail.objects.exclude(state=Mail.State.QUEUED).filter(created_at__lte=now - MAILS),
+        "failure counts": AccessAttempt.objects.filter(attempt_time__lte=now - settings.LOGIN_LOCK),
+        "failed logins": AccessFailureLog.objects.filter(attempt_time__lte=now - FAILURES),
+        "security events": SecurityEvent.objects.filter(occurred_at__lte=now - EVENTS),
+        "admin sessions": AdminSession.objects.filter(expire_date__lte=now),
+    }
+
+
+def purge(rows: QuerySet[Any], progress: Callable[[int], object]) -> int:
+    """Deletes the rows in batches, each a transaction of its own. Returns how many it deleted itself.
+
+    Two purges at once share the work: each passes over the rows that the other holds.
+    """
+    removed = 0
+    for batch in batches(rows):
+        progress(batch)
+        removed += batch
+    return removed
+
+
+def batches(rows: QuerySet[Any]) -> Iterator[int]:
+    while True:
+        with transaction.atomic():
+            chosen = rows.order_by("pk").select_for_update(skip_locked=True, of=("self",)).values_list("pk", flat=True)
+            ids = list(chosen[:BATCH])
+            rows.model._base_manager.filter(pk__in=ids).delete()  # noqa: SLF001
+        if not ids:
+            return
+        yield len(ids)

@@ -1,0 +1,95 @@
+"""`manage.py purge_expired`."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from axes.models import AccessAttempt, AccessFailureLog
+from django.core.management import call_command
+from django.utils import timezone
+from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
+
+from accounts.codes import new_code
+from accounts.flows.housekeeping import past_its_use, purge
+from accounts.models import Lease, Mail, PasswordReset, SecurityEvent, Session, User
+from conftest import Api, Mailbox, Person
+
+TOKENS = (OutstandingToken, BlacklistedToken)
+EVERYTHING = (*TOKENS, Session, PasswordReset, Lease, Mail, AccessAttempt, AccessFailureLog, SecurityEvent)
+
+
+def live_through(alice: Person, mailbox: Mailbox) -> None:
+    """Leaves a row in every table that is ever purged."""
+    Api().post("/auth/login", {**alice.credentials, "password": "wrong"})
+    for _ in range(3):
+        Api().post("/auth/login", {"email": "nobody@example.com", "password": "wrong"})
+    Api().post("/auth/refresh", {"refresh_token": alice.tokens.refresh_token})
+    Api().post("/auth/forgot-password", {"email": alice.user.email})
+    mailbox.all()
+    Lease.objects.create(name="x", holder=alice.user.pk, until=timezone.now())
+
+
+def counts() -> dict[str, int]:
+    return {model.__name__: model.objects.count() for model in EVERYTHING}
+
+
+def test_it_removes_nothing_that_is_of_use(alice: Person, mailbox: Mailbox) -> None:
+    live_through(alice, mailbox)
+    before = counts()
+    assert all(before.values())
+    call_command("purge_expired")
+    assert counts() == {**before, "Lease": 0}
+    assert alice.api.get("/users/me").status_code == 200
+
+
+def test_it_removes_all_that_is_past_its_use(
+    alice: Person, mailbox: Mailbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    live_through(alice, mailbox)
+    with time_machine.travel(timezone.now() + timedelta(days=400)):
+        call_command("purge_expired")
+    assert not any(counts().values())
+    assert User.objects.count() == 1
+    assert "sessions: 1 removed" in capsys.readouterr().out
+
+
+def test_a_mail_that_is_still_to_be_sent_is_kept(alice: Person) -> None:
+    Api().post("/auth/forgot-password", {"email": alice.user.email})
+    with time_machine.travel(timezone.now() + timedelta(days=400)):
+        call_command("purge_expired")
+    assert Mail.objects.get().state == Mail.State.QUEUED
+
+
+def test_it_works_in_batches(alice: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("accounts.flows.housekeeping.BATCH", 7)
+    Lease.objects.bulk_create(
+        Lease(name=str(number), holder=alice.user.pk, until=timezone.now()) for number in range(20)
+    )
+    taken: list[int] = []
+    assert purge(past_its_use()["leases"], taken.append) == 20
+    assert taken == [7, 7, 6]
+
+
+def test_two_at_once_share_the_work(
+    together: Callable[..., list[Any]], monkeypatch: pytest.MonkeyPatch, transactional_db: None
+) -> None:
+    monkeypatch.setattr("accounts.flows.housekeeping.BATCH", 5)
+    holder = User().pk
+    for _ in range(20):
+        Lease.objects.bulk_create(Lease(name=str(n), holder=holder, until=timezone.now()) for n in range(60))
+        removed = together(lambda _: purge(past_its_use()["leases"], lambda _: None), 2)
+        assert sum(removed) == 60
+        assert not Lease.objects.exists()
+
+
+def test_refreshes_leave_nothing_once_their_tokens_have_expired(alice: Person) -> None:
+    token = alice.tokens.refresh_token
+    for _ in range(50):
+        token = Api().post("/auth/refresh", {"refresh_token": token}).json()["refresh_token"]
+    assert (Session.objects.count(), OutstandingToken.objects.count()) == (1, 50)
+    new_code(alice.user)
+    with time_machine.travel(timezone.now() + timedelta(days=8)):
+        call_command("purge_expired")
+    assert (Session.objects.count(), OutstandingToken.objects.count(), BlacklistedToken.objects.count()) == (1, 0, 0)

@@ -1,0 +1,72 @@
+"""No secret is at rest anywhere: not in a table, a log line or a page of the admin site."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.db import connection
+from django.test import Client
+
+from accounts.models import Role, User
+from conftest import PASSWORD, Api, Mailbox
+
+NEW = "another horse altogether"
+EMAIL = "alice@example.com"
+
+
+def every_value() -> Iterator[tuple[str, str]]:
+    """Each value of each column of each table, with the name of its table."""
+    with connection.cursor() as cursor:
+        for table in connection.introspection.table_names():
+            cursor.execute(f"SELECT * FROM {connection.ops.quote_name(table)}")
+            for row in cursor.fetchall():
+                yield from ((table, str(value)) for value in row)
+
+
+def live_through(api: Api, mailbox: Mailbox) -> list[str]:
+    """Every secret that a life with the service brings: registering, verifying, logging in, refreshing, resetting."""
+    registered = api.post("/auth/register", {"email": EMAIL, "password": PASSWORD}).json()
+    link = mailbox.verification_token()
+    api.post("/auth/verify-email", {"token": link})
+    logged_in = api.post("/auth/login", {"email": EMAIL, "password": PASSWORD}).json()
+    refreshed = api.post("/auth/refresh", {"refresh_token": logged_in["refresh_token"]}).json()
+    api.post("/auth/login", {"email": EMAIL, "password": "a wrong password"})
+    api.post("/auth/forgot-password", {"email": EMAIL})
+    code = mailbox.code()
+    api.get(f"/auth/verify-email?token={link}")
+    reset = api.post("/auth/reset-password", {"email": EMAIL, "code": code, "new_password": NEW})
+    assert reset.status_code == 200
+    pairs = [registered, logged_in, refreshed]
+    tokens = [pair[name] for pair in pairs for name in ("access_token", "refresh_token")]
+    return [*tokens, link, code, PASSWORD, NEW, "a wrong password"]
+
+
+@pytest.mark.parametrize("algorithm", ["HS256", "EdDSA"])
+def test_none_is_found_in_any_table_or_log_line(
+    api: Api, mailbox: Mailbox, caplog: pytest.LogCaptureFixture, settings: Any, algorithm: str, db: None
+) -> None:
+    caplog.set_level("DEBUG")
+    settings.ALGORITHM = algorithm
+    secrets = live_through(api, mailbox)
+    values = list(every_value())
+    assert {"users", "sessions", "mails", "password_resets"} <= {table for table, _ in values}
+    for secret in secrets:
+        assert not [table for table, value in values if secret in value]
+        ours = [record for record in caplog.records if record.name.split(".")[0] not in {"mail", "asyncio"}]
+        assert not [record for record in ours if secret in record.getMessage() or secret in str(record.__dict__)]
+
+
+def test_none_is_found_on_any_page_of_the_admin_site(api: Api, mailbox: Mailbox, client: Client, db: None) -> None:
+    secrets = live_through(api, mailbox)
+    hashes = list(User.objects.values_list("password", flat=True))
+    client.force_login(User.objects.create_user("root@example.com", PASSWORD, role=Role.ADMIN))
+    for name in ("user", "session", "mail", "securityevent"):
+        model = apps.get_model("accounts", name)
+        pages = [
+            f"/admin/accounts/{name}/",
+            *(f"/admin/accounts/{name}/{row.pk}/change/" for row in model.objects.all()),
+        ]
+        for page in pages:
+            shown = client.get(page).content.decode()
+            assert not [secret for secret in [*secrets, *hashes] if secret in shown]
