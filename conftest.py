@@ -29,7 +29,9 @@ PASSWORD = "correct horse battery"
 
 
 @pytest.fixture(scope="session")
-def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
+def django_db_modify_db_settings(
+    tmp_path_factory: pytest.TempPathFactory, django_db_modify_db_settings_parallel_suffix: None
+) -> None:
     """SQLite in a file, since the threads of the race tests each need a connection, and with no waits for the disk."""
     config = django_settings.DATABASES["default"]
     if config["ENGINE"].endswith("sqlite3"):

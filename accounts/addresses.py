@@ -1,9 +1,18 @@
 """E-mail addresses: one and the same whatever their case or the space around them."""
 
+from contextlib import suppress
+
 
 def normalised(email: str) -> str:
-    """The one form in which an address is stored, looked up, counted and compared."""
-    return email.strip().lower()
+    """The one form in which an address is stored, looked up, counted and compared.
+
+    A domain in other letters than ASCII becomes what DNS knows it as (RFC 3490), so that no look-alike of one domain
+    is another one.
+    """
+    local, at, domain = email.strip().lower().rpartition("@")
+    with suppress(UnicodeError):  # no domain at all, which is for the field to say
+        domain = domain.encode("idna").decode("ascii")
+    return f"{local}{at}{domain}"
 
 
 def masked(email: str) -> str:

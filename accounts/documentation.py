@@ -14,6 +14,7 @@ from accounts.flows.profiles import LastAdmin
 from accounts.flows.registration import EmailTaken, InvalidVerificationToken
 from accounts.flows.resets import InvalidResetCode
 from accounts.flows.sessions import EmailNotVerified, InvalidRefreshToken, RefreshTokenReused
+from accounts.leases import Busy
 from accounts.lockout import AccountLocked
 from peerprep_users.errors import NotAuthenticated, NotFound
 from peerprep_users.openapi import documented, operation
@@ -74,7 +75,7 @@ public = documented(
         sent={**ADDRESS, "password": PASSWORD},
         answer=serializers.TokenPair,
         answered=TOKENS,
-        errors=(InvalidCredentials, EmailNotVerified, AccountLocked),
+        errors=(InvalidCredentials, EmailNotVerified, AccountLocked, Busy),
     ),
     refresh=auth(
         "refresh",
@@ -171,7 +172,7 @@ own_sessions = documented(
         sent={"password": PASSWORD},
         answer=serializers.Ok,
         answered=OK,
-        errors=(*SIGNED_IN, AccountLocked),
+        errors=(*SIGNED_IN, AccountLocked, Busy),
     ),
 )
 
@@ -180,7 +181,7 @@ CHANGE: dict[str, Any] = {
     "answered": PROFILE,
     "body": serializers.ProfileChange,
     "sent": {"name": "Alice", "old_password": PASSWORD, "new_password": "another horse altogether"},
-    "errors": (*SIGNED_IN, OldPasswordIncorrect, OldPasswordRequired, AccountLocked),
+    "errors": (*SIGNED_IN, OldPasswordIncorrect, OldPasswordRequired, AccountLocked, Busy),
 }
 
 profile = documented(

@@ -7,6 +7,7 @@ algorithm it is a ring of key pairs in the database, whose public halves are pub
 import base64
 import hashlib
 import json
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -25,6 +26,9 @@ from jwt.algorithms import Algorithm, ECAlgorithm
 from jwt.utils import der_to_raw_signature
 
 from accounts.models import SigningKey
+from peerprep_users.errors import Unavailable
+
+log = logging.getLogger(__name__)
 
 THUMBPRINTED = {"RSA": ("e", "kty", "n"), "EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x")}
 
@@ -39,6 +43,11 @@ class DeterministicES256(ECAlgorithm):
 
 signer = PyJWS(algorithms=["HS256", "RS256", "EdDSA"])
 signer.register_algorithm("ES256", DeterministicES256(ECAlgorithm.SHA256))
+
+
+class KeySealed(Unavailable):
+    code = "signing_key_sealed"
+    detail = "The service cannot sign tokens just now."
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +76,23 @@ class Ring:
 
     def forget(self) -> None:
         self.loaded_at = float("-inf")
+        self.active: SigningKey | None = None
         self.signing: Key | None = None
         self.verifying: dict[str, Key] = {}
         self.published: list[dict[str, Any]] = []
 
     def signing_key(self) -> Key:
+        """The key that signs; the first one is made here.
+
+        Raises:
+            KeySealed: it was sealed with a `SECRET_KEY` that this process does not have.
+        """
         self.refresh(settings.KEY_RING_TTL.total_seconds())
-        if self.signing is None:
+        if self.active is None:
             make_first_key()
             self.refresh(0)
-        assert self.signing is not None  # noqa: S101 - there is an active key from the first one on
+        if self.signing is None:
+            raise KeySealed(retry_after=60)
         return self.signing
 
     def verifying_key(self, kid: object) -> Key | None:
@@ -86,15 +102,18 @@ class Ring:
         return self.verifying.get(kid) if isinstance(kid, str) else None
 
     def jwks(self) -> list[dict[str, Any]]:
-        self.signing_key()
+        self.refresh(settings.KEY_RING_TTL.total_seconds())
+        if self.active is None:
+            self.signing_key()
         return self.published
 
     def refresh(self, age: float) -> None:
         with self.lock:
             if time.monotonic() - self.loaded_at >= age:
                 rows = list(SigningKey.objects.in_use())
-                self.verifying = {row.kid: key_of(row) for row in rows}
-                self.signing = next((self.verifying[row.kid] for row in rows if row.is_active), None)
+                self.verifying = {row.kid: verifying_key_of(row) for row in rows}
+                self.active = next((row for row in rows if row.is_active), None)
+                self.signing = signing_key_of(self.active) if self.active else None
                 self.published = [row.public_jwk for row in rows]
                 self.loaded_at = time.monotonic()
 
@@ -102,8 +121,17 @@ class Ring:
 ring = Ring()
 
 
-def key_of(row: SigningKey) -> Key:
-    private = serialization.load_pem_private_key(unsealed(row), None)
+def verifying_key_of(row: SigningKey) -> Key:
+    public = type(signer.get_algorithm_by_name(row.algorithm)).from_jwk(row.public_jwk)
+    return Key(row.kid, row.algorithm, None, public)
+
+
+def signing_key_of(row: SigningKey) -> Key | None:
+    try:
+        private: Any = serialization.load_pem_private_key(unsealed(row), None)
+    except InvalidToken:
+        log.error("The signing key %s was sealed with a SECRET_KEY that is not set here", row.kid)  # noqa: TRY400
+        return None
     return Key(row.kid, row.algorithm, private, private.public_key())
 
 

@@ -50,23 +50,20 @@ def count_guess(address: str) -> int:
     """
     now = timezone.now()
     forgotten = Q(attempt_time__lte=now - settings.LOGIN_LOCK)
-    made, created = AccessAttempt.objects.get_or_create(
-        username=address, **ANY_DEVICE, defaults={"failures_since_start": 1, "attempt_time": now}
-    )
-    if created:
-        return 1
-    counted = (
-        rows(address)
-        .filter(forgotten | Q(failures_since_start__lt=settings.LOGIN_FAILURE_LIMIT))
-        .update(
-            failures_since_start=Case(When(forgotten, then=Value(1)), default=F("failures_since_start") + 1),
-            attempt_time=now,
-        )
-    )
-    made.refresh_from_db()
-    if not counted:
-        raise AccountLocked(retry_after=(made.attempt_time + settings.LOGIN_LOCK - now).total_seconds())
-    return made.failures_since_start
+    again = Case(When(forgotten, then=Value(1)), default=F("failures_since_start") + 1)
+    first = {"failures_since_start": 1, "attempt_time": now}
+    while True:
+        _, created = AccessAttempt.objects.get_or_create(username=address, **ANY_DEVICE, defaults=first)
+        if created:
+            return 1
+        open_ = rows(address).filter(forgotten | Q(failures_since_start__lt=settings.LOGIN_FAILURE_LIMIT))
+        counted = open_.update(failures_since_start=again, attempt_time=now)
+        row = rows(address).first()
+        if row is None:
+            continue  # a reset or an admin has just opened the lock
+        if not counted:
+            raise AccountLocked(retry_after=(row.attempt_time + settings.LOGIN_LOCK - now).total_seconds())
+        return row.failures_since_start
 
 
 def clear(address: str) -> None:

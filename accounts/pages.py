@@ -3,13 +3,13 @@
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.http import require_http_methods
 
 from accounts.flows.registration import InvalidVerificationToken, verify_email
+from peerprep_users.errors import allow
 
 
 @csrf_exempt  # the token is all that the form proves, and nobody else has it
-@require_http_methods(["GET", "HEAD", "POST"])
+@allow("GET", "HEAD", "POST")
 def verify_email_page(request: HttpRequest) -> HttpResponse:
     """Shows a button; only pressing it verifies. A mail scanner that opens links verifies nothing."""
     if request.method != "POST":

@@ -13,15 +13,16 @@ from peerprep_users.fields import Text
 
 TOKEN_LENGTH = 16 * 1024
 CODE_LENGTH = 32
+NO_ADDRESS = "Must be an e-mail address."
 NO_CONTROL_CHARACTERS = RegexValidator(r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$", "Must not contain control characters.")
 
 
 class Email(Text):
-    """An address, normalised before it is checked and ever after."""
+    """An address, normalised before it is checked and ever after; of the lengths that RFC 5321 section 4.5.3.1 has."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(max_length=EMAIL_LENGTH, **kwargs)
-        self.validators.append(EmailValidator("Must be an e-mail address."))
+        self.validators += [EmailValidator(NO_ADDRESS), RegexValidator(r"^[\x21-\x7e]{1,64}@[\x21-\x7e]+$", NO_ADDRESS)]
 
     def to_internal_value(self, data: Any) -> str:
         return normalised(super().to_internal_value(data))

@@ -4,6 +4,7 @@ from functools import partial
 
 from drf_spectacular.utils import OpenApiParameter
 
+from accounts.authentication import InvalidToken
 from attempts import serializers
 from peerprep_users.errors import NotAuthenticated, NotFound
 from peerprep_users.openapi import documented, operation
@@ -28,7 +29,9 @@ SENT = {
     "runtime_ms": 42,
 }
 
-attempts = partial(operation, tags=["attempts"], errors=(NotAuthenticated,))
+SIGNED_IN = (NotAuthenticated, InvalidToken)
+
+attempts = partial(operation, tags=["attempts"], errors=SIGNED_IN)
 
 view = documented(
     create=attempts(
@@ -54,7 +57,7 @@ view = documented(
         answer=serializers.Summary,
         answered={"total_attempts": 12, "solved": 3, "last_attempt_at": "2026-11-24T12:00:00Z"},
     ),
-    retrieve=partial(attempts, errors=(NotAuthenticated, NotFound))(
+    retrieve=partial(attempts, errors=(*SIGNED_IN, NotFound))(
         "readAttempt",
         "One of the user's own attempts, with its code",
         parameters=[OpenApiParameter("attempt_id", {"type": "string", "format": "uuid"}, OpenApiParameter.PATH)],

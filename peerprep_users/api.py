@@ -25,7 +25,7 @@ class ApiViewSet(ViewSet):
     """A view parses, makes one call to a flow and answers."""
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        if not self.action:
+        if self.action not in self.action_map.values():
             self.http_method_not_allowed(request)  # before anybody is asked who they are
         super().initial(request, *args, **kwargs)
 

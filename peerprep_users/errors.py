@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping
+from functools import wraps
 from http import HTTPStatus
 from math import ceil
 from typing import Any
@@ -16,6 +17,7 @@ from rest_framework.response import Response
 log = logging.getLogger(__name__)
 
 Problem = dict[str, Any]
+View = Callable[[HttpRequest], HttpResponse]
 
 
 class Refusal(Exception):  # noqa: N818 - a refusal is an answer, not a fault
@@ -61,6 +63,12 @@ class NotAuthenticated(Refusal):
     status = 401
     code = "not_authenticated"
     detail = "Sign in to use this: send `Authorization: Bearer <access token>`."
+
+
+class MethodNotAllowed(Refusal):
+    status = 405
+    code = "method_not_allowed"
+    detail = "This path does not take that method."
 
 
 class NotFound(Refusal):
@@ -126,6 +134,7 @@ def of_framework(exc: exceptions.APIException) -> Refusal:
 TRANSLATIONS: dict[type[Exception], Callable[[Any], Refusal]] = {
     exceptions.ParseError: not_json,
     exceptions.NotAuthenticated: lambda _: NotAuthenticated(),
+    exceptions.MethodNotAllowed: lambda _: MethodNotAllowed(),
     exceptions.APIException: of_framework,
     Http404: lambda _: NotFound(),
     PermissionDenied: lambda _: Forbidden(),
@@ -142,13 +151,30 @@ def handle(exc: Exception, context: Mapping[str, Any]) -> Response | None:
     if refusal is None:
         return None
     if refusal.status == HTTPStatus.METHOD_NOT_ALLOWED:
-        refusal.headers["Allow"] = ", ".join(context["view"].allowed_methods)
+        refusal.headers["Allow"] = ", ".join(method.upper() for method in context["view"].action_map)
     return Response(refusal.body, status=refusal.status, headers=refusal.headers)
 
 
 def respond(refusal: Refusal) -> HttpResponse:
     """The same answer where no DRF view is involved."""
     return HttpResponse(dumps(refusal.body), "application/json", refusal.status, headers=refusal.headers)
+
+
+def allow(*methods: str) -> Callable[[View], View]:
+    """A decorator that keeps a plain Django view to its methods."""
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def guarded(request: HttpRequest) -> HttpResponse:
+            if request.method in methods:
+                return view(request)
+            refusal = MethodNotAllowed()
+            refusal.headers["Allow"] = ", ".join(methods)
+            return respond(refusal)
+
+        return guarded
+
+    return decorate
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -61,6 +61,8 @@ class Moment(serializers.DateTimeField):
     default_error_messages = {"datetime_parsing": "Must be a time such as 2026-11-24T12:00:00Z."}
 
     def to_internal_value(self, data: Any) -> datetime:
+        if not (data.isascii() and data.isprintable()):
+            self.fail("datetime_parsing")
         try:
             moment = parse_datetime(data[:11] + data[11:].replace(" ", "+"))
             moment = moment and (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)

@@ -43,11 +43,9 @@ class JSONRenderer(BaseRenderer):
 class JSONOnly(BaseContentNegotiation):
     """There is one representation of everything, so that there is nothing to negotiate."""
 
-    renderer = JSONRenderer()
-
     def select_parser(self, request: Request, parsers: Any) -> Any:
         sent = (request.content_type or "").partition(";")[0].strip().lower()
         return next((parser for parser in parsers if parser.media_type == sent), None)
 
     def select_renderer(self, request: Request, renderers: Any, format_suffix: str | None = None) -> Any:
-        return self.renderer, self.renderer.media_type
+        return renderers[0], renderers[0].media_type

@@ -14,8 +14,9 @@ class RequestFilter(logging.Filter):
     """Marks every record with the current request's id."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        record.request_id = request_id.get()
-        record.__dict__.pop("request", None)  # Django's own records carry the whole request
+        request = record.__dict__.pop("request", None)  # which Django's own records carry
+        if not hasattr(record, "request_id"):
+            record.request_id = getattr(request, "request_id", request_id.get())
         return True
 
 

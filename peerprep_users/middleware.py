@@ -10,10 +10,11 @@ from uuid import uuid4
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.messages.middleware import MessageMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.middleware.csrf import CsrfViewMiddleware
 from django.utils.deprecation import MiddlewareMixin
 
+from peerprep_users.errors import refusal_of, respond
 from peerprep_users.logging import request_id
 
 log = logging.getLogger(__name__)
@@ -34,6 +35,7 @@ class RequestMiddleware:
         sent = request.META.get("HTTP_X_REQUEST_ID", "")
         own_id = sent if SANE_ID.fullmatch(sent) else uuid4().hex
         token = request_id.set(own_id)
+        request.request_id = own_id  # type: ignore[attr-defined]  # for the lines that Django logs after this
         try:
             request.path_info = canonical(request)
             response = self.get_response(request)
@@ -45,6 +47,11 @@ class RequestMiddleware:
             return response
         finally:
             request_id.reset(token)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """Answers for the views that are not DRF's, as `errors.handle` does for those that are."""
+        refusal = refusal_of(exception)
+        return respond(refusal) if refusal else None
 
 
 def canonical(request: HttpRequest) -> str:

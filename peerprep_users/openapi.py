@@ -5,7 +5,6 @@ from functools import cache
 from typing import Any, TypeVar
 
 from django.http import HttpRequest, HttpResponse
-from django.views.decorators.http import require_safe
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
 from drf_spectacular.views import SpectacularRedocView, SpectacularSwaggerView
@@ -13,6 +12,7 @@ from orjson import dumps
 from rest_framework import serializers
 
 from peerprep_users.api import Shape
+from peerprep_users.errors import allow
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -23,13 +23,13 @@ def document() -> bytes:
     return dumps(SchemaGenerator().get_schema(request=None, public=True))  # type: ignore[no-untyped-call]
 
 
-@require_safe
+@allow("GET", "HEAD")
 def schema(request: HttpRequest) -> HttpResponse:
     return HttpResponse(document(), "application/json", headers={"Cache-Control": "public, max-age=300"})
 
 
-swagger = SpectacularSwaggerView.as_view(url="openapi.json")
-redoc = SpectacularRedocView.as_view(url="openapi.json")
+swagger = allow("GET", "HEAD")(SpectacularSwaggerView.as_view(url="/openapi.json"))
+redoc = allow("GET", "HEAD")(SpectacularRedocView.as_view(url="/openapi.json"))
 
 
 class Error(Shape):

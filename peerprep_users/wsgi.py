@@ -15,8 +15,8 @@ class Request(wsgi.WSGIRequest):
     """Reads every query and body as UTF-8: a charset such as `zlib` in Content-Type would break the query's parsing."""
 
     def _set_content_type_params(self, meta: dict[str, Any]) -> None:
-        super()._set_content_type_params(meta)  # type: ignore[misc]  # private, hence not in the stubs
-        self.encoding = "utf-8"
+        kind = meta.get("CONTENT_TYPE", "").partition(";")[0]
+        super()._set_content_type_params({"CONTENT_TYPE": kind})  # type: ignore[misc]  # private, not in the stubs
 
 
 class Application(wsgi.WSGIHandler):

@@ -22,7 +22,7 @@ def stage() -> SigningKey:
     """
     if is_symmetric():
         raise NotNow(f"{settings.ALGORITHM} signs with SECRET_KEY. Key pairs are for RS256, ES256 and EdDSA.")
-    ring.signing_key()  # the very first key needs no staging, and is active
+    ring.jwks()  # the very first key needs no staging, and is active
     pair = new_pair(settings.ALGORITHM)
     pair.save(force_insert=True)
     return pair

@@ -11,6 +11,7 @@ from django.db import DatabaseError, close_old_connections, connection, transact
 from django.utils import timezone
 
 from accounts import mails
+from accounts.leases import Busy, lease
 from accounts.models import Mail
 from peerprep_users.clients import Client
 
@@ -37,7 +38,17 @@ def queue(kind: Mail.Kind, to: str, facts: dict[str, Any]) -> None:
     transaction.on_commit(waiting.set)
 
 
-def asked_often(kind: Mail.Kind, to: str, *, pause: timedelta = timedelta(0)) -> bool:
+def queue_on_demand(kind: Mail.Kind, to: str, client: Client, *, pause: timedelta = timedelta(0)) -> None:
+    """Queues a mail that anybody can ask for, unless enough were. Of several who ask at once, one is heard."""
+    try:
+        with lease(f"{kind}:{to}", wait=0):
+            if not asked_often(kind, to, pause=pause):
+                queue(kind, to, circumstances(client))
+    except Busy:
+        return
+
+
+def asked_often(kind: Mail.Kind, to: str, *, pause: timedelta) -> bool:
     """Whether enough mails of this kind were asked for an address: five within the hour, or one within `pause`."""
     now = timezone.now()
     lately = Mail.objects.filter(to=to, kind=kind, created_at__gt=now - timedelta(hours=1)).order_by("-created_at")

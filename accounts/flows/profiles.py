@@ -2,6 +2,7 @@
 
 from axes.models import AccessFailureLog
 from django.db import transaction
+from django.utils import timezone
 from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 
 from accounts import lockout
@@ -30,12 +31,14 @@ def update_profile(
 
     Raises:
         OldPasswordRequired, OldPasswordIncorrect, AccountLocked, Invalid: see `change_password`.
+        NotAuthenticated: the account has just been deleted.
     """
     if new_password is not None:
         change_password(user=user, session=session, new_password=new_password, old_password=old_password, client=client)
     if name is not None:
         user.name = name
-        user.save(update_fields=["name", "updated_at"])
+        if not User.objects.filter(pk=user.pk).update(name=name, updated_at=timezone.now()):
+            raise NotAuthenticated
     return user
 
 

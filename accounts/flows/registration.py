@@ -58,7 +58,7 @@ def verify_email(*, token: str) -> User:
         user_id, email = read_verification_token(token)
     except signing.BadSignature:
         raise InvalidVerificationToken from None
-    user = User.objects.filter(pk=user_id, email=email).first()
+    user = User.objects.filter(pk=user_id, email=email, is_active=True).first()
     if user is None:
         raise InvalidVerificationToken
     if not user.is_verified:
@@ -68,5 +68,4 @@ def verify_email(*, token: str) -> User:
 
 def resend_verification(*, email: str, client: Client) -> None:
     """Sends a new link, if there is an account that needs one; nobody can tell from the answer."""
-    if not mail.asked_often(Mail.Kind.VERIFICATION, email):
-        mail.queue(Mail.Kind.VERIFICATION, email, mail.circumstances(client))
+    mail.queue_on_demand(Mail.Kind.VERIFICATION, email, client)

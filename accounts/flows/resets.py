@@ -10,7 +10,6 @@ from accounts import lockout
 from accounts.codes import digest
 from accounts.flows import mail
 from accounts.flows.passwords import judge, set_password
-from accounts.leases import Busy, lease
 from accounts.models import Mail, PasswordReset, SecurityEvent, User
 from peerprep_users.clients import Client
 from peerprep_users.errors import Invalid, Refusal
@@ -29,12 +28,7 @@ def request_code(*, email: str, client: Client) -> None:
 
     At most one mail a minute and five an hour go to an address. Of several requests at once, one asks.
     """
-    try:
-        with lease(f"reset:{email}", wait=0):
-            if not mail.asked_often(Mail.Kind.RESET_CODE, email, pause=PAUSE):
-                mail.queue(Mail.Kind.RESET_CODE, email, mail.circumstances(client))
-    except Busy:
-        return
+    mail.queue_on_demand(Mail.Kind.RESET_CODE, email, client, pause=PAUSE)
 
 
 def guess(email: str, code: str) -> PasswordReset:

@@ -162,6 +162,20 @@ def test_a_new_secret_key_unseals_with_the_old_one_and_seals_anew(algorithm: str
     assert Api(token).get("/users/me").status_code == 200
 
 
+def test_without_the_key_that_sealed_them_keys_verify_and_do_not_sign(
+    algorithm: str, api: Api, alice: Person, settings: Any
+) -> None:
+    pair = log_in(alice)
+    settings.SECRET_KEY = "n" * 40
+    ring.forget()
+    assert Api(pair["access_token"]).get("/users/me").status_code == 200
+    assert api.get("/.well-known/jwks.json").status_code == 200
+    answer = api.post("/auth/refresh", {"refresh_token": pair["refresh_token"]})
+    assert (answer.status_code, answer.json()["code"]) == (503, "signing_key_sealed")
+    flow.activate(flow.stage().kid, force=True)
+    assert log_in(alice)
+
+
 def test_an_old_secret_key_verifies_and_never_signs(alice: Person, settings: Any) -> None:
     settings.SECRET_KEY_FALLBACKS, settings.SECRET_KEY = [settings.SECRET_KEY], "n" * 40
     assert alice.api.get("/users/me").status_code == 200

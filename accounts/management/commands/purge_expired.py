@@ -14,6 +14,6 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         for name, rows in past_its_use().items():
-            with tqdm(total=rows.count(), desc=name, unit="rows", leave=False) as bar:
+            with tqdm(total=rows.count(), desc=name, unit="rows", leave=False, disable=None) as bar:
                 removed = purge(rows, bar.update)
             self.stdout.write(f"{name}: {removed} removed")

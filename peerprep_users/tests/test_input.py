@@ -1,0 +1,158 @@
+"""Bad input, field by field: 422 in the list form that names the field, and nothing is written."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from conftest import Api, Person
+from peerprep_users.tests.calls import ATTEMPT, CALLS, LARGEST, LEAST, Call, places, refused, sender
+
+LONGEST = {
+    "email": 254,
+    "password": 1024,
+    "new_password": 1024,
+    "old_password": 1024,
+    "name": 100,
+    "code": 32,
+    "token": 16 * 1024,
+    "refresh_token": 16 * 1024,
+    "language": 64,
+    "submitted_code": 64 * 1024,
+}
+EXACT = {"password", "new_password", "old_password", "submitted_code"}  # where space counts
+MALFORMED_ADDRESSES = [
+    "alice",
+    "@example.com",
+    "alice@",
+    "alice@@example.com",
+    "alice@bob@example.com",
+    "alice example.com",
+    "al ice@example.com",
+    "alice@exa mple.com",
+    "alice@example",
+    "alice@example..com",
+    "alice@.example.com",
+    "alice@example.com.",
+    "alice@-example.com",
+    "alice@example-.com",
+    "alice@exam_ple.com",
+    "alice@" + "x" * 64 + ".com",
+    ".alice@example.com",
+    "alice.@example.com",
+    "al..ice@example.com",
+    "alice@example.com, bob@example.com",
+    "alice@example.com;bob@example.com",
+    "Alice <alice@example.com>",
+    "<alice@example.com>",
+    "mailto:alice@example.com",
+    "alice\n@example.com",
+    "alice@example.com\nBcc: bob@example.com",
+    "alice@example.com\r\n\r\nbody",
+    "alice\t@example.com",
+    "alice@example.com\u2028x",
+    "alice@1234",
+    "alice@[not an address]",
+    "alicé@example.com",
+    "alice\u202e@example.com",
+    "alice@exam\u202eple.com",
+    "alice@exam\u3000ple.com",
+    "alice@exam\ue000ple.com",
+    "x" * 65 + "@example.com",
+]
+
+
+def too_long(field: str) -> str:
+    return "a" * (LONGEST[field] - 11) + "@example.com" if field == "email" else "a" * (LONGEST[field] + 1)
+
+
+def bad_texts(field: str, good: str) -> Iterator[tuple[str, Any]]:
+    yield from {"null": None, "integer": 1, "fraction": 1.5, "boolean": True, "list": [good]}.items()
+    yield from {"object": {"x": good}, "empty": "", "too long": too_long(field)}.items()
+    yield "NUL", f"{good[:1]}\0{good[1:]}"
+    yield "NUL at the end", f"{good}\0"
+    if field not in EXACT:
+        yield "space", "   "
+    if field in {"password", "new_password"}:
+        yield "NUL alone", "\0"
+
+
+def bad_integers(field: str, good: int) -> Iterator[tuple[str, Any]]:
+    yield from {"null": None, "text": str(good), "empty": "", "boolean": True, "fraction": good + 0.5}.items()
+    yield from {"list": [good], "object": {"x": good}, "2**63": 2**63, "10**30": 10**30, "-2**63": -(2**63)}.items()
+    yield from {"too large": LARGEST[field] + 1, "too small": LEAST[field] - 1}.items()
+    yield from {"Arabic digits": "\u0661", "a fraction too large": 1e300}.items()
+
+
+def bad_values() -> Iterator[Any]:
+    for call in CALLS:
+        for field, good in call.body.items():
+            bad = bad_texts(field, good) if isinstance(good, str) else bad_integers(field, good)
+            for what, value in bad:
+                yield pytest.param(call, field, value, id=f"{call} {field} {what}")
+
+
+def fields(*names: str) -> list[Any]:
+    found = [(call, field) for call in CALLS for field in call.body if not names or field in names]
+    return [pytest.param(call, field, id=f"{call} {field}") for call, field in found]
+
+
+@pytest.mark.parametrize("call", CALLS, ids=str)
+def test_it_takes_what_the_bad_cases_are_made_of(api: Api, alice: Person, call: Call) -> None:
+    assert sender(call, api, alice)(call.method, call.path, call.body).status_code in {200, 201, 400, 401}
+
+
+@pytest.mark.parametrize(("call", "field", "value"), list(bad_values()))
+def test_it_refuses_a_bad_value(api: Api, alice: Person, call: Call, field: str, value: Any) -> None:
+    body = {**call.body, field: value}
+    problems = refused(sender(call, api, alice), call.method, call.path, body)
+    assert places(problems) == {("body", field)}
+
+
+@pytest.mark.parametrize(("call", "field"), fields())
+def test_it_refuses_a_lone_surrogate(api: Api, alice: Person, call: Call, field: str) -> None:
+    body = {**call.body, field: f"{call.body[field]}\ud800"}
+    assert places(refused(sender(call, api, alice), call.method, call.path, body)) == {("body",)}
+
+
+@pytest.mark.parametrize(
+    ("call", "field"), [each for each in fields() if each.values[1] not in each.values[0].optional]
+)
+def test_it_refuses_a_missing_field(api: Api, alice: Person, call: Call, field: str) -> None:
+    body = {name: value for name, value in call.body.items() if name != field}
+    problems = refused(sender(call, api, alice), call.method, call.path, body)
+    assert [(problem["loc"], problem["type"]) for problem in problems] == [(["body", field], "missing")]
+
+
+@pytest.mark.parametrize("call", [call for call in CALLS if set(call.body) - call.optional], ids=str)
+def test_it_names_every_missing_field_at_once(api: Api, alice: Person, call: Call) -> None:
+    problems = refused(sender(call, api, alice), call.method, call.path, {})
+    assert places(problems) == {("body", field) for field in call.body if field not in call.optional}
+
+
+@pytest.mark.parametrize("address", MALFORMED_ADDRESSES, ids=ascii)
+def test_it_refuses_a_malformed_address_wherever_it_takes_one(api: Api, alice: Person, address: str) -> None:
+    for call in [call for call in CALLS if "email" in call.body]:
+        problems = refused(api, call.method, call.path, {**call.body, "email": address})
+        assert places(problems) == {("body", "email")}
+
+
+@pytest.mark.parametrize(
+    ("call", "field"),
+    [each for each in fields("password", "new_password") if "login" not in each.id and "verify" not in each.id],
+)
+def test_it_refuses_a_new_password_of_seven_characters(api: Api, alice: Person, call: Call, field: str) -> None:
+    problems = refused(sender(call, api, alice), call.method, call.path, {**call.body, field: "7 chars"})
+    assert places(problems) == {("body", field)}
+
+
+@pytest.mark.parametrize("control", ["\n", "\r", "\t", "\x1b", "\x7f", "\x85", "\u2028", "\u2029"], ids=ascii)
+@pytest.mark.parametrize("call", [call for call in CALLS if "name" in call.body], ids=str)
+def test_it_refuses_a_name_with_control_characters(api: Api, alice: Person, call: Call, control: str) -> None:
+    body = {**call.body, "name": f"Al{control}ice"}
+    assert places(refused(sender(call, api, alice), call.method, call.path, body)) == {("body", "name")}
+
+
+def test_it_refuses_more_passed_tests_than_there_are(alice: Person) -> None:
+    problems = refused(alice.api, "POST", "/api/v1/attempts", {**ATTEMPT, "passed_tests": 5, "total_tests": 4})
+    assert places(problems) == {("body", "passed_tests")}

@@ -1,0 +1,145 @@
+"""Input that looks odd and is not bad: it is taken exactly as sent, and nothing else is taken with it."""
+
+import pytest
+
+from accounts.models import User
+from attempts.models import Attempt
+from conftest import PASSWORD, Api, Person
+from peerprep_users.tests.calls import ATTEMPT, LARGEST, LEAST, REGISTRATION, places, refused, rows
+
+
+@pytest.mark.parametrize("field", LARGEST)
+@pytest.mark.parametrize("bounds", [LEAST, LARGEST], ids=["least", "largest"])
+def test_it_takes_the_ends_of_each_range(alice: Person, bounds: dict[str, int], field: str) -> None:
+    body = {**ATTEMPT, "passed_tests": 0, field: bounds[field]}
+    if field == "passed_tests":
+        body["total_tests"] = LARGEST["total_tests"]
+    assert alice.api.post("/api/v1/attempts", body).status_code == 201
+    assert getattr(Attempt.objects.get(), field) == bounds[field]
+
+
+def test_it_takes_a_whole_number_however_it_is_written(alice: Person) -> None:
+    assert alice.api.post("/api/v1/attempts", {**ATTEMPT, "question_id": 7.0}).json()["question_id"] == 7
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["x" * 65_536, "\U0001f511" * 16_384, "  \n\tx\n ", "\n", "\u2028\x01"],
+    ids=["ASCII", "emoji", "space", "a line", "control"],
+)
+def test_it_stores_code_exactly_as_sent(alice: Person, code: str) -> None:
+    attempt_id = alice.api.post("/api/v1/attempts", {**ATTEMPT, "submitted_code": code}).json()["id"]
+    assert alice.api.get(f"/api/v1/attempts/{attempt_id}").json()["submitted_code"] == code
+
+
+@pytest.mark.parametrize(
+    "code", ["x" * 65_537, "x" + "\U0001f511" * 16_384, "\u00e9" * 32_769], ids=["ASCII", "emoji", "accents"]
+)
+def test_it_counts_code_in_bytes_of_utf8(alice: Person, code: str) -> None:
+    problems = refused(alice.api, "POST", "/api/v1/attempts", {**ATTEMPT, "submitted_code": code})
+    assert places(problems) == {("body", "submitted_code")}
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        "  pass word key  ",
+        "\U0001f511\U0001f40e\U0001f50b" * 3,
+        "x y" * 341 + "z",
+        "\U0001f511\U0001f40e" * 512,
+        "\tpass\nword\r ",
+        "\u0130stanbul\u0307 caf\u00e9",
+    ],
+    ids=["space", "emoji", "1024", "1024 emoji", "control", "accents"],
+)
+class TestAnUnusualPassword:
+    """A password is taken exactly as sent."""
+
+    @pytest.mark.usefixtures("db")
+    def test_it_is_taken(self, api: Api, password: str) -> None:
+        assert api.post("/auth/register", {**REGISTRATION, "password": password}).status_code == 201
+        User.objects.update(is_verified=True)
+        assert api.post("/auth/login", {"email": REGISTRATION["email"], "password": password}).status_code == 200
+
+    def test_it_is_never_trimmed_or_folded(self, alice: Person, password: str) -> None:
+        alice.api.put("/users/me", {"new_password": password, "old_password": PASSWORD})
+        near = {password + " ", " " + password, password.swapcase(), password[:-1]} - {password}
+        for guess in sorted(each for each in near if len(each) <= 1024)[:2]:
+            assert alice.api.post("/auth/verify-password", {"password": guess}).json() == {"ok": False}
+        assert alice.api.post("/auth/verify-password", {"password": password}).json() == {"ok": True}
+
+
+@pytest.mark.parametrize(
+    "sent", ["  Carol@Example.COM ", "\tcarol@example.com\n", "CAROL@EXAMPLE.COM", "carol@example.com\u00a0"], ids=ascii
+)
+@pytest.mark.usefixtures("db")
+def test_it_takes_an_address_whatever_its_case_and_surrounding_space(api: Api, sent: str) -> None:
+    assert api.post("/auth/register", {**REGISTRATION, "email": sent}).status_code == 201
+    assert User.objects.get().email == "carol@example.com"
+
+
+@pytest.mark.parametrize(
+    "lookalike", ["alice@\uff45xample.com", "alice@exam\u200bple.com", "alice@exam\u00adple\u3002com"]
+)
+def test_it_gives_no_second_account_to_one_mailbox(api: Api, alice: Person, lookalike: str) -> None:
+    # A mail server sees one domain in all of them, as IDNA maps them to it.
+    assert api.post("/auth/register", {**REGISTRATION, "email": lookalike}).status_code in {409, 422}
+    assert User.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "x" * 50 + "@" + ".".join(["y" * 60] * 3) + "." + "z" * 16 + ".com",
+        "a+b_c-d.e@example.co.uk",
+        "o'neil@example.com",
+        "1@example.museum",
+        "a@b.cd",
+        "alice@xn--bcher-kva.example",
+    ],
+)
+@pytest.mark.usefixtures("db")
+def test_it_takes_every_address_that_is_one(api: Api, address: str) -> None:
+    assert api.post("/auth/register", {**REGISTRATION, "email": address}).status_code == 201
+
+
+UNKNOWN = {
+    "id": "00000000-0000-4000-8000-000000000000",
+    "role": "ADMIN",
+    "is_verified": True,
+    "is_active": False,
+    "is_staff": True,
+    "is_admin": True,
+    "is_superuser": True,
+    "password_hash": "x",
+    "created_at": "2001-01-01T00:00:00Z",
+    "user": "00000000-0000-4000-8000-000000000000",
+    "user_id": "00000000-0000-4000-8000-000000000000",
+    "sessions": [],
+    "__proto__": {"role": "ADMIN"},
+    "": 1,
+}
+
+
+@pytest.mark.usefixtures("db")
+def test_it_registers_without_unknown_fields(api: Api) -> None:
+    assert api.post("/auth/register", {**UNKNOWN, **REGISTRATION}).status_code == 201
+    user = User.objects.get()
+    assert (user.role, user.is_verified, user.is_active, str(user.pk) == UNKNOWN["id"]) == ("USER", False, True, False)
+    assert user.created_at.year > 2001
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH"])
+def test_it_changes_a_profile_without_unknown_fields(alice: Person, method: str) -> None:
+    before = rows()
+    answer = alice.api(method, "/users/me", {**UNKNOWN, "email": "mallory@example.com", "password": "x"})
+    assert (answer.status_code, answer.json()) == (200, alice.api.get("/users/me").json())
+    assert rows() == before
+
+
+def test_it_stores_an_attempt_without_unknown_fields(alice: Person, bob: Person) -> None:
+    body = {**UNKNOWN, **ATTEMPT, "user": str(bob.user.pk), "user_id": str(bob.user.pk), "is_solved": True}
+    answer = alice.api.post("/api/v1/attempts", body)
+    attempt = Attempt.objects.get()
+    assert (answer.status_code, attempt.user, attempt.created_at.year > 2001) == (201, alice.user, True)
+    assert answer.json()["id"] != UNKNOWN["id"]

@@ -1,0 +1,292 @@
+"""Settings: what of the environment is understood, and what stops the start."""
+
+import os
+import re
+import runpy
+import shutil
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+
+import peerprep_users.settings
+
+RANDOM_KEY = "r4nD0m-kEy/with+32=bytes_or.more~of!it"
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Path:
+    """A folder like the repository's, whose `.env` is the test's own."""
+    (tmp_path / "peerprep_users").mkdir()
+    shutil.copy(str(peerprep_users.settings.__file__), tmp_path / "peerprep_users")
+    return tmp_path
+
+
+def load(house: Path, **variables: str) -> dict[str, Any]:
+    """The settings as they are with these variables and no others."""
+    with patch.dict(os.environ, variables, clear=True):
+        return runpy.run_path(str(house / "peerprep_users" / "settings.py"))
+
+
+def refusal(house: Path, **variables: str) -> str:
+    with pytest.raises(SystemExit) as stop:
+        load(house, **variables)
+    return str(stop.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "setting", "expected"),
+    [
+        ("APP_NAME", "Users of PeerPrep", "APP_NAME", "Users of PeerPrep"),
+        ("ENV", "dev", "PRODUCTION", False),
+        ("HOST", "127.0.0.1", "HOST", "127.0.0.1"),
+        ("PORT", "9001", "PORT", 9001),
+        ("PORT", " 9001 ", "PORT", 9001),
+        ("SECRET_KEY", "short", "SECRET_KEY", "short"),
+        ("ALGORITHM", "HS256", "ALGORITHM", "HS256"),
+        ("ALGORITHM", "RS256", "ALGORITHM", "RS256"),
+        ("ALGORITHM", "ES256", "ALGORITHM", "ES256"),
+        ("ALGORITHM", "EdDSA", "ALGORITHM", "EdDSA"),
+        ("ACCESS_TTL_MIN", "30", "ACCESS_TTL", timedelta(minutes=30)),
+        ("REFRESH_TTL_DAYS", "14", "REFRESH_TTL", timedelta(days=14)),
+        ("LOGIN_FAILURE_LIMIT", "5", "LOGIN_FAILURE_LIMIT", 5),
+        ("LOGIN_LOCK_MIN", "1", "LOGIN_LOCK", timedelta(minutes=1)),
+        ("RESET_CODE_TTL_MIN", "20", "RESET_CODE_TTL", timedelta(minutes=20)),
+        ("SESSION_MAX_DAYS", "60", "SESSION_MAX", timedelta(days=60)),
+        ("REFRESH_GRACE_SECONDS", "5", "REFRESH_GRACE", timedelta(seconds=5)),
+        ("MAIL_SERVER", "smtp.example.com", "EMAIL_HOST", "smtp.example.com"),
+        ("MAIL_SERVER", "smtp.example.com", "EMAIL_BACKEND", "peerprep_users.mailing.SMTP"),
+        ("MAIL_SERVER", "", "EMAIL_BACKEND", "peerprep_users.mailing.Console"),
+        ("MAIL_PORT", "2525", "EMAIL_PORT", 2525),
+        ("MAIL_USERNAME", "mailer", "EMAIL_HOST_USER", "mailer"),
+        ("MAIL_PASSWORD", "abcd efgh ijkl", "EMAIL_HOST_PASSWORD", "abcd efgh ijkl"),
+        ("MAIL_FROM", "users@example.com", "MAIL_FROM", "users@example.com"),
+        ("MAIL_FROM_NAME", "Users", "MAIL_FROM_NAME", "Users"),
+        ("MAIL_STARTTLS", "False", "EMAIL_USE_TLS", False),
+        ("MAIL_SSL_TLS", "True", "EMAIL_USE_SSL", True),
+        ("VALIDATE_CERTS", "false", "EMAIL_VALIDATE_CERTS", False),
+        ("PUBLIC_BASE_URL", "https://peerprep.example/", "PUBLIC_BASE_URL", "https://peerprep.example"),
+        ("LOG_LEVEL", "debug", "LOG_LEVEL", "DEBUG"),
+        ("TRUSTED_PROXY_COUNT", "2", "TRUSTED_PROXY_COUNT", 2),
+        (
+            "CORS_ALLOWED_ORIGINS",
+            "https://a.example, https://b.example",
+            "CORS_ALLOWED_ORIGINS",
+            ["https://a.example", "https://b.example"],
+        ),
+    ],
+)
+def test_it_reads(house: Path, name: str, value: str, setting: str, expected: object) -> None:
+    assert load(house, **{name: value})[setting] == expected
+
+
+def test_it_has_the_defaults_of_the_contract(house: Path) -> None:
+    settings = load(house)
+    assert (settings["ENV"], settings["PORT"], settings["ALGORITHM"]) == ("dev", 8001, "HS256")
+    assert (settings["ACCESS_TTL"], settings["REFRESH_TTL"]) == (timedelta(minutes=15), timedelta(days=7))
+    assert (settings["LOGIN_FAILURE_LIMIT"], settings["LOGIN_LOCK"]) == (3, timedelta(minutes=15))
+    assert (settings["RESET_CODE_TTL"], settings["SESSION_MAX"]) == (timedelta(minutes=10), timedelta(days=30))
+    assert (settings["REFRESH_GRACE"], settings["TRUSTED_PROXY_COUNT"]) == (timedelta(seconds=10), 0)
+    argon2 = [settings[f"ARGON2_{name}"] for name in ("TIME_COST", "MEMORY_KIB", "PARALLELISM")]
+    assert argon2 == [3, 64 * 1024, 4]
+    assert settings["DATABASES"]["default"]["ENGINE"] == "django.db.backends.sqlite3"
+
+
+def test_it_takes_an_empty_variable_for_an_unset_one(house: Path) -> None:
+    names = "APP_NAME ENV HOST PORT DATABASE_URL SECRET_KEY ACCESS_TTL_MIN MAIL_PORT MAIL_STARTTLS LOG_LEVEL"
+    empty, unset = load(house, **dict.fromkeys(names.split(), "")), load(house)
+    settings = [name for name in unset if re.fullmatch(r"[A-Z][A-Z0-9_]+", name)]
+    assert [empty[name] for name in settings] == [unset[name] for name in settings]
+
+
+@pytest.mark.parametrize(
+    ("name", "setting", "unit"),
+    [
+        ("ACCESS_TTL_MIN", "ACCESS_TTL", "minutes"),
+        ("REFRESH_TTL_DAYS", "REFRESH_TTL", "days"),
+        ("LOGIN_LOCK_MIN", "LOGIN_LOCK", "minutes"),
+        ("RESET_CODE_TTL_MIN", "RESET_CODE_TTL", "minutes"),
+        ("SESSION_MAX_DAYS", "SESSION_MAX", "days"),
+        ("REFRESH_GRACE_SECONDS", "REFRESH_GRACE", "seconds"),
+    ],
+)
+class TestASpanOfTime:
+    @pytest.mark.parametrize("value", ["0.05", ".05", "1.5", "2.", "3"])
+    def test_it_may_be_a_fraction(self, house: Path, name: str, setting: str, unit: str, value: str) -> None:
+        assert load(house, **{name: value})[setting] == timedelta(**{unit: float(value)})
+
+    @pytest.mark.parametrize(
+        "value", ["0", "0.0", "-1", "abc", "1e3", "inf", "nan", "1,5", "1 5", "0x1", "1_0", "\u0661", "9" * 400, "."]
+    )
+    def test_it_must_be_a_positive_number(self, house: Path, name: str, setting: str, unit: str, value: str) -> None:
+        assert refusal(house, **{name: value}).startswith(f"Configuration error: {name} must be ")
+
+
+@pytest.mark.parametrize("word", ["true", "True", "TRUE", "1", "yes", "on", "y", "t"])
+def test_it_knows_words_for_true(house: Path, word: str) -> None:
+    assert load(house, MAIL_SSL_TLS=word)["EMAIL_USE_SSL"] is True
+
+
+@pytest.mark.parametrize("word", ["false", "False", "0", "no", "off", "n", "f"])
+def test_it_knows_words_for_false(house: Path, word: str) -> None:
+    assert load(house, MAIL_STARTTLS=word)["EMAIL_USE_TLS"] is False
+
+
+def test_it_sends_no_credentials_where_none_are_to_be_used(house: Path) -> None:
+    settings = load(house, USE_CREDENTIALS="false", MAIL_USERNAME="mailer", MAIL_PASSWORD="hidden")
+    assert not {"EMAIL_HOST_USER", "EMAIL_HOST_PASSWORD"} & set(settings)
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "postgresql+asyncpg", "postgresql+psycopg", "postgres"])
+def test_it_reads_a_postgresql_url(house: Path, scheme: str) -> None:
+    url = f"{scheme}://user:p%40ss%2Fword@db.example:5433/users"
+    database = load(house, DATABASE_URL=url)["DATABASES"]["default"]
+    facts = [database[name] for name in ("USER", "PASSWORD", "HOST", "PORT", "NAME")]
+    assert facts == ["user", "p@ss/word", "db.example", 5433, "users"]
+    assert "postgresql" in database["ENGINE"]
+
+
+def test_it_hands_the_options_of_a_postgresql_url_on(house: Path) -> None:
+    url = "postgresql://user:pass@db.example/users?sslmode=require"
+    assert load(house, DATABASE_URL=url)["DATABASES"]["default"]["OPTIONS"]["sslmode"] == "require"
+
+
+@pytest.mark.parametrize("scheme", ["sqlite", "sqlite+aiosqlite"])
+def test_it_reads_a_sqlite_url(house: Path, scheme: str) -> None:
+    database = load(house, DATABASE_URL=f"{scheme}:////var/lib/users.sqlite3")["DATABASES"]["default"]
+    assert (database["ENGINE"], database["NAME"]) == ("django.db.backends.sqlite3", "/var/lib/users.sqlite3")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ENV", "staging"),
+        ("ENV", "production"),
+        ("PORT", "abc"),
+        ("PORT", "0"),
+        ("PORT", "65536"),
+        ("PORT", "80.5"),
+        ("PORT", "-8001"),
+        ("PORT", "\u0668\u0660\u0660\u0661"),
+        ("MAIL_PORT", "smtp"),
+        ("MAIL_STARTTLS", "maybe"),
+        ("MAIL_SSL_TLS", "2"),
+        ("USE_CREDENTIALS", "perhaps"),
+        ("VALIDATE_CERTS", "truee"),
+        ("ALGORITHM", "none"),
+        ("ALGORITHM", "HS1"),
+        ("LOG_LEVEL", "chatty"),
+        ("LOGIN_FAILURE_LIMIT", "0"),
+        ("LOGIN_FAILURE_LIMIT", "2.5"),
+        ("LOGIN_FAILURE_LIMIT", "many"),
+        ("TRUSTED_PROXY_COUNT", "-1"),
+        ("TRUSTED_PROXY_COUNT", "all"),
+        ("ARGON2_MEMORY_KIB", "64MiB"),
+        ("PUBLIC_BASE_URL", "peerprep.example"),
+        ("PUBLIC_BASE_URL", "ftp://peerprep.example"),
+        ("PUBLIC_BASE_URL", "https:///users"),
+        ("PUBLIC_BASE_URL", "http://[::1"),
+        ("DATABASE_URL", "mysql://user:hidden@db.example/users"),
+        ("DATABASE_URL", "db.example"),
+        ("DATABASE_URL", "postgresql://user:hidden@db.example:port/users"),
+        ("DATABASE_URL", "postgresql://user:hidden@[db.example/users"),
+    ],
+)
+def test_it_refuses(house: Path, name: str, value: str) -> None:
+    message = refusal(house, **{name: value})
+    assert message.startswith(f"Configuration error: {name} must be ")
+    assert "\n" not in message
+    assert "hidden" not in message
+    assert len(value) < 5 or value not in message  # a short one may be a word of the sentence
+
+
+def test_it_refuses_both_kinds_of_tls(house: Path) -> None:
+    assert "MAIL_STARTTLS" in refusal(house, MAIL_SSL_TLS="true", MAIL_STARTTLS="true")
+
+
+class TestTheSecretKey:
+    @pytest.mark.parametrize(
+        "key",
+        [
+            "",
+            "   ",
+            "hidden",
+            RANDOM_KEY[:31],
+            "a" * 64,
+            "hidden" * 10,
+            "peerprep-development-key-that-production-refuses",
+            "change-me-change-me-change-me-change-me",
+            "CHANGEME-0123456789abcdef0123456789abcdef",
+            "your-secret-key-here-0123456789abcdefghij",
+            "django-insecure-0123456789abcdefghijklmnop",
+        ],
+    )
+    def test_it_is_refused_in_production_where_it_is_no_secret(self, house: Path, key: str) -> None:
+        message = refusal(house, ENV="prod", SECRET_KEY=key)
+        assert message.startswith("Configuration error: SECRET_KEY must be ")
+        assert not key.strip() or key not in message
+
+    def test_it_is_refused_in_production_where_it_is_missing(self, house: Path) -> None:
+        assert refusal(house, ENV="prod").startswith("Configuration error: SECRET_KEY must be ")
+
+    def test_it_is_taken_in_production_where_it_is_random(self, house: Path) -> None:
+        settings = load(house, ENV="prod", SECRET_KEY=RANDOM_KEY)
+        assert (settings["SECRET_KEY"], settings["SIMPLE_JWT"]["SIGNING_KEY"]) == (RANDOM_KEY, RANDOM_KEY)
+
+    @pytest.mark.parametrize("name", ["SECRET_KEY", "MAIL_PASSWORD"])
+    def test_it_is_taken_exactly(self, house: Path, name: str) -> None:
+        # The sibling services verify tokens with the very same one.
+        setting = {"SECRET_KEY": "SECRET_KEY", "MAIL_PASSWORD": "EMAIL_HOST_PASSWORD"}[name]
+        assert load(house, **{name: f" {RANDOM_KEY} "})[setting] == f" {RANDOM_KEY} "
+
+
+class TestADotEnvFile:
+    """By the grammar of python-dotenv, as the earlier service read it."""
+
+    FILE = r"""
+# The user service
+APP_NAME="PeerPrep User Service"   # shown in mails
+export ENV=dev
+HOST = 0.0.0.0
+PORT=9001 # not the default
+
+DATABASE_URL='postgresql+asyncpg://user:pa$$word@db:5432/users'
+SECRET_KEY='s3cret # "with" $signs'
+ALGORITHM=HS256
+ACCESS_TTL_MIN=15
+REFRESH_TTL_DAYS=7
+MAIL_USERNAME=
+MAIL_PASSWORD="abcd efgh"
+MAIL_FROM=no-reply@peerprep.example
+MAIL_FROM_NAME="Peer\tPrep"
+MAIL_SERVER=smtp.peerprep.example
+MAIL_STARTTLS=True
+MAIL_SSL_TLS=False
+USE_CREDENTIALS=True
+VALIDATE_CERTS=True
+PUBLIC_BASE_URL=http://localhost:${PORT}
+FRONTEND_URL=http://localhost:3000
+BARE
+"""
+
+    @pytest.mark.parametrize("end", ["\n", "\r\n"])
+    def test_it_works_unchanged(self, house: Path, end: str) -> None:
+        (house / ".env").write_bytes(self.FILE.replace("\n", end).encode())
+        settings = load(house)
+        assert (settings["APP_NAME"], settings["ENV"], settings["HOST"]) == ("PeerPrep User Service", "dev", "0.0.0.0")
+        assert (settings["PORT"], settings["PUBLIC_BASE_URL"]) == (9001, "http://localhost:9001")
+        assert settings["DATABASES"]["default"]["PASSWORD"] == "pa$$word"
+        assert settings["SECRET_KEY"] == 's3cret # "with" $signs'
+        assert (settings["EMAIL_HOST_USER"], settings["EMAIL_HOST_PASSWORD"]) == ("", "abcd efgh")
+        assert (settings["MAIL_FROM_NAME"], settings["EMAIL_USE_TLS"]) == ("Peer\tPrep", True)
+
+    def test_it_never_overrides_the_environment(self, house: Path) -> None:
+        (house / ".env").write_text("PORT=9001\nHOST=127.0.0.2\n")
+        settings = load(house, PORT="9002")
+        assert (settings["PORT"], settings["HOST"]) == (9002, "127.0.0.2")
+
+    def test_it_is_refused_by_the_name_of_what_is_wrong(self, house: Path) -> None:
+        (house / ".env").write_text("SECRET_KEY=hidden\nPORT=nonsense\n")
+        assert refusal(house).startswith("Configuration error: PORT must be ")

@@ -1,0 +1,160 @@
+"""Starting and stopping the server: bad settings stop it at once, Ctrl-C soon, a lost database not at all."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from conftest import free_port
+from peerprep_users.tests.servers import ROOT, wait_for
+
+GUNICORN = [sys.executable, "-m", "gunicorn", "-c", "deploy/gunicorn.conf.py"]
+MIGRATE = [sys.executable, "manage.py", "migrate", "--noinput", "--verbosity", "0"]
+BAD = [
+    ("PORT", {"PORT": "abc"}),
+    ("ENV", {"ENV": "staging"}),
+    ("DATABASE_URL", {"DATABASE_URL": "mysql://user:hidden@db.example/users"}),
+    ("ACCESS_TTL_MIN", {"ACCESS_TTL_MIN": "forever"}),
+    ("SECRET_KEY", {"ENV": "prod"}),
+    ("SECRET_KEY", {"ENV": "prod", "SECRET_KEY": "hidden"}),
+    ("SECRET_KEY", {"ENV": "prod", "SECRET_KEY": "peerprep-development-key-that-production-refuses"}),
+]
+
+
+def environment(folder: Path, **variables: str) -> dict[str, str]:
+    database = f"sqlite:///{folder / 'db.sqlite3'}"
+    own = {"HOST": "127.0.0.1", "PORT": str(free_port()), "DATABASE_URL": database, "WEB_CONCURRENCY": "1"}
+    return {**os.environ, **own, **variables}
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[tuple["subprocess.Popen[bytes]", int]]:
+    """A server in a process group of its own, as a terminal would start it, and its port."""
+    variables = environment(tmp_path)
+    subprocess.run(MIGRATE, cwd=ROOT, env=variables, check=True)
+    with subprocess.Popen(
+        GUNICORN, cwd=ROOT, env=variables, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        try:
+            wait_for(f"http://127.0.0.1:{variables['PORT']}/readyz", process)
+            yield process, int(variables["PORT"])
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("command", [GUNICORN, MIGRATE], ids=["gunicorn", "migrate"])
+@pytest.mark.parametrize(("name", "variables"), BAD, ids=lambda value: value if isinstance(value, str) else "")
+def test_it_is_stopped_by_a_bad_variable_with_one_clear_line(
+    tmp_path: Path, command: list[str], name: str, variables: dict[str, str]
+) -> None:
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env=environment(tmp_path, **variables),
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    lines = done.stderr.splitlines()
+    assert done.returncode != 0
+    assert [line for line in lines if not line.startswith(f"Configuration error: {name} must be ")] == []
+    assert len(lines) == 1
+    assert variables[next(reversed(variables))] not in done.stderr.replace("ENV=prod", "")
+
+
+def stopped(process: "subprocess.Popen[bytes]") -> tuple[int, float, str]:
+    """Presses Ctrl-C. The exit code, the seconds that it took, and what was said."""
+    began = time.monotonic()
+    os.killpg(process.pid, signal.SIGINT)
+    output, errors = process.communicate(timeout=30)
+    return process.returncode, time.monotonic() - began, (output + errors).decode()
+
+
+def test_it_is_stopped_by_ctrl_c(server: tuple["subprocess.Popen[bytes]", int]) -> None:
+    code, seconds, said = stopped(server[0])
+    assert (code, seconds < 5) == (0, True)
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /healthz HT", b"POST /auth/login HTTP/1.1\r\nContent-Length: 9\r\n\r\n{"])
+def test_it_is_stopped_by_ctrl_c_while_a_client_dawdles(
+    server: tuple["subprocess.Popen[bytes]", int], sent: bytes
+) -> None:
+    process, port = server
+    with socket.create_connection(("127.0.0.1", port)) as stalled:
+        stalled.sendall(sent)
+        assert httpx.get(f"http://127.0.0.1:{port}/healthz").status_code == 200  # by now the other one is being read
+        code, seconds, said = stopped(process)
+    assert (code, seconds < 5) == (0, True)
+    assert "Traceback" not in said
+
+
+def test_it_is_stopped_by_ctrl_c_while_a_connection_is_kept(server: tuple["subprocess.Popen[bytes]", int]) -> None:
+    process, port = server
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
+        assert client.get("/healthz").status_code == 200
+        code, seconds, said = stopped(process)
+    assert (code, seconds < 5) == (0, True)
+    assert "Traceback" not in said
+
+
+@pytest.fixture(scope="module")
+def base_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Where a server answers whose PostgreSQL is not there."""
+    log = tmp_path_factory.mktemp("down") / "log"
+    url = f"postgresql://user:hidden@127.0.0.1:{free_port()}/users"
+    variables = environment(log.parent, DATABASE_URL=url)
+    base = f"http://127.0.0.1:{variables['PORT']}"
+    with (
+        log.open("wb") as out,
+        subprocess.Popen(GUNICORN, cwd=ROOT, env=variables, stdout=out, stderr=out) as process,
+    ):
+        try:
+            wait_for(f"{base}/healthz", process)
+            yield base
+        finally:
+            process.terminate()
+            process.wait(40)
+    assert "hidden" not in log.read_text()
+
+
+class TestWithoutItsDatabase:
+    """PostgreSQL is not there; the service starts, says so, and waits for it."""
+
+    def test_it_is_alive(self, base_url: str) -> None:
+        assert httpx.get(f"{base_url}/healthz").json() == {"ok": True}
+
+    @pytest.mark.parametrize(
+        ("method", "path"),
+        [
+            ("GET", "/readyz"),
+            ("POST", "/auth/login"),
+            ("POST", "/auth/register"),
+            ("POST", "/auth/forgot-password"),
+            ("POST", "/auth/verify-reset-code"),
+        ],
+    )
+    def test_it_answers_try_later(self, base_url: str, method: str, path: str) -> None:
+        body = {"email": "nobody@example.com", "password": "a fine long password", "code": "123456"}
+        answer = httpx.request(method, base_url + path, json=body)
+        assert answer.status_code == 503
+        assert int(answer.headers["Retry-After"]) >= 1
+        assert {"detail", "code"} <= set(answer.json())
+
+    @pytest.mark.parametrize(("method", "path"), [("GET", "/docs"), ("GET", "/openapi.json"), ("GET", "/verify-email")])
+    def test_it_answers_what_needs_no_database(self, base_url: str, method: str, path: str) -> None:
+        assert httpx.request(method, base_url + path).status_code == 200
+
+    def test_it_refuses_what_needs_no_database_to_be_refused(self, base_url: str) -> None:
+        assert httpx.get(f"{base_url}/users/me").status_code == 401
+        assert httpx.get(f"{base_url}/nope").status_code == 404
+        assert httpx.post(f"{base_url}/auth/login", json={}).status_code == 422
