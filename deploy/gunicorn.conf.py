@@ -2,11 +2,14 @@
 
 import json
 import os
+from http import HTTPStatus
 from uuid import uuid4
 
 from django.conf import settings
 from gunicorn import util
 from gunicorn.workers.gthread import ThreadWorker
+
+from peerprep_users.settings import integer
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "peerprep_users.settings")
 
@@ -17,6 +20,8 @@ preload_app = True  # a bad setting stops the start once, and the workers share 
 
 def write_error(sock, status_int, reason, mesg):
     """Answers what is no HTTP request in the form of every other error; gunicorn's own answer is HTML."""
+    if status_int == HTTPStatus.NOT_IMPLEMENTED:  # a transfer coding that nobody knows is the client's mistake
+        status_int, reason = 400, "Bad Request"
     code = "request_too_large" if status_int in {413, 414, 431} else "bad_request"
     body = json.dumps({"detail": f"This is not a valid HTTP request: {reason}.", "code": code}).encode()
     head = (
@@ -42,12 +47,13 @@ class Worker(ThreadWorker):
 
     def handle_quit(self, sig, frame):
         """Leaves at once: the interpreter would first wait for threads that read from a client that says nothing."""
+        self.mail_sender.stop(timeout=2)
         os._exit(0)
 
 
 # Processes rather than threads: threads of one process wait for each other's GIL. The second thread of each is there
 # for what waits without computing, such as a guess that queues behind another at the same account.
-workers = int(os.environ.get("WEB_CONCURRENCY") or 2 * (os.cpu_count() or 1))
+workers = integer("WEB_CONCURRENCY", 2 * (os.cpu_count() or 1), 1, 1000)
 worker_class = Worker
 threads = 2
 timeout = 60

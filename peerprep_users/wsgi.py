@@ -19,6 +19,15 @@ class Request(wsgi.WSGIRequest):
         super()._set_content_type_params({"CONTENT_TYPE": kind})  # type: ignore[misc]  # private, not in the stubs
 
 
+class Unreadable:
+    """A body that fails whoever reads it, as a cut connection does."""
+
+    def read(self, size: int = -1) -> bytes:
+        raise OSError
+
+    readline = read
+
+
 class Application(wsgi.WSGIHandler):
     request_class = Request
 
@@ -33,13 +42,10 @@ def measure(environ: dict[str, Any]) -> None:
 
     A body over the limit is read one byte past it, which is enough to be refused as too large.
     """
-    body = b""
     try:
         body = environ["wsgi.input"].read(settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1)
-    except OSError:
-        # Broken framing: what follows on this connection is no request.
-        environ["wsgi.input"] = BytesIO()
-        environ["CONTENT_LENGTH"] = "1"  # more than there is, so that reading it fails as it would for a cut body
+    except OSError:  # broken framing
+        environ |= {"wsgi.input": Unreadable(), "CONTENT_LENGTH": "1"}
         return
     environ["wsgi.input"] = BytesIO(body)
     environ["CONTENT_LENGTH"] = str(len(body))
