@@ -47,7 +47,7 @@ class Worker(ThreadWorker):
 
     def handle_quit(self, sig, frame):
         """Leaves at once: the interpreter would first wait for threads that read from a client that says nothing."""
-        self.mail_sender.stop(timeout=2)
+        stop_mail(self, timeout=2)
         os._exit(0)
 
 
@@ -80,6 +80,11 @@ def post_worker_init(worker):
     worker.mail_sender.start()
 
 
-def worker_exit(server, worker):
+def stop_mail(worker, timeout):
+    """Lets a mail under way be finished. A worker that is still starting has no sender yet."""
     if hasattr(worker, "mail_sender"):
-        worker.mail_sender.stop()
+        worker.mail_sender.stop(timeout)
+
+
+def worker_exit(server, worker):
+    stop_mail(worker, timeout=15)

@@ -145,7 +145,7 @@ class Sender(threading.Thread):
             waiting.wait(self.PAUSE)
         connection.close()
 
-    def stop(self, timeout: float = 15.0) -> None:
+    def stop(self, timeout: float) -> None:
         """Lets a delivery under way finish, for up to `timeout` seconds."""
         self.stopping.set()
         waiting.set()

@@ -141,7 +141,7 @@ def test_a_sender_thread_delivers_what_is_queued_beside_it(mailbox: Mailbox, tra
                 break
             sender.join(0.02)
     finally:
-        sender.stop()
+        sender.stop(10)
     assert len(mailbox.sink.received) == 1
     assert not sender.is_alive()
 
