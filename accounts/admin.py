@@ -4,6 +4,8 @@ from collections.abc import Callable, Collection, Iterable
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
+import django.contrib.auth.admin  # noqa: F401
+import rest_framework_simplejwt.token_blacklist.admin  # noqa: F401 - both register what is unregistered below
 from axes.models import AccessFailureLog
 from django.contrib import admin, messages
 from django.contrib.admin.actions import delete_selected

@@ -242,6 +242,7 @@ USE_I18N = False
 # --- HTTP -----------------------------------------------------------------------------------------------------------
 
 INSTALLED_APPS = [
+    "accounts",  # first, so that its changepassword is the one that counts
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -254,7 +255,6 @@ INSTALLED_APPS = [
     "axes",
     "drf_spectacular",
     "drf_spectacular_sidecar",
-    "accounts",
     "attempts",
 ]
 

@@ -32,23 +32,26 @@ class Application(wsgi.WSGIHandler):
     request_class = Request
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
-        if environ.get("HTTP_TRANSFER_ENCODING") and not environ.get("CONTENT_LENGTH"):
-            measure(environ)
+        length = int(environ.get("CONTENT_LENGTH") or 0)  # gunicorn lets nothing else through
+        if environ.get("HTTP_TRANSFER_ENCODING") or 0 < length <= settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+            read_body(environ)
         return super().__call__(environ, start_response)
 
 
-def measure(environ: dict[str, Any]) -> None:
-    """Gives a chunked body its length: Django takes a body without one for empty.
+def read_body(environ: dict[str, Any]) -> None:
+    """Reads the body before anything decides about the request; of a chunked one, a byte more than is allowed.
 
-    A body over the limit is read one byte past it, which is enough to be refused as too large.
+    A request may be refused without its body being looked at. What the server had not read of it by then would meet the
+    next request of the same connection. And Django takes a chunked body, which has no length, for empty.
     """
     try:
         body = environ["wsgi.input"].read(settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1)
-    except OSError:  # broken framing
+    except OSError:  # broken framing, or a client that is gone
         environ |= {"wsgi.input": Unreadable(), "CONTENT_LENGTH": "1"}
         return
     environ["wsgi.input"] = BytesIO(body)
-    environ["CONTENT_LENGTH"] = str(len(body))
+    if environ.get("HTTP_TRANSFER_ENCODING"):
+        environ["CONTENT_LENGTH"] = str(len(body))
 
 
 django.setup(set_prefix=False)

@@ -38,5 +38,4 @@ def log_in(*, email: str, password: str, client: Client) -> TokenPair:
         if upgraded:
             held.password = upgraded
             held.save(update_fields=["password"])
-        session = start_session(held, client)
-    return TokenPair.of(session, held)
+        return TokenPair.of(start_session(held, client), held)

@@ -41,11 +41,10 @@ def register(*, email: str, password: str, name: str | None, client: Client) -> 
     try:
         with transaction.atomic():
             user.save(force_insert=True)
-            session = start_session(user, client)
             mail.queue(Mail.Kind.VERIFICATION, email, mail.circumstances(client))
+            return TokenPair.of(start_session(user, client), user)
     except IntegrityError:
         raise EmailTaken from None
-    return TokenPair.of(session, user)
 
 
 def verify_email(*, token: str) -> User:

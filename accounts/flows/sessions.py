@@ -85,13 +85,15 @@ def rotate(*, refresh_token: str, client: Client) -> TokenPair:
             raise InvalidRefreshToken
         if not user.is_verified:
             raise EmailNotVerified
-        reused = not settle(session, claims, now)
-        if reused:
+        pair = None
+        if settle(session, claims, now):
+            pair = TokenPair.of(session, user)  # before the commit: what cannot be signed must not be used up
+        else:
             end([session], Session.End.REUSE)
             events.record(SecurityEvent.Kind.REFRESH_TOKEN_REUSED, address=user.email, user=user, client=client)
-    if reused:  # raised only now that the end of the session is committed
+    if pair is None:  # raised only now that the end of the session is committed
         raise RefreshTokenReused
-    return TokenPair.of(session, user)
+    return pair
 
 
 def settle(session: Session, claims: Claims, now: datetime) -> bool:

@@ -18,7 +18,7 @@ from pytest_django.live_server_helper import LiveServer
 
 from accounts.flows import keys as flow
 from accounts.keys import ring, thumbprint
-from accounts.models import SigningKey
+from accounts.models import Session, SigningKey
 from accounts.tests.test_bearer import forge
 from conftest import Api, Person, person
 
@@ -172,6 +172,7 @@ def test_without_the_key_that_sealed_them_keys_verify_and_do_not_sign(
     assert api.get("/.well-known/jwks.json").status_code == 200
     answer = api.post("/auth/refresh", {"refresh_token": pair["refresh_token"]})
     assert (answer.status_code, answer.json()["code"]) == (503, "signing_key_sealed")
+    assert Session.objects.get(refresh_id=pair["refresh_token_id"])  # not used up by an answer that never came
     flow.activate(flow.stage().kid, force=True)
     assert log_in(alice)
 

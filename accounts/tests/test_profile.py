@@ -3,6 +3,7 @@
 import pytest
 from axes.models import AccessAttempt, AccessFailureLog
 from django.apps import apps
+from django.core.management import call_command
 from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 
 from accounts.models import Mail, PasswordReset, Role, SecurityEvent, Session, User
@@ -78,6 +79,15 @@ def test_of_two_changes_at_once_one_wins(together: Together, db: None) -> None:
             return status
 
         assert sorted(together(change, 2)) == [200, 401]
+
+
+def test_an_operator_s_change_of_the_password_ends_every_session(
+    alice: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("getpass.getpass", lambda prompt: NEW)
+    call_command("changepassword", "Alice@example.com")
+    assert alice.api.get("/users/me").status_code == 401
+    assert Api().post("/auth/login", {**alice.credentials, "password": NEW}).status_code == 200
 
 
 def test_verifying_the_password_says_yes_or_no(alice: Person) -> None:

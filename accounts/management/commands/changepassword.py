@@ -1,0 +1,21 @@
+from typing import Any
+
+from django.contrib.auth.management.commands import changepassword
+from django.db import transaction
+
+from accounts.addresses import normalised
+from accounts.flows.sessions import end_sessions
+from accounts.models import Session, User
+
+
+class Command(changepassword.Command):
+    help = "Sets a user's password, by e-mail address, and ends their sessions as every change of a password does."
+
+    def handle(self, *args: Any, **options: Any) -> str | None:
+        address = normalised(options["username"] or "")
+        with transaction.atomic():
+            done = super().handle(*args, **{**options, "username": address})
+            user = User.objects.locked(email=address)
+            if user is not None:
+                end_sessions(user, Session.End.PASSWORD)
+        return done
