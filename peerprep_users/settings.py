@@ -128,7 +128,12 @@ if not SECRET_KEY:
         refuse("SECRET_KEY", "set with ENV=prod, to a random secret of 32 bytes or more")
     SECRET_KEY = DEVELOPMENT_KEY
 
-SECRET_KEY_FALLBACKS = words("SECRET_KEY_FALLBACKS")
+SECRET_KEY_FALLBACKS: list[str] = env(
+    "SECRET_KEY_FALLBACKS",
+    [],
+    lambda value: [secret_key(key.strip()) for key in value.split(",") if key.strip()],
+    "earlier values of SECRET_KEY, comma-separated, each as safe as SECRET_KEY",
+)
 ALGORITHM = one_of("ALGORITHM", "HS256", "HS256", "RS256", "ES256", "EdDSA")
 JWKS_MAX_AGE = timedelta(minutes=10)  # how long a verifier may go by what it has fetched
 KEY_RING_TTL = timedelta(seconds=5)  # how long a process goes by what it has read

@@ -16,7 +16,7 @@ from accounts.models import Mail, SecurityEvent, Session, User
 from peerprep_users.clients import Client
 from peerprep_users.errors import Invalid, Refusal
 
-GUESS_WAIT = 5.0  # seconds
+GUESS_WAIT = 20.0  # seconds; twenty logins at once at the real cost of a hash take a few
 
 
 class OldPasswordRequired(Refusal):

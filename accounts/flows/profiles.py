@@ -55,7 +55,9 @@ def delete_account(*, user: User) -> None:
             raise LastAdmin
         if held is None:
             raise NotAuthenticated
-        OutstandingToken.objects.filter(user=user).delete()
+        revoked = OutstandingToken.objects.filter(user=user)
+        list(revoked.select_for_update().order_by("pk").values_list("pk"))  # in the order in which a purge takes them
+        revoked.delete()
         Mail.objects.filter(to=user.email).delete()
         AccessFailureLog.objects.filter(username=user.email).delete()
         lockout.clear(user.email)

@@ -77,9 +77,9 @@ def rotate(*, refresh_token: str, client: Client) -> TokenPair:
         claims = RefreshToken.read(refresh_token)
     except TokenError:
         raise InvalidRefreshToken from None
-    now = timezone.now()
     with transaction.atomic():
         user = User.objects.locked(pk=claims.user_id)
+        now = timezone.now()
         session = Session.objects.filter(pk=claims.session_id, user=user).first() if user else None
         if user is None or session is None or not session.is_live(now):
             raise InvalidRefreshToken

@@ -14,7 +14,7 @@ from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, Ou
 from accounts.codes import new_code
 from accounts.flows.housekeeping import past_its_use, purge
 from accounts.models import Lease, Mail, PasswordReset, SecurityEvent, Session, User
-from conftest import Api, Mailbox, Person
+from conftest import Api, Mailbox, Person, Together, person
 
 TOKENS = (OutstandingToken, BlacklistedToken)
 EVERYTHING = (*TOKENS, Session, PasswordReset, Lease, Mail, AccessAttempt, AccessFailureLog, SecurityEvent)
@@ -60,6 +60,40 @@ def test_a_mail_that_is_still_to_be_sent_is_kept(alice: Person) -> None:
     with time_machine.travel(timezone.now() + timedelta(days=400)):
         call_command("purge_expired")
     assert Mail.objects.get().state == Mail.State.QUEUED
+
+
+def test_a_lock_that_still_holds_is_kept(alice: Person) -> None:
+    for _ in range(3):
+        Api().post("/auth/login", {**alice.credentials, "password": "wrong"})
+    with time_machine.travel(timezone.now() + timedelta(minutes=14, seconds=50)):
+        call_command("purge_expired")
+        assert Api().post("/auth/login", alice.credentials).status_code == 403
+
+
+def test_a_code_that_still_works_is_kept(alice: Person) -> None:
+    new_code(alice.user)
+    with time_machine.travel(timezone.now() + timedelta(minutes=9, seconds=50)):
+        call_command("purge_expired")
+    assert PasswordReset.objects.exists()
+
+
+def test_it_runs_beside_the_deletion_of_an_account(together: Together, transactional_db: None) -> None:
+    for number in range(20):
+        somebody = person(f"user{number}@example.com")
+        revoked = OutstandingToken.objects.bulk_create(
+            OutstandingToken(user=somebody.user, jti=f"{number}-{n}", token="", expires_at=timezone.now())
+            for n in range(200)
+        )
+        BlacklistedToken.objects.bulk_create(BlacklistedToken(token=token) for token in revoked)
+
+        def act(turn: int, somebody: Person = somebody) -> int:
+            if turn:
+                return purge(past_its_use()["revoked tokens"], lambda _: None)
+            status: int = somebody.api.delete("/users/me").status_code
+            return status
+
+        assert together(act, 2)[0] == 200
+        assert not OutstandingToken.objects.exists()
 
 
 def test_it_works_in_batches(alice: Person, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from django.contrib.auth.hashers import make_password
 
 from accounts import hashers
 from accounts.models import Session
-from conftest import PASSWORD, Api, Person, Together
+from conftest import PASSWORD, Api, Person, Together, person
 
 
 def claims(token: str) -> dict[str, Any]:
@@ -66,10 +66,24 @@ def test_it_begins_a_session_of_thirty_days(api: Api, alice: Person) -> None:
     assert (session.expires_at - session.created_at).days == 30
 
 
-def test_twenty_at_once_begin_twenty_sessions(alice: Person, together: Together) -> None:
-    answers = together(lambda _: Api().post("/auth/login", alice.credentials).status_code)
-    assert answers == [200] * 20
-    assert Session.objects.filter(user=alice.user, ended_at=None).count() == 21
+def test_twenty_at_once_begin_twenty_sessions(together: Together, transactional_db: None) -> None:
+    for number in range(20):
+        somebody = person(f"user{number}@example.com")
+        answers = together(lambda _, body=somebody.credentials: Api().post("/auth/login", body).status_code)
+        assert answers == [200] * 20
+        assert Session.objects.filter(user=somebody.user, ended_at=None).count() == 21
+
+
+def test_it_fails_where_the_password_is_changed_while_it_is_checked(
+    api: Api, alice: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def change_meanwhile(password: str, encoded: str | None) -> bool:
+        type(alice.user).objects.update(password=make_password("another horse altogether"))
+        return True
+
+    monkeypatch.setattr(hashers, "matches", change_meanwhile)
+    assert api.post("/auth/login", alice.credentials).json()["code"] == "invalid_credentials"
+    assert Session.objects.filter(user=alice.user).count() == 1
 
 
 @pytest.mark.parametrize("stored", ["", "garbage", "argon2$argon2id$v=19$m=64,t=1,p=1$x", "md5$x$y", "$2b$12$x"])
