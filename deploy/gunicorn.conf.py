@@ -59,6 +59,7 @@ threads = 2
 timeout = 60
 graceful_timeout = 30
 keepalive = 5
+http_parser = "python"  # the other one needs a compiler to install, and answers some malformed requests differently
 limit_request_field_size = 16384  # so that the service itself refuses a token of 8 KiB
 control_socket_disable = True
 accesslog = None  # the service logs its requests itself, with their ids

@@ -1,5 +1,6 @@
 """What only a real server shows: framing, odd bytes, and requests that end early."""
 
+import contextlib
 import json
 import socket
 from collections.abc import Iterator
@@ -121,7 +122,8 @@ class Wire:
             try:
                 connection.sendall(sent)
                 if end:
-                    connection.shutdown(socket.SHUT_WR)
+                    with contextlib.suppress(OSError):  # the server may have answered and gone already
+                        connection.shutdown(socket.SHUT_WR)
                 response = HTTPResponse(connection)
                 response.begin()
                 headers = {name.lower(): value for name, value in response.getheaders()}
