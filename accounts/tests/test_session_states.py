@@ -6,6 +6,7 @@ from typing import Any
 
 import time_machine
 from django.conf import settings
+from django.db import transaction
 from django.utils import timezone
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
@@ -160,6 +161,11 @@ class Sessions(RuleBasedStateMachine):
             for token, issued in device.access[-3:]:
                 works = Api(token).get("/users/me").status_code == 200
                 assert works == device.admits(issued)
+            with transaction.atomic():  # tried, and taken back
+                answer = Api().post("/auth/refresh", {"refresh_token": device.refresh[-1]})
+                fresh = timezone.now() < device.issued[-1].replace(microsecond=0) + REFRESH
+                assert (answer.status_code == 200) == (device.lives() and fresh)
+                transaction.set_rollback(True)
 
 
 def test_exactly_the_tokens_that_should_work_do(db: Any) -> None:
