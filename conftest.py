@@ -92,6 +92,14 @@ def person(email: str, **facts: Any) -> Person:
     return Person(user, session, TokenPair.of(session, user))
 
 
+def browser_of(admin: Person) -> Client:
+    """An admin's browser, signed in to the admin site."""
+    client = Client()
+    answer = client.post("/admin/login/", {"username": admin.user.email, "password": PASSWORD, "next": "/admin/"})
+    assert answer.status_code == 302
+    return client
+
+
 @pytest.fixture
 def api() -> Api:
     """Nobody in particular."""

@@ -1,7 +1,9 @@
 """How passwords are hashed, and how long they may be."""
 
 import logging
+import re
 from functools import cache
+from typing import Any
 
 from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError, VerifyMismatchError
@@ -43,6 +45,30 @@ class MaximumLengthValidator:
 
     def get_help_text(self) -> str:
         return f"Your password may have up to {PASSWORD_LENGTH} characters."
+
+
+class OverAgainValidator:
+    """Refuses the user's address or name over again: `alicealice`. Django's compares with it only once."""
+
+    LEAST_PART = 3
+    LEAST_REST = 4  # characters that make it a password of its own
+
+    def validate(self, password: str, user: Any = None) -> None:
+        if user is None:
+            return
+        for part in {*parts(user.email), *parts(user.name)}:
+            rest = password.lower().replace(part, "")
+            if len(part) >= self.LEAST_PART and len(rest) < self.LEAST_REST and len(rest) < len(password):
+                raise ValidationError(
+                    "The password is the e-mail address or the name over again.", "password_too_similar"
+                )
+
+    def get_help_text(self) -> str:
+        return "Your password must not be your e-mail address or your name over again."
+
+
+def parts(text: str) -> list[str]:
+    return [text.lower(), *re.split(r"\W+", text.lower())]
 
 
 @cache

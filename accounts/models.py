@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager
+from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Lower
@@ -18,6 +19,8 @@ from peerprep_users.clients import USER_AGENT_LENGTH
 
 EMAIL_LENGTH = 254  # RFC 5321 section 4.5.3.1.3, less the angle brackets
 NAME_LENGTH = 100
+RESET_GUESSES = 5
+NO_CONTROL_CHARACTERS = RegexValidator(r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*\Z", "Must not contain control characters.")
 LAST_USED_PRECISION = timedelta(minutes=5)
 
 
@@ -67,7 +70,7 @@ class User(AbstractBaseUser):
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     email = models.EmailField(max_length=EMAIL_LENGTH)
     password = models.CharField(max_length=255, db_column="password_hash", editable=False)
-    name = models.CharField(max_length=NAME_LENGTH)
+    name = models.CharField(max_length=NAME_LENGTH, validators=[NO_CONTROL_CHARACTERS])
     role = models.CharField(max_length=5, choices=Role, default=Role.USER)
     is_verified = models.BooleanField("verified", default=False)
     is_active = models.BooleanField("active", default=True)
@@ -184,7 +187,7 @@ class Session(models.Model):
 class PasswordResetQuerySet(models.QuerySet["PasswordReset"]):
     def live(self) -> PasswordResetQuerySet:
         now = timezone.now()
-        return self.filter(used_at=None, expires_at__gt=now, guesses__lt=PasswordReset.GUESSES)
+        return self.filter(used_at=None, expires_at__gt=now, guesses__lt=RESET_GUESSES)
 
     def replace(self, code: PasswordReset) -> None:
         """Stores a code in the place of the one before, in one statement."""
@@ -207,8 +210,6 @@ class PasswordResetQuerySet(models.QuerySet["PasswordReset"]):
 class PasswordReset(models.Model):
     """The newest reset code of a user; older ones are overwritten."""
 
-    GUESSES = 5
-
     user = models.OneToOneField(User, models.CASCADE, primary_key=True, related_name="reset")
     id = models.UUIDField(default=uuid4)  # of this code; a guess at it never counts against the next one
     code_hash = models.CharField(max_length=64)
@@ -222,7 +223,7 @@ class PasswordReset(models.Model):
     class Meta:
         db_table = "password_resets"
         constraints = [
-            models.CheckConstraint(condition=Q(guesses__lte=5), name="password_resets_five_guesses"),
+            models.CheckConstraint(condition=Q(guesses__lte=RESET_GUESSES), name="password_resets_five_guesses"),
         ]
 
     def __str__(self) -> str:

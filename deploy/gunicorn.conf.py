@@ -67,7 +67,7 @@ loglevel = "warning"
 
 
 def when_ready(server):
-    shown = "localhost" if settings.HOST in {"0.0.0.0", "::"} else settings.HOST
+    shown = "localhost" if settings.HOST in {"0.0.0.0", "[::]"} else settings.HOST
     base = f"http://{shown}:{settings.PORT}"
     mail = f"{settings.EMAIL_HOST}:{settings.EMAIL_PORT}" if settings.EMAIL_HOST else "this console"
     print(

@@ -82,12 +82,12 @@ def judge(password: str, user: User, field: str) -> None:
 
 
 def change_password(
-    *, user: User, session: Session | None, new_password: str, old_password: str | None, client: Client
+    *, user: User, session: Session, new_password: str, old_password: str | None, client: Client
 ) -> None:
     """Replaces the password and ends every session but this one.
 
     Args:
-        session: the one to keep; None where the admin site asks, which has none of the API's.
+        session: the one to keep.
 
     Raises:
         OldPasswordRequired, OldPasswordIncorrect, AccountLocked, Invalid.
