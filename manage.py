@@ -12,4 +12,4 @@ if __name__ == "__main__":
     try:
         execute_from_command_line(sys.argv)
     except OperationalError as exc:
-        sys.exit(f"The database does not answer: {exc}")
+        sys.exit(f"The database does not answer: {' '.join(str(exc).split())}")

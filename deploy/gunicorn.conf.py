@@ -75,6 +75,13 @@ def when_ready(server):
     )
 
 
+def pre_request(worker, req):
+    """A body that is too large is refused unread, so that nothing more can come on its connection: the answer says so."""
+    length = int(dict(req.headers).get("CONTENT-LENGTH") or 0)
+    if length > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+        req.force_close()
+
+
 def post_worker_init(worker):
     from accounts.flows.mail import Sender  # noqa: PLC0415 - Django is set up only now
 
