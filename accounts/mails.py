@@ -26,7 +26,7 @@ SUBJECTS = {
 def compose(mail: Mail) -> EmailMultiAlternatives | None:
     """The message, or None where there is nothing (left) to say to this address."""
     user = User.objects.filter(email=mail.to, is_active=True).first()
-    content = contents(Mail.Kind(mail.kind), user, mail) if user else None
+    content = contents(Mail.Kind(mail.kind), user, mail)
     if user is None or content is None:
         return None
     context = {
@@ -50,16 +50,16 @@ def compose(mail: Mail) -> EmailMultiAlternatives | None:
     return message
 
 
-def contents(kind: Mail.Kind, user: User, mail: Mail) -> dict[str, Any] | None:
+def contents(kind: Mail.Kind, user: User | None, mail: Mail) -> dict[str, Any] | None:
     if kind == Mail.Kind.VERIFICATION:
-        if user.is_verified:
+        if user is None or user.is_verified:
             return None
         token = quote(verification_token(user))
         return {"link": f"{settings.PUBLIC_BASE_URL}/verify-email?token={token}", "hours": hours()}
     if kind == Mail.Kind.RESET_CODE:
         if mail.created_at + settings.RESET_CODE_TTL < timezone.now():
             return None  # nobody waits for it any more
-        return {"code": new_code(user), "minutes": minutes(settings.RESET_CODE_TTL)}
+        return {"code": new_code(mail.to), "minutes": minutes(settings.RESET_CODE_TTL)}
     return {"minutes": minutes(settings.LOGIN_LOCK)}
 
 

@@ -192,7 +192,7 @@ class PasswordResetQuerySet(models.QuerySet["PasswordReset"]):
     def replace(self, code: PasswordReset) -> None:
         """Stores a code in the place of the one before, in one statement."""
         fields = ["id", "code_hash", "created_at", "expires_at", "guesses", "used_at"]
-        self.bulk_create([code], update_conflicts=True, unique_fields=["user"], update_fields=fields)
+        self.bulk_create([code], update_conflicts=True, unique_fields=["address"], update_fields=fields)
 
     def count_guess(self, code: PasswordReset) -> bool:
         """Takes one of the guesses left, in one statement; False where there is none."""
@@ -208,9 +208,12 @@ class PasswordResetQuerySet(models.QuerySet["PasswordReset"]):
 
 
 class PasswordReset(models.Model):
-    """The newest reset code of a user; older ones are overwritten."""
+    """The newest reset code that was asked for an address; older ones are overwritten.
 
-    user = models.OneToOneField(User, models.CASCADE, primary_key=True, related_name="reset")
+    An address without an account gets one too, so that guesses at it do the same and take as long.
+    """
+
+    address = models.EmailField(max_length=EMAIL_LENGTH, primary_key=True)
     id = models.UUIDField(default=uuid4)  # of this code; a guess at it never counts against the next one
     code_hash = models.CharField(max_length=64)
     created_at = models.DateTimeField(default=timezone.now)
@@ -227,7 +230,7 @@ class PasswordReset(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"reset code of {self.user_id}"
+        return f"reset code for {self.address}"
 
 
 class SigningKeyQuerySet(models.QuerySet["SigningKey"]):
@@ -284,6 +287,20 @@ class Lease(models.Model):
 
     class Meta:
         db_table = "leases"
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class RateCount(models.Model):
+    """How many calls of a kind came from a client within the present window: the record where there is no Redis."""
+
+    name = models.CharField(max_length=64, primary_key=True)
+    count = models.PositiveIntegerField()
+    until = models.DateTimeField()
+
+    class Meta:
+        db_table = "rate_counts"
 
     def __str__(self) -> str:
         return self.name

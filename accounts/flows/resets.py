@@ -31,18 +31,19 @@ def request_code(*, email: str, client: Client) -> None:
     mail.queue_on_demand(Mail.Kind.RESET_CODE, email, client, pause=PAUSE)
 
 
-def guess(email: str, code: str) -> PasswordReset:
-    """The reset that `code` is right for. Counts the guess before it compares, whatever comes of it.
+def guess(email: str, code: str) -> tuple[PasswordReset, User]:
+    """What `code` is right for. Counts the guess before it compares, whatever comes of it.
 
     Raises:
-        InvalidResetCode: alike for a wrong, old, used or worn-out code and an unknown address.
+        InvalidResetCode: alike, and after the same work, for a wrong, old, used or worn-out code and an unknown address.
     """
-    reset = PasswordReset.objects.select_related("user").filter(user__email=email, user__is_active=True).first()
+    user = User.objects.filter(email=email, is_active=True).first()
+    reset = PasswordReset.objects.filter(address=email).first()
     if reset is None or not PasswordReset.objects.count_guess(reset):
         raise InvalidResetCode
-    if not constant_time_compare(digest(reset, code), reset.code_hash):
+    if not constant_time_compare(digest(reset, code), reset.code_hash) or user is None:
         raise InvalidResetCode
-    return reset
+    return reset, user
 
 
 def verify_code(*, email: str, code: str) -> None:
@@ -51,7 +52,8 @@ def verify_code(*, email: str, code: str) -> None:
     Raises:
         InvalidResetCode.
     """
-    PasswordReset.objects.return_guess(guess(email, code))
+    reset, _ = guess(email, code)
+    PasswordReset.objects.return_guess(reset)
 
 
 def reset_password(*, email: str, code: str, new_password: str, client: Client) -> None:
@@ -61,15 +63,15 @@ def reset_password(*, email: str, code: str, new_password: str, client: Client) 
         InvalidResetCode.
         Invalid: the new password is too easy to guess. Only told to whoever knows the code, which stays good.
     """
-    reset = guess(email, code)
+    reset, owner = guess(email, code)
     try:
-        judge(new_password, reset.user, "new_password")
+        judge(new_password, owner, "new_password")
     except Invalid:
         PasswordReset.objects.return_guess(reset)
         raise
     encoded = make_password(new_password)
     with transaction.atomic():
-        user = User.objects.locked(pk=reset.user_id)
+        user = User.objects.locked(pk=owner.pk)
         if user is None or not PasswordReset.objects.use(reset):
             raise InvalidResetCode
         user.is_verified = True
