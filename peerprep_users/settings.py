@@ -386,6 +386,7 @@ STORAGES = {
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "peerprep_users" / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
