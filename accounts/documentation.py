@@ -16,6 +16,7 @@ from accounts.flows.resets import InvalidResetCode
 from accounts.flows.sessions import EmailNotVerified, InvalidRefreshToken, RefreshTokenReused
 from accounts.leases import Busy
 from accounts.lockout import AccountLocked
+from accounts.throttles import RateLimited
 from peerprep_users.errors import NotAuthenticated, NotFound
 from peerprep_users.openapi import documented, operation
 
@@ -67,7 +68,7 @@ public = documented(
         answer=serializers.TokenPair,
         answered=TOKENS,
         status=201,
-        errors=(EmailTaken,),
+        errors=(EmailTaken, RateLimited),
     ),
     login=auth(
         "login",
@@ -77,7 +78,7 @@ public = documented(
         sent={**ADDRESS, "password": PASSWORD},
         answer=serializers.TokenPair,
         answered=TOKENS,
-        errors=(InvalidCredentials, EmailNotVerified, AccountLocked, Busy),
+        errors=(InvalidCredentials, EmailNotVerified, AccountLocked, RateLimited, Busy),
     ),
     refresh=auth(
         "refresh",
@@ -87,7 +88,7 @@ public = documented(
         sent={"refresh_token": TOKENS["refresh_token"]},
         answer=serializers.RefreshedTokenPair,
         answered={**TOKENS, "token_type": "bearer"},
-        errors=(InvalidRefreshToken, RefreshTokenReused, EmailNotVerified),
+        errors=(InvalidRefreshToken, RefreshTokenReused, EmailNotVerified, RateLimited),
     ),
     forgot_password=auth(
         "forgotPassword",
@@ -97,6 +98,7 @@ public = documented(
         sent=ADDRESS,
         answer=serializers.Ok,
         answered=OK,
+        errors=(RateLimited,),
     ),
     verify_reset_code=auth(
         "verifyResetCode",
@@ -146,6 +148,7 @@ public = documented(
         sent=ADDRESS,
         answer=serializers.Ok,
         answered=OK,
+        errors=(RateLimited,),
     ),
 )
 

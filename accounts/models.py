@@ -297,7 +297,7 @@ class RateCount(models.Model):
 
     name = models.CharField(max_length=64, primary_key=True)
     count = models.PositiveIntegerField()
-    until = models.DateTimeField()
+    until = models.FloatField()  # Unix time
 
     class Meta:
         db_table = "rate_counts"

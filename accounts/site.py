@@ -13,7 +13,8 @@ from accounts.flows.passwords import change_password
 from accounts.flows.sessions import begin_session, end_session
 from accounts.forms import LoginForm, PasswordForm, told
 from accounts.models import Session, User
-from peerprep_users.clients import Client
+from accounts.throttles import spend
+from peerprep_users.clients import Client, ip_of
 from peerprep_users.errors import Refusal
 
 SESSION = "session"  # where the cookie's own data names the session it belongs to
@@ -21,8 +22,8 @@ SESSION = "session"  # where the cookie's own data names the session it belongs 
 
 def session_of(request: HttpRequest) -> Session | None:
     """The live session that the admin's cookie belongs to."""
-    found = Session.objects.filter(pk=request.session.get(SESSION), user=request.user.pk)
-    return found.live().first() if request.user.is_authenticated else None
+    name = request.session.get(SESSION)
+    return Session.objects.live().filter(pk=name, user=request.user.pk).first() if name else None
 
 
 class PasswordPage(PasswordChangeView):
@@ -63,17 +64,20 @@ class Site(AdminSite):
         return super().has_permission(request) and session_of(request) is not None
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        limit = spend("login", ip_of(request)) if request.method == "POST" else {}
         response = super().login(request, extra_context)
+        for name, value in limit.items():
+            response.headers[name] = value
         if request.method == "POST" and isinstance(response, HttpResponseRedirect):
             user: Any = request.user
             session = begin_session(user=user, client=Client.of(request), lasts=settings.ADMIN_SESSION)
             request.session[SESSION] = str(session.pk)
         return response
 
-    def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         if request.method == "POST" and (session := session_of(request)):
             end_session(session=session)
         return super().logout(request, extra_context)
 
-    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         return PasswordPage.as_view(extra_context=self.each_context(request))(request)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, Literal, NoReturn, TypeVar
+from typing import Any, Literal, NamedTuple, NoReturn, TypeVar
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import dj_database_url
@@ -98,6 +98,27 @@ def service(name: str, *schemes: str) -> str:
     return env(name, "", parse, f"a URL of the form {schemes[0]}://user:password@host:port/")
 
 
+class Rate(NamedTuple):
+    calls: int
+    period: timedelta
+
+
+UNITS = {"s": "seconds", "min": "minutes", "h": "hours"}
+
+
+def rate(name: str, default: str) -> Rate:
+    """So many calls in so much time: `60/min`, `300/5min`, `100/h`."""
+
+    def parse(value: str) -> Rate:
+        found = re.fullmatch(r"([1-9][0-9]{0,8})/([1-9][0-9]{0,3})?(s|min|h)", value)
+        if not found:
+            raise ValueError
+        calls, length, unit = found.groups()
+        return Rate(int(calls), timedelta(**{UNITS[unit]: int(length or 1)}))
+
+    return env(name, parse(default), parse, "a number of calls in a time, such as 60/min, 300/5min or 100/h")
+
+
 def words(value: str) -> list[str]:
     return [word.strip() for word in value.split(",") if word.strip()]
 
@@ -119,6 +140,8 @@ def host(value: str) -> str:
 
 HOST = env("HOST", "0.0.0.0", host, "a host name or an IP address")  # noqa: S104 - a container's only way to be reached
 PORT = integer("PORT", 8001, 1, 65535)
+PROCESSORS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+WORKERS = integer("WEB_CONCURRENCY", 2 * PROCESSORS, 1, 1000)
 DEBUG = False  # also in development: every answer is the documented JSON
 
 
@@ -184,6 +207,10 @@ PASSWORD_HASHERS = ["accounts.hashers.Argon2id"]
 ARGON2_TIME_COST = integer("ARGON2_TIME_COST", 3, 1, 100)
 ARGON2_MEMORY_KIB = integer("ARGON2_MEMORY_KIB", 65536, 64, 4_194_304)
 ARGON2_PARALLELISM = integer("ARGON2_PARALLELISM", 4, 1, 64)
+ARGON2_CONCURRENCY = integer("ARGON2_CONCURRENCY", max(1, PROCESSORS // WORKERS), 1, 64)  # hashes at once per process
+ARGON2_WAITING = 31  # more that wait for their turn; any further is told to come again
+ARGON2_WAIT = timedelta(seconds=10)
+THREADS = ARGON2_CONCURRENCY + ARGON2_WAITING + 4  # some are left for every other call
 
 AUTH_PASSWORD_VALIDATORS = [
     {
@@ -200,6 +227,15 @@ LOGIN_FAILURE_LIMIT = integer("LOGIN_FAILURE_LIMIT", 3, 1, 1000)
 LOGIN_LOCK = duration("LOGIN_LOCK_MIN", 15, "minutes")
 RESET_CODE_TTL = duration("RESET_CODE_TTL_MIN", 10, "minutes")
 VERIFICATION_TTL = timedelta(days=2)
+
+RATE_LIMIT_ENABLED = flag("RATE_LIMIT_ENABLED", True)
+RATE_LIMITS = {  # per client address
+    "login": rate("RATE_LIMIT_LOGIN", "60/min"),
+    "register": rate("RATE_LIMIT_REGISTER", "100/h"),
+    "forgot_password": rate("RATE_LIMIT_FORGOT_PASSWORD", "60/h"),
+    "resend_verification": rate("RATE_LIMIT_RESEND_VERIFICATION", "60/h"),
+    "refresh": rate("RATE_LIMIT_REFRESH", "300/5min"),
+}
 
 AXES_HANDLER = "accounts.lockout.AccountHandler"
 AXES_LOCKOUT_PARAMETERS = ["username"]
@@ -374,7 +410,16 @@ CORS_ALLOWED_ORIGINS: list[str] = env(
 )
 CORS_ALLOW_ALL_ORIGINS = not CORS_ALLOWED_ORIGINS and not PRODUCTION
 CORS_ALLOW_HEADERS = ["accept", "authorization", "content-type", "x-request-id"]
-CORS_EXPOSE_HEADERS = ["Link", "Retry-After", "X-Request-ID", "X-Total-Count"]
+CORS_EXPOSE_HEADERS = [
+    "Link",
+    "RateLimit-Limit",
+    "RateLimit-Policy",
+    "RateLimit-Remaining",
+    "RateLimit-Reset",
+    "Retry-After",
+    "X-Request-ID",
+    "X-Total-Count",
+]
 
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
@@ -433,7 +478,6 @@ SPECTACULAR_SETTINGS = {
 
 REDIS_URL = service("REDIS_URL", "redis", "rediss")
 RABBITMQ_URL = service("RABBITMQ_URL", "amqp", "amqps")
-RATE_LIMIT_ENABLED = flag("RATE_LIMIT_ENABLED", True)
 
 # --- Logs -----------------------------------------------------------------------------------------------------------
 

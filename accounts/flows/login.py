@@ -1,6 +1,5 @@
 """Logging in."""
 
-from django.contrib.auth.hashers import make_password
 from django.db import transaction
 
 from accounts import hashers
@@ -30,7 +29,7 @@ def log_in(*, email: str, password: str, client: Client) -> TokenPair:
         raise InvalidCredentials
     if not user.is_verified:
         raise EmailNotVerified
-    upgraded = make_password(password) if hashers.is_outdated(user.password) else None
+    upgraded = hashers.hashed(password) if hashers.is_outdated(user.password) else None
     with transaction.atomic():
         held = User.objects.locked(pk=user.pk, password=user.password)
         if held is None:

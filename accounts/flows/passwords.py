@@ -3,7 +3,6 @@
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth import hashers as django_hashers
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -16,7 +15,7 @@ from accounts.models import Mail, SecurityEvent, Session, User
 from peerprep_users.clients import Client
 from peerprep_users.errors import Invalid, Refusal
 
-GUESS_WAIT = 20.0  # seconds; twenty logins at once at the real cost of a hash take a few
+GUESS_WAIT = 10.0  # seconds
 
 
 class OldPasswordRequired(Refusal):
@@ -44,8 +43,9 @@ def check_password(*, address: str, user: User | None, password: str, client: Cl
     Raises:
         AccountLocked: the password was not looked at.
         Busy: other guesses at the same account took too long.
+        TooManyHashes: this process has enough of them to do.
     """
-    with lease(f"password:{address}", wait=GUESS_WAIT):
+    with hashers.place(), lease(f"password:{address}", wait=GUESS_WAIT):
         failures = lockout.count_guess(address)
         if hashers.matches(password, user.password if user else None):
             lockout.clear(address)
@@ -53,16 +53,18 @@ def check_password(*, address: str, user: User | None, password: str, client: Cl
         locks = failures >= settings.LOGIN_FAILURE_LIMIT
         lockout.record_failure(address, client, locked=locks)
         if locks:
-            report_lock(address, user, client)
+            report_lock(address, client)
         return False
 
 
-def report_lock(address: str, user: User | None, client: Client) -> None:
+def report_lock(address: str, client: Client) -> None:
+    """Leaves the trace of a lock: an event, and a mail to the owner. For an unknown address exactly the same is done;
+    the sender finds out that there is nobody to tell.
+    """
     with transaction.atomic():
-        owner = User.objects.locked(pk=user.pk) if user else None
+        owner = User.objects.locked(email=address)
         events.record(SecurityEvent.Kind.ACCOUNT_LOCKED, address=address, user=owner, client=client)
-        if owner:
-            mail.queue(Mail.Kind.ACCOUNT_LOCKED, owner.email, mail.circumstances(client))
+        mail.queue(Mail.Kind.ACCOUNT_LOCKED, address, mail.circumstances(client))
 
 
 def judge(password: str, user: User, field: str) -> None:
@@ -82,12 +84,12 @@ def judge(password: str, user: User, field: str) -> None:
 
 
 def change_password(
-    *, user: User, session: Session, new_password: str, old_password: str | None, client: Client
+    *, user: User, session: Session | None, new_password: str, old_password: str | None, client: Client
 ) -> None:
     """Replaces the password and ends every session but this one.
 
     Args:
-        session: the one to keep.
+        session: the one to keep, if there is one.
 
     Raises:
         OldPasswordRequired, OldPasswordIncorrect, AccountLocked, Invalid.
@@ -97,7 +99,7 @@ def change_password(
     judge(new_password, user, "new_password")
     if not check_password(address=user.email, user=user, password=old_password, client=client):
         raise OldPasswordIncorrect
-    encoded = django_hashers.make_password(new_password)
+    encoded = hashers.hashed(new_password)
     with transaction.atomic():
         current = User.objects.locked(pk=user.pk, password=user.password)
         if current is None:

@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 
-from django.contrib.auth.hashers import make_password
 from django.db import transaction
 from django.utils.crypto import constant_time_compare
 
@@ -10,6 +9,7 @@ from accounts import lockout
 from accounts.codes import digest
 from accounts.flows import mail
 from accounts.flows.passwords import judge, set_password
+from accounts.hashers import hashed
 from accounts.models import Mail, PasswordReset, SecurityEvent, User
 from peerprep_users.clients import Client
 from peerprep_users.errors import Invalid, Refusal
@@ -35,7 +35,7 @@ def guess(email: str, code: str) -> tuple[PasswordReset, User]:
     """What `code` is right for. Counts the guess before it compares, whatever comes of it.
 
     Raises:
-        InvalidResetCode: alike, and after the same work, for a wrong, old, used or worn-out code and an unknown address.
+        InvalidResetCode: alike for a wrong, old, used or worn-out code and an unknown address, after the same work.
     """
     user = User.objects.filter(email=email, is_active=True).first()
     reset = PasswordReset.objects.filter(address=email).first()
@@ -69,7 +69,7 @@ def reset_password(*, email: str, code: str, new_password: str, client: Client) 
     except Invalid:
         PasswordReset.objects.return_guess(reset)
         raise
-    encoded = make_password(new_password)
+    encoded = hashed(new_password)
     with transaction.atomic():
         user = User.objects.locked(pk=owner.pk)
         if user is None or not PasswordReset.objects.use(reset):

@@ -18,7 +18,7 @@ class Migration(migrations.Migration):
             fields=[
                 ("name", models.CharField(max_length=64, primary_key=True, serialize=False)),
                 ("count", models.PositiveIntegerField()),
-                ("until", models.DateTimeField()),
+                ("until", models.FloatField()),
             ],
             options={"db_table": "rate_counts"},
         ),
@@ -43,9 +43,7 @@ class Migration(migrations.Migration):
             options={
                 "db_table": "password_resets",
                 "constraints": [
-                    models.CheckConstraint(
-                        condition=models.Q(("guesses__lte", 5)), name="password_resets_five_guesses"
-                    )
+                    models.CheckConstraint(condition=models.Q(("guesses__lte", 5)), name="password_resets_five_guesses")
                 ],
             },
         ),

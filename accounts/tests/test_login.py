@@ -1,9 +1,11 @@
 """Logging in."""
 
 from typing import Any
+from unittest.mock import patch
 
 import jwt
 import pytest
+from argon2 import PasswordHasher, extract_parameters
 from django.conf import settings
 from django.contrib.auth.hashers import make_password
 
@@ -45,6 +47,21 @@ def test_it_refuses_a_wrong_password_and_an_unknown_address_alike(api: Api, alic
     assert (wrong.status_code, wrong.json()["code"]) == (401, "invalid_credentials")
     assert (unknown.status_code, unknown.content) == (wrong.status_code, wrong.content)
     assert unknown.headers.keys() == wrong.headers.keys()
+
+
+@pytest.mark.parametrize("account", ["known", "unknown", "deactivated", "without a password"])
+def test_it_does_the_work_of_one_hash_whatever_the_account(api: Api, alice: Person, account: str) -> None:
+    usual = extract_parameters(alice.user.password.removeprefix("argon2"))
+    match account:
+        case "unknown":
+            type(alice.user).objects.update(email="carol@example.com")
+        case "deactivated":
+            type(alice.user).objects.update(is_active=False)
+        case "without a password":
+            type(alice.user).objects.update(password=make_password(None))
+    with patch.object(PasswordHasher, "verify", autospec=True, side_effect=PasswordHasher.verify) as verify:
+        assert api.post("/auth/login", {**alice.credentials, "password": "wrong"}).status_code == 401
+    assert [extract_parameters(call.args[1]) for call in verify.call_args_list] == [usual]
 
 
 def test_it_tells_of_an_unverified_address_only_whoever_knows_the_password(api: Api, unverified: Person) -> None:

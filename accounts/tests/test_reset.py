@@ -7,7 +7,7 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from accounts.codes import new_code
+from accounts.codes import digest, new_code
 from accounts.models import Mail, PasswordReset, SecurityEvent
 from conftest import PASSWORD, Api, Mailbox, Person, Together
 
@@ -121,6 +121,20 @@ def test_only_a_hash_of_the_code_is_stored(alice: Person) -> None:
     row = PasswordReset.objects.values().get()
     assert code not in str(row)
     assert len(row["code_hash"]) == 64
+
+
+def test_the_hash_of_a_code_is_keyed(alice: Person, settings: Any) -> None:
+    code, key = new_code(alice.user.email), settings.SECRET_KEY
+    settings.SECRET_KEY = "another key of at least 32 bytes, for whoever copied the table"
+    assert verify(code).status_code == 401
+    settings.SECRET_KEY = key
+    assert verify(code).status_code == 200
+
+
+def test_the_hash_of_a_code_is_salted_for_each() -> None:
+    first, second = PasswordReset(), PasswordReset()
+    assert digest(first, "123456") == digest(first, "123456") != digest(second, "123456")
+    assert digest(first, "123456") != digest(first, "123457")
 
 
 def test_an_unknown_address_is_answered_alike_and_gets_nothing(api: Api, alice: Person, mailbox: Mailbox) -> None:

@@ -89,6 +89,25 @@ def test_it_reads(house: Path, name: str, value: str, setting: str, expected: ob
     assert load(house, **{name: value})[setting] == expected
 
 
+@pytest.mark.parametrize("name", ["login", "register", "forgot_password", "resend_verification", "refresh"])
+@pytest.mark.parametrize(
+    ("value", "calls", "period"),
+    [
+        ("60/min", 60, timedelta(minutes=1)),
+        ("300/5min", 300, timedelta(minutes=5)),
+        ("1/90s", 1, timedelta(seconds=90)),
+        ("100/h", 100, timedelta(hours=1)),
+    ],
+)
+def test_it_reads_a_rate(house: Path, name: str, value: str, calls: int, period: timedelta) -> None:
+    assert load(house, **{f"RATE_LIMIT_{name.upper()}": value})["RATE_LIMITS"][name] == (calls, period)
+
+
+@pytest.mark.parametrize("value", ["60", "0/min", "60/day", "-1/min", "60 per minute", "1e3/h", "60/0min", "١/min"])
+def test_it_refuses_what_is_no_rate(house: Path, value: str) -> None:
+    assert "RATE_LIMIT_LOGIN must be" in refusal(house, RATE_LIMIT_LOGIN=value)
+
+
 def test_it_has_the_defaults_of_the_contract(house: Path) -> None:
     settings = load(house)
     assert (settings["ENV"], settings["PORT"], settings["ALGORITHM"]) == ("dev", 8001, "HS256")
@@ -98,6 +117,14 @@ def test_it_has_the_defaults_of_the_contract(house: Path) -> None:
     assert (settings["REFRESH_GRACE"], settings["TRUSTED_PROXY_COUNT"]) == (timedelta(seconds=10), 0)
     argon2 = [settings[f"ARGON2_{name}"] for name in ("TIME_COST", "MEMORY_KIB", "PARALLELISM")]
     assert argon2 == [3, 64 * 1024, 4]
+    assert settings["RATE_LIMIT_ENABLED"] is True
+    assert {name: (rate.calls, rate.period.total_seconds()) for name, rate in settings["RATE_LIMITS"].items()} == {
+        "login": (60, 60),
+        "register": (100, 3600),
+        "forgot_password": (60, 3600),
+        "resend_verification": (60, 3600),
+        "refresh": (300, 300),
+    }
     assert settings["DATABASES"]["default"]["ENGINE"] == "django.db.backends.sqlite3"
 
 
