@@ -19,6 +19,13 @@ class SMTP(smtp.EmailBackend):
             context.verify_mode = ssl.CERT_NONE
         return context
 
+    def open(self) -> bool | None:
+        try:
+            return super().open()
+        except Exception:
+            self.close()  # Django keeps a connection whose STARTTLS or AUTH failed for a next try, which we never make
+            raise
+
 
 class Console(console.EmailBackend):
     """Prints what a person would read of a mail, without its HTML."""
