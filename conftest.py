@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit, urlunsplit
+from uuid import uuid4
 
+import psycopg
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope
@@ -19,11 +21,13 @@ from django.conf import settings as django_settings
 from django.db import connections
 from django.test import Client
 from django.test.client import ClientHandler
+from psycopg.sql import SQL, Identifier
 
 from accounts.flows.mail import deliver_due
 from accounts.flows.sessions import TokenPair, start_session
 from accounts.models import Role, Session, User
 from peerprep_users import clients
+from peerprep_users.tests.environment import DATABASE_URL
 
 PASSWORD = "correct horse battery"
 
@@ -124,6 +128,20 @@ def unverified(db: None) -> Person:
 @pytest.fixture
 def admin(db: None) -> Person:
     return person("root@example.com", role=Role.ADMIN)
+
+
+@pytest.fixture(scope="module")
+def fresh_database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a database for a running server, of the kind that the suite runs on."""
+    if not DATABASE_URL.startswith("postgres"):
+        yield f"sqlite:///{tmp_path_factory.mktemp('served') / 'db.sqlite3'}"
+        return
+    name = f"served_{uuid4().hex[:12]}"
+    url = re.sub(r"\+\w+", "", DATABASE_URL, count=1)
+    with psycopg.connect(url, autocommit=True) as server:
+        server.execute(SQL("CREATE DATABASE {}").format(Identifier(name)))
+        yield urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
+        server.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
 
 
 class Sink:
