@@ -2,7 +2,6 @@
 
 import json
 import re
-import socket
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -28,6 +27,7 @@ from accounts.flows.sessions import TokenPair, start_session
 from accounts.models import Role, Session, User
 from peerprep_users import clients
 from peerprep_users.tests.environment import DATABASE_URL
+from peerprep_users.tests.servers import free_port
 
 PASSWORD = "correct horse battery"
 
@@ -164,13 +164,6 @@ def smtp_server() -> Iterator[Controller]:
     controller.start()
     yield controller
     controller.stop()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 class Mailbox:

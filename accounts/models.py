@@ -13,6 +13,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Lower
 from django.utils import timezone
+from django.utils.crypto import salted_hmac
 
 from accounts.addresses import normalised
 from peerprep_users.clients import USER_AGENT_LENGTH
@@ -105,6 +106,10 @@ class User(AbstractBaseUser):
 
     is_staff = is_admin
     is_superuser = is_admin
+
+    def _get_session_auth_hash(self, secret: str | None = None) -> str:
+        """Django's is of the password's hash, which changes when it is upgraded. Whatever ends sessions ends them."""
+        return salted_hmac("accounts.admin-session", str(self.pk), secret=secret, algorithm="sha256").hexdigest()
 
     def has_perm(self, perm: str, obj: object = None) -> bool:
         return self.is_active and self.is_admin

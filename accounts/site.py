@@ -4,7 +4,6 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.admin import AdminSite
-from django.contrib.auth import update_session_auth_hash
 from django.contrib.auth.views import PasswordChangeView
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse_lazy
@@ -47,8 +46,7 @@ class PasswordPage(PasswordChangeView):
         except Refusal as refusal:
             form.add_error("old_password", told(refusal))
             return self.form_invalid(form)
-        user.refresh_from_db()
-        update_session_auth_hash(self.request, user)
+        self.request.session.cycle_key()
         return HttpResponseRedirect(self.get_success_url())
 
 

@@ -24,8 +24,8 @@ def log_in(*, email: str, password: str, client: Client) -> TokenPair:
     Raises:
         InvalidCredentials, EmailNotVerified, AccountLocked, Busy.
     """
-    user = User.objects.filter(email=email, is_active=True).first()
-    if not check_password(address=email, user=user, password=password, client=client) or user is None:
+    user = check_password(address=email, password=password, client=client)
+    if user is None:
         raise InvalidCredentials
     if not user.is_verified:
         raise EmailNotVerified

@@ -30,15 +30,14 @@ class OldPasswordIncorrect(Refusal):
     detail = "The old password is not right."
 
 
-def check_password(*, address: str, user: User | None, password: str, client: Client) -> bool:
-    """Evaluates a password; every place that takes one comes here.
+def check_password(*, address: str, password: str, client: Client) -> User | None:
+    """The active user whose address and password these are; every place that takes a password comes here.
 
     Guesses at one account are evaluated one after the other, and each is counted before it is evaluated. So a count
     that has reached the limit means that many wrong passwords, not some that are still being looked at.
 
     Args:
         address: normalised; counted whether or not there is an account.
-        user: the active account of that address, if there is one.
 
     Raises:
         AccountLocked: the password was not looked at.
@@ -47,14 +46,15 @@ def check_password(*, address: str, user: User | None, password: str, client: Cl
     """
     with hashers.place(), lease(f"password:{address}", wait=GUESS_WAIT):
         failures = lockout.count_guess(address)
+        user = User.objects.filter(email=address, is_active=True).first()
         if hashers.matches(password, user.password if user else None):
             lockout.clear(address)
-            return True
+            return user
         locks = failures >= settings.LOGIN_FAILURE_LIMIT
         lockout.record_failure(address, client, locked=locks)
         if locks:
             report_lock(address, client)
-        return False
+        return None
 
 
 def report_lock(address: str, client: Client) -> None:
@@ -97,11 +97,12 @@ def change_password(
     if old_password is None:
         raise OldPasswordRequired
     judge(new_password, user, "new_password")
-    if not check_password(address=user.email, user=user, password=old_password, client=client):
+    checked = check_password(address=user.email, password=old_password, client=client)
+    if checked is None:
         raise OldPasswordIncorrect
     encoded = hashers.hashed(new_password)
     with transaction.atomic():
-        current = User.objects.locked(pk=user.pk, password=user.password)
+        current = User.objects.locked(pk=user.pk, password=checked.password)
         if current is None:
             raise OldPasswordIncorrect  # somebody else has just changed it
         set_password(current, encoded, SecurityEvent.Kind.PASSWORD_CHANGED, client, keep=session)

@@ -37,11 +37,13 @@ def guess(email: str, code: str) -> tuple[PasswordReset, User]:
     Raises:
         InvalidResetCode: alike for a wrong, old, used or worn-out code and an unknown address, after the same work.
     """
-    user = User.objects.filter(email=email, is_active=True).first()
     reset = PasswordReset.objects.filter(address=email).first()
     if reset is None or not PasswordReset.objects.count_guess(reset):
         raise InvalidResetCode
-    if not constant_time_compare(digest(reset, code), reset.code_hash) or user is None:
+    if not constant_time_compare(digest(reset, code), reset.code_hash):
+        raise InvalidResetCode
+    user = User.objects.filter(email=email, is_active=True).first()
+    if user is None:
         raise InvalidResetCode
     return reset, user
 

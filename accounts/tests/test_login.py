@@ -11,7 +11,7 @@ from django.contrib.auth.hashers import make_password
 
 from accounts import hashers
 from accounts.models import Session
-from conftest import PASSWORD, Api, Person, Together, person
+from conftest import PASSWORD, Api, Person, Together, browser_of, person
 
 
 def claims(token: str) -> dict[str, Any]:
@@ -114,13 +114,15 @@ def test_it_fails_on_a_hash_that_cannot_be_read(
 
 
 def test_it_upgrades_an_old_hash_without_ending_sessions(
-    api: Api, alice: Person, monkeypatch: pytest.MonkeyPatch
+    api: Api, admin: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    browser = browser_of(admin)
     with monkeypatch.context() as patch:
         patch.setattr(hashers.Argon2id, "time_cost", 2)
-        alice.user.password = make_password(PASSWORD)
-    alice.user.save(update_fields=["password"])
-    assert api.post("/auth/login", alice.credentials).status_code == 200
-    alice.user.refresh_from_db()
-    assert ",t=1," in alice.user.password
-    assert alice.api.get("/users/me").status_code == 200
+        admin.user.password = make_password(PASSWORD)
+    admin.user.save(update_fields=["password"])
+    assert api.post("/auth/login", admin.credentials).status_code == 200
+    admin.user.refresh_from_db()
+    assert ",t=1," in admin.user.password
+    assert admin.api.get("/users/me").status_code == 200
+    assert browser.get("/admin/").status_code == 200

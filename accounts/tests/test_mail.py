@@ -14,8 +14,9 @@ from django.utils import timezone
 from accounts.flows import mail
 from accounts.flows.mail import Sender, deliver_due, queue
 from accounts.models import Mail
-from conftest import Mailbox, Person, Together, free_port, person
+from conftest import Mailbox, Person, Together, person
 from peerprep_users.clients import Client
+from peerprep_users.tests.servers import free_port
 
 FACTS = mail.circumstances(Client(ip="192.0.2.7", user_agent="curl/8.0"))
 

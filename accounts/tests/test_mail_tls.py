@@ -24,8 +24,9 @@ from django.utils import timezone
 import peerprep_users.settings
 from accounts.flows.mail import circumstances, deliver_due, queue
 from accounts.models import Mail
-from conftest import Person, Sink, free_port
+from conftest import Person, Sink
 from peerprep_users.clients import Client
+from peerprep_users.tests.servers import free_port
 
 ADDRESS = "127.0.0.1"  # the one that the server's certificate is for
 ACCOUNT = {"MAIL_USERNAME": "mailer", "MAIL_PASSWORD": "a secret of the mail server"}

@@ -14,8 +14,9 @@ from django.test import Client
 
 from accounts import throttles
 from accounts.models import RateCount
-from conftest import Api, Person, Together, free_port
+from conftest import Api, Person, Together
 from peerprep_users.settings import Rate
+from peerprep_users.tests.servers import free_port
 
 REDIS = f"redis://127.0.0.1:6379/{8 + int(os.environ.get('PYTEST_XDIST_WORKER', 'gw0')[2:]) % 8}"
 LIMITED = {

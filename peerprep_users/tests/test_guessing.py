@@ -10,8 +10,8 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from conftest import PASSWORD, find, free_port
-from peerprep_users.tests.servers import served
+from conftest import PASSWORD, find
+from peerprep_users.tests.servers import free_port, served
 from peerprep_users.tests.story import Inbox, inbox
 
 ROUNDS = 20

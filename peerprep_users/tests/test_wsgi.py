@@ -9,8 +9,7 @@ from typing import NamedTuple
 
 import pytest
 
-from conftest import free_port
-from peerprep_users.tests.servers import served
+from peerprep_users.tests.servers import free_port, served
 
 MIB = 1024 * 1024
 LOGIN = b'{"email": "nobody@example.com", "password": "a wrong password"}'
