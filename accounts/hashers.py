@@ -21,6 +21,7 @@ from peerprep_users.seats import seats
 
 log = logging.getLogger(__name__)
 
+
 PASSWORD_LENGTH = 1024
 SALT_BYTES = 22  # what Django makes them of
 MOST_MEMORY = 256 * 1024  # KiB; a hash that asks for more than this was not made here
@@ -54,10 +55,10 @@ def place() -> Iterator[None]:
 
 @contextmanager
 def turn() -> Iterator[None]:
-    """Waits for the turn to hash, and leaves the processor's seat to others meanwhile.
+    """Waits for the turn to hash. Others have this thread's seat until it is done.
 
     Raises:
-        TooManyHashes: it did not come within `ARGON2_WAIT`.
+        TooManyHashes: it has not come within `ARGON2_WAIT`.
     """
     with seats.given_up():
         if not turns.acquire(timeout=settings.ARGON2_WAIT.total_seconds()):

@@ -66,6 +66,11 @@ def count_guess(address: str) -> int:
         return row.failures_since_start
 
 
+def take_back(address: str) -> None:
+    """Forgets a guess that was counted and could not be evaluated."""
+    rows(address).filter(failures_since_start__gt=0).update(failures_since_start=F("failures_since_start") - 1)
+
+
 def clear(address: str) -> None:
     """Forgets the failures: after a success, a reset of the password, or an admin's word."""
     AccessAttempt.objects.filter(username=address).delete()

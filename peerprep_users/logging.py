@@ -20,6 +20,13 @@ class RequestFilter(logging.Filter):
         return True
 
 
+class FaultFilter(logging.Filter):
+    """Passes what has a traceback. An answer such as 503, which was given on purpose, is in the line of its request."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return record.exc_info is not None
+
+
 class TextFormatter(logging.Formatter):
     """`12:00:01 INFO accounts.security account_locked ip=127.0.0.1 [request id]`."""
 

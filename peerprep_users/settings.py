@@ -490,7 +490,10 @@ LOG_LEVEL = env(
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "filters": {"request": {"()": "peerprep_users.logging.RequestFilter"}},
+    "filters": {
+        "request": {"()": "peerprep_users.logging.RequestFilter"},
+        "faults": {"()": "peerprep_users.logging.FaultFilter"},
+    },
     "formatters": {
         "text": {"()": "peerprep_users.logging.TextFormatter"},
         "json": {
@@ -510,7 +513,7 @@ LOGGING = {
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     "loggers": {
         "django.server": {"handlers": [], "propagate": True},
-        "django.request": {"level": "ERROR"},  # RequestMiddleware logs every answer already
+        "django.request": {"filters": ["faults"]},  # RequestMiddleware logs every answer already
         "django.db.backends": {"level": "INFO"},
         "axes": {"level": "WARNING"},
     },

@@ -47,7 +47,12 @@ def check_password(*, address: str, password: str, client: Client) -> User | Non
     with hashers.place(), lease(f"password:{address}", wait=GUESS_WAIT):
         failures = lockout.count_guess(address)
         user = User.objects.filter(email=address, is_active=True).first()
-        if hashers.matches(password, user.password if user else None):
+        try:
+            right = hashers.matches(password, user.password if user else None)
+        except hashers.TooManyHashes:
+            lockout.take_back(address)
+            raise
+        if right:
             lockout.clear(address)
             return user
         locks = failures >= settings.LOGIN_FAILURE_LIMIT
