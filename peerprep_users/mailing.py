@@ -1,6 +1,12 @@
-"""Where mail goes: Django's two backends, each with what it lacks."""
+"""Where mail goes: Django's two backends, each with what it lacks; and what is wrong when it does not get there."""
 
+import re
+import smtplib
+import socket
 import ssl
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
 from functools import cached_property
 
 from django.conf import settings
@@ -11,6 +17,8 @@ from django.core.mail.backends import console, smtp
 class SMTP(smtp.EmailBackend):
     """An SMTP client that can be told not to check certificates (`VALIDATE_CERTS=false`)."""
 
+    PATIENCE = 60.0  # seconds for a mail; `EMAIL_TIMEOUT` is for each step, and a server may dribble
+
     @cached_property
     def ssl_context(self) -> ssl.SSLContext:
         context = ssl.create_default_context()
@@ -19,9 +27,78 @@ class SMTP(smtp.EmailBackend):
             context.verify_mode = ssl.CERT_NONE
         return context
 
+    def send_messages(self, email_messages: Sequence[EmailMessage]) -> int:
+        """Cuts the connection after a time: whoever sends a mail must be done with it before another one may try."""
+        watchdog = threading.Timer(self.PATIENCE, self.cut)
+        watchdog.daemon = True
+        watchdog.start()
+        try:
+            return super().send_messages(email_messages)
+        finally:
+            watchdog.cancel()
+
+    def cut(self) -> None:
+        if self.connection and self.connection.sock:
+            with suppress(OSError):
+                self.connection.sock.shutdown(socket.SHUT_RDWR)
+
 
 class Console(console.EmailBackend):
     """Prints what a person would read of a mail, without its HTML."""
 
     def write_message(self, message: EmailMessage) -> None:
         self.stream.write(f"\n----- Mail to {', '.join(message.to)}: {message.subject}\n\n{message.body}-----\n")
+
+
+SECRETS = re.compile(r"token=[^\s'\"]+|\b\d{6}\b")
+
+
+def explained(exc: Exception) -> str:
+    """What an operator should know of a failed delivery: a sentence, then what exactly was raised.
+
+    A server may quote the link or the code of a mail that it refuses; that is left out.
+    """
+    raised = SECRETS.sub("…", f"{type(exc).__name__}: {exc}")
+    return " ".join(f"{sentence(exc)} ({raised})".split())[:500]
+
+
+def sentence(exc: Exception) -> str:  # noqa: C901, PLR0911, PLR0912 - one line for each thing that goes wrong
+    server = f"{settings.EMAIL_HOST}:{settings.EMAIL_PORT}"
+    match exc:
+        case UnicodeError() if "idna" in str(exc):  # a label of the name is empty or too long
+            return f"MAIL_SERVER: {settings.EMAIL_HOST} is no name of a host."
+        case socket.gaierror():
+            return f"MAIL_SERVER: the name {settings.EMAIL_HOST} does not resolve."
+        case ConnectionRefusedError():
+            return f"MAIL_SERVER, MAIL_PORT: nothing listens at {server}."
+        case TimeoutError():
+            hint = "" if settings.EMAIL_USE_SSL else " If it speaks TLS from the first byte, set MAIL_SSL_TLS."
+            return f"MAIL_SERVER, MAIL_PORT: {server} does not answer within {settings.EMAIL_TIMEOUT} s.{hint}"
+        case ssl.SSLCertVerificationError():
+            return f"VALIDATE_CERTS: the certificate of {server} is not valid: {exc.verify_message.rstrip('.')}."
+        case ssl.SSLError():
+            which = "MAIL_SSL_TLS" if settings.EMAIL_USE_SSL else "MAIL_STARTTLS"
+            return f"{which}: TLS with {server} fails; it may not speak it here."
+        case smtplib.SMTPAuthenticationError():
+            return f"MAIL_USERNAME, MAIL_PASSWORD: {server} does not accept them."
+        case smtplib.SMTPNotSupportedError() if "STARTTLS" in str(exc):
+            return f"MAIL_STARTTLS: {server} does not offer it."
+        case smtplib.SMTPNotSupportedError() if "AUTH" in str(exc):
+            return f"USE_CREDENTIALS: {server} offers no sign-in."
+        case smtplib.SMTPSenderRefused(smtp_code=530):
+            return f"MAIL_USERNAME, MAIL_PASSWORD: {server} wants a sign-in."
+        case smtplib.SMTPSenderRefused():
+            return f"MAIL_FROM: {server} does not take mail from {exc.sender}."
+        case smtplib.SMTPRecipientsRefused():
+            return f"{server} does not take mail for this address."
+        case smtplib.SMTPConnectError() | smtplib.SMTPHeloError():
+            return f"{server} refuses this host."
+        case smtplib.SMTPDataError():
+            return f"{server} does not take this mail."
+        case smtplib.SMTPServerDisconnected():
+            return f"{server} closed the connection."
+        case smtplib.SMTPException():
+            return f"{server} refuses."
+        case OSError():
+            return f"MAIL_SERVER, MAIL_PORT: {server} cannot be reached."
+    return "The mail could not be made."
