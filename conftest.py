@@ -123,11 +123,13 @@ class Sink:
 
     def __init__(self) -> None:
         self.received: list[EmailMessage] = []
+        self.recipients: list[list[str]] = []  # of each, as the envelope has them
 
     async def handle_DATA(self, server: SMTP, session: SMTPSession, envelope: Envelope) -> str:  # noqa: N802
         content = envelope.content
         assert isinstance(content, bytes)
         self.received.append(message_from_bytes(content, policy=policy.default))
+        self.recipients.append(envelope.rcpt_tos)
         return "250 OK"
 
 
@@ -185,6 +187,7 @@ def mailbox(smtp_server: Controller, settings: Any) -> Mailbox:
     settings.EMAIL_USE_TLS = settings.EMAIL_USE_SSL = False
     sink: Sink = smtp_server.handler
     sink.received.clear()
+    sink.recipients.clear()
     return Mailbox(sink)
 
 
