@@ -152,8 +152,8 @@ def free_port() -> int:
 class Mailbox:
     """Delivers what is queued, over SMTP, and shows what arrived."""
 
-    def __init__(self, sink: Sink) -> None:
-        self.sink = sink
+    def __init__(self, sink: Sink, port: int) -> None:
+        self.sink, self.port = sink, port
 
     def all(self) -> list[EmailMessage]:
         deliver_due()
@@ -185,10 +185,11 @@ def mailbox(smtp_server: Controller, settings: Any) -> Mailbox:
     settings.EMAIL_BACKEND = "peerprep_users.mailing.SMTP"
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", smtp_server.port
     settings.EMAIL_USE_TLS = settings.EMAIL_USE_SSL = False
+    settings.EMAIL_HOST_USER = settings.EMAIL_HOST_PASSWORD = ""
     sink: Sink = smtp_server.handler
     sink.received.clear()
     sink.recipients.clear()
-    return Mailbox(sink)
+    return Mailbox(sink, smtp_server.port)
 
 
 Together = Callable[..., list[Any]]

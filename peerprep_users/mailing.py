@@ -5,13 +5,14 @@ import smtplib
 import socket
 import ssl
 import threading
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import cached_property
 
 from django.conf import settings
-from django.core.mail import EmailMessage
+from django.core.mail import EmailMessage, get_connection
 from django.core.mail.backends import console, smtp
+from django.core.mail.backends.base import BaseEmailBackend
 
 
 class SMTP(smtp.EmailBackend):
@@ -50,6 +51,18 @@ class Console(console.EmailBackend):
         self.stream.write(f"\n----- Mail to {', '.join(message.to)}: {message.subject}\n\n{message.body}-----\n")
 
 
+@contextmanager
+def connected() -> Iterator[BaseEmailBackend]:
+    """A connection to where mail goes. It is closed quietly: a server has what it took, however it says goodbye."""
+    server: BaseEmailBackend = get_connection()
+    try:
+        server.open()
+        yield server
+    finally:
+        with suppress(Exception):
+            server.close()
+
+
 SECRETS = re.compile(r"token=[^\s'\"]+|\b\d{6}\b")
 
 
@@ -71,7 +84,7 @@ def sentence(exc: Exception) -> str:  # noqa: C901, PLR0911, PLR0912 - one line 
             return f"MAIL_SERVER: the name {settings.EMAIL_HOST} does not resolve."
         case ConnectionRefusedError():
             return f"MAIL_SERVER, MAIL_PORT: nothing listens at {server}."
-        case TimeoutError():
+        case TimeoutError() | smtplib.SMTPServerDisconnected() if "timed out" in str(exc):
             hint = "" if settings.EMAIL_USE_SSL else " If it speaks TLS from the first byte, set MAIL_SSL_TLS."
             return f"MAIL_SERVER, MAIL_PORT: {server} does not answer within {settings.EMAIL_TIMEOUT} s.{hint}"
         case ssl.SSLCertVerificationError():

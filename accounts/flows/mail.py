@@ -3,11 +3,9 @@
 import logging
 import smtplib
 import threading
-from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
-from django.core.mail import get_connection
 from django.db import Error, close_old_connections, connection, transaction
 from django.utils import timezone
 
@@ -15,7 +13,7 @@ from accounts import mails
 from accounts.leases import Busy, lease
 from accounts.models import Mail
 from peerprep_users.clients import Client
-from peerprep_users.mailing import explained
+from peerprep_users.mailing import connected, explained
 
 log = logging.getLogger(__name__)
 
@@ -89,15 +87,10 @@ def send(mail: Mail) -> None:
     if user is None:
         Mail.objects.settle(mail, Mail.State.DROPPED)
         return
-    server = get_connection()
-    try:
-        server.open()
+    with connected() as server:
         if Mail.objects.renew(mail):  # connecting may have taken longer than the claim
             server.send_messages([mails.compose(mail, user)])
             Mail.objects.settle(mail, Mail.State.SENT, sent_at=timezone.now())
-    finally:
-        with suppress(Exception):  # the server has the mail, however it takes the goodbye
-            server.close()
 
 
 def is_permanent(exc: Exception) -> bool:
