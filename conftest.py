@@ -1,5 +1,6 @@
 """What the tests of every app share: a cast of users, a client that speaks JSON, a mailbox behind a real server."""
 
+import asyncio
 import json
 import re
 import socket
@@ -124,8 +125,10 @@ class Sink:
     def __init__(self) -> None:
         self.received: list[EmailMessage] = []
         self.recipients: list[list[str]] = []  # of each, as the envelope has them
+        self.pause = 0.0  # seconds that it takes over each
 
     async def handle_DATA(self, server: SMTP, session: SMTPSession, envelope: Envelope) -> str:  # noqa: N802
+        await asyncio.sleep(self.pause)
         content = envelope.content
         assert isinstance(content, bytes)
         self.received.append(message_from_bytes(content, policy=policy.default))
@@ -189,6 +192,7 @@ def mailbox(smtp_server: Controller, settings: Any) -> Mailbox:
     sink: Sink = smtp_server.handler
     sink.received.clear()
     sink.recipients.clear()
+    sink.pause = 0.0
     return Mailbox(sink, smtp_server.port)
 
 

@@ -128,8 +128,11 @@ class Sender(threading.Thread):
             waiting.wait(self.PAUSE)
         connection.close()
 
-    def stop(self, timeout: float) -> None:
-        """Lets a delivery under way finish, for up to `timeout` seconds."""
+    def tell_to_stop(self) -> None:
         self.stopping.set()
         waiting.set()
+
+    def stop(self, timeout: float) -> None:
+        """Lets a delivery under way finish, for up to `timeout` seconds."""
+        self.tell_to_stop()
         self.join(timeout)
