@@ -143,9 +143,9 @@ def test_a_refusal_that_quotes_the_mail_is_kept_without_its_secret(
     assert "554" in kept and f"token={secret}" not in kept and "042117" not in kept
 
 
-@pytest.mark.parametrize("goodbye", [SILENCE, HANG_UP, "500 what?"])
+@pytest.mark.parametrize("goodbye", [SILENCE, HANG_UP, "500 what?", "221 " + "x" * 9000], ids=lambda said: said[:9])
 def test_a_mail_that_was_taken_is_sent_however_the_server_says_goodbye(
-    alice: Person, mailbox: Mailbox, settings: Any, goodbye: str
+    alice: Person, mailbox: Mailbox, settings: Any, goodbye: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings.EMAIL_TIMEOUT = 0.2
     changed()
@@ -153,6 +153,7 @@ def test_a_mail_that_was_taken_is_sent_however_the_server_says_goodbye(
         settings.EMAIL_PORT = server.port
         deliver_due()
     assert (Mail.objects.get().state, len(server.contents)) == (Mail.State.SENT, 1)
+    assert not [record for record in caplog.records if record.name == "accounts.flows.mail"]
 
 
 def test_a_server_that_dribbles_is_cut_off(
