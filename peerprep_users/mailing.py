@@ -18,7 +18,7 @@ from django.core.mail.backends.base import BaseEmailBackend
 class SMTP(smtp.EmailBackend):
     """An SMTP client that can be told not to check certificates (`VALIDATE_CERTS=false`)."""
 
-    PATIENCE = 60.0  # seconds for a mail; `EMAIL_TIMEOUT` is for each step, and a server may dribble
+    PATIENCE = 60.0  # seconds to connect, and to send; `EMAIL_TIMEOUT` is for each step, and a server may dribble
 
     @cached_property
     def ssl_context(self) -> ssl.SSLContext:
@@ -28,13 +28,22 @@ class SMTP(smtp.EmailBackend):
             context.verify_mode = ssl.CERT_NONE
         return context
 
+    def open(self) -> bool | None:
+        with self.watched():
+            return super().open()
+
     def send_messages(self, email_messages: Sequence[EmailMessage]) -> int:
+        with self.watched():
+            return super().send_messages(email_messages)
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
         """Cuts the connection after a time: whoever sends a mail must be done with it before another one may try."""
         watchdog = threading.Timer(self.PATIENCE, self.cut)
         watchdog.daemon = True
         watchdog.start()
         try:
-            return super().send_messages(email_messages)
+            yield
         finally:
             watchdog.cancel()
 

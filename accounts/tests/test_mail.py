@@ -156,12 +156,13 @@ def test_a_mail_that_was_taken_is_sent_however_the_server_says_goodbye(
     assert not [record for record in caplog.records if record.name == "accounts.flows.mail"]
 
 
+@pytest.mark.parametrize("command", ["EHLO", "MAIL", "content"])
 def test_a_server_that_dribbles_is_cut_off(
-    alice: Person, mailbox: Mailbox, settings: Any, monkeypatch: pytest.MonkeyPatch
+    alice: Person, mailbox: Mailbox, settings: Any, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
     monkeypatch.setattr(SMTP, "PATIENCE", 0.2)
     changed()
-    with scripted(MAIL=DRIBBLE) as server:
+    with scripted(**{command: DRIBBLE}) as server:
         settings.EMAIL_PORT = server.port
         deliver_due()
     waiting = Mail.objects.get()
