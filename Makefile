@@ -5,11 +5,11 @@ BIN := $(VENV)/bin
 
 .PHONY: run test lint format requirements clean
 
-run: $(VENV)/run.stamp
+run: $(VENV)/run.stamp staticfiles
 	@$(BIN)/python manage.py migrate --noinput --verbosity 0
 	@exec $(BIN)/gunicorn -c deploy/gunicorn.conf.py
 
-test: $(VENV)/dev.stamp
+test: $(VENV)/dev.stamp staticfiles
 	@$(BIN)/python .ci/test
 
 lint: $(VENV)/dev.stamp
@@ -30,9 +30,12 @@ clean:
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
-# The static files come from the packages, so they change when these do.
 $(VENV)/run.stamp: requirements.txt | $(BIN)/python
 	$(BIN)/pip install --disable-pip-version-check --quiet --require-hashes -r requirements.txt
+	@touch $@
+
+# They come from the packages, so they change when these do.
+staticfiles: $(VENV)/run.stamp
 	$(BIN)/python manage.py collectstatic --noinput --verbosity 0
 	@touch $@
 

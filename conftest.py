@@ -3,15 +3,16 @@
 import asyncio
 import json
 import re
-import socket
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit, urlunsplit
+from uuid import uuid4
 
+import psycopg
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope
@@ -20,11 +21,14 @@ from django.conf import settings as django_settings
 from django.db import connections
 from django.test import Client
 from django.test.client import ClientHandler
+from psycopg.sql import SQL, Identifier
 
 from accounts.flows.mail import deliver_due
 from accounts.flows.sessions import TokenPair, start_session
 from accounts.models import Role, Session, User
 from peerprep_users import clients
+from peerprep_users.tests.environment import DATABASE_URL
+from peerprep_users.tests.servers import free_port
 
 PASSWORD = "correct horse battery"
 
@@ -93,6 +97,14 @@ def person(email: str, **facts: Any) -> Person:
     return Person(user, session, TokenPair.of(session, user))
 
 
+def browser_of(admin: Person) -> Client:
+    """An admin's browser, signed in to the admin site."""
+    client = Client()
+    answer = client.post("/admin/login/", {"username": admin.user.email, "password": PASSWORD, "next": "/admin/"})
+    assert answer.status_code == 302
+    return client
+
+
 @pytest.fixture
 def api() -> Api:
     """Nobody in particular."""
@@ -119,6 +131,20 @@ def admin(db: None) -> Person:
     return person("root@example.com", role=Role.ADMIN)
 
 
+@pytest.fixture(scope="module")
+def fresh_database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a database for a running server, of the kind that the suite runs on."""
+    if not DATABASE_URL.startswith("postgres"):
+        yield f"sqlite:///{tmp_path_factory.mktemp('served') / 'db.sqlite3'}"
+        return
+    name = f"served_{uuid4().hex[:12]}"
+    url = re.sub(r"\+\w+", "", DATABASE_URL, count=1)
+    with psycopg.connect(url, autocommit=True) as server:
+        server.execute(SQL("CREATE DATABASE {}").format(Identifier(name)))
+        yield urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
+        server.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
+
+
 class Sink:
     """What an SMTP server does with mail: keeps it."""
 
@@ -143,13 +169,6 @@ def smtp_server() -> Iterator[Controller]:
     controller.start()
     yield controller
     controller.stop()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 class Mailbox:

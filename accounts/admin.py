@@ -11,14 +11,11 @@ from django.contrib import admin, messages
 from django.contrib.admin.actions import delete_selected
 from django.contrib.admin.models import LogEntry
 from django.contrib.admin.options import IncorrectLookupParameters
-from django.contrib.auth import update_session_auth_hash
 from django.contrib.auth.models import Group
-from django.contrib.auth.views import PasswordChangeView
 from django.db import DataError, transaction
 from django.db.models import QuerySet
 from django.forms import ModelForm
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import reverse_lazy
+from django.http import HttpRequest, HttpResponseRedirect
 from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
 
 from accounts import lockout
@@ -26,11 +23,8 @@ from accounts.addresses import masked
 from accounts.devices import in_words
 from accounts.flows.administration import change_account
 from accounts.flows.mail import resend
-from accounts.flows.passwords import change_password
 from accounts.flows.profiles import delete_account
-from accounts.forms import LoginForm, PasswordForm, told
 from accounts.models import Mail, SecurityEvent, Session, User
-from peerprep_users.clients import Client
 from peerprep_users.errors import Refusal
 
 if TYPE_CHECKING:
@@ -41,36 +35,6 @@ else:
 
 # --- The site -------------------------------------------------------------------------------------------------------
 
-
-class PasswordPage(PasswordChangeView):
-    """An admin's own password, changed as the API changes it: the guess at the old one counts, other sessions end."""
-
-    form_class = PasswordForm
-    template_name = "registration/password_change_form.html"
-    success_url = reverse_lazy("admin:password_change_done")
-
-    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        return {**super().get_context_data(**kwargs), **admin.site.each_context(self.request)}
-
-    def form_valid(self, form: Any) -> HttpResponse:
-        user: User = form.user
-        old, new = form.cleaned_data["old_password"], form.cleaned_data["new_password1"]
-        client = Client.of(self.request)
-        try:
-            change_password(user=user, session=None, old_password=old, new_password=new, client=client)
-        except Refusal as refusal:
-            form.add_error("old_password", told(refusal))
-            return self.form_invalid(form)
-        user.refresh_from_db()
-        update_session_auth_hash(self.request, user)
-        return HttpResponseRedirect(self.get_success_url())
-
-
-admin.site.site_header = admin.site.site_title = "PeerPrep User Service"
-admin.site.site_url = None
-admin.site.login_form = LoginForm
-# Django's own page would neither count a guess at the old password nor end a session.
-admin.site.password_change = PasswordPage.as_view()  # type: ignore[method-assign, assignment]
 admin.site.unregister([Group, OutstandingToken, BlacklistedToken])  # roles are not groups; the sessions tell of tokens
 
 

@@ -19,13 +19,10 @@ class EmailBackend(BaseBackend):
     ) -> User | None:
         if request is None or not username or not password:
             return None
-        address = normalised(username)
-        user = User.objects.filter(email=address, is_active=True).first()
         try:
-            right = check_password(address=address, user=user, password=password, client=Client.of(request))
+            return check_password(address=normalised(username), password=password, client=Client.of(request))
         except AccountLocked:
             raise PermissionDenied from None
-        return user if right else None
 
     def get_user(self, user_id: Any) -> User | None:
         return User.objects.filter(pk=user_id, is_active=True).first()

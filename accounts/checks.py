@@ -11,7 +11,7 @@ from django.core.checks import CheckMessage, Tags, register
 def times(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     found: list[CheckMessage] = []
     if settings.ACCESS_TTL > settings.REFRESH_TTL:
-        found.append(checks.Error("ACCESS_TTL_MIN is longer than REFRESH_TTL_DAYS.", id="accounts.E001"))
+        found.append(checks.Warning("ACCESS_TTL_MIN is longer than REFRESH_TTL_DAYS.", id="accounts.W004"))
     if settings.REFRESH_TTL > settings.SESSION_MAX:
         found.append(
             checks.Warning(
@@ -21,6 +21,14 @@ def times(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
             )
         )
     return found
+
+
+@register(Tags.security)
+def key(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    if settings.ALGORITHM == "HS256" and len(settings.SECRET_KEY.encode()) < settings.KEY_BYTES:
+        hint = "RFC 7518 section 3.2 asks for 32 bytes. With ENV=prod a shorter one is refused."
+        return [checks.Warning("SECRET_KEY is short.", hint=hint, id="accounts.W003")]
+    return []
 
 
 @register(Tags.security, deploy=True)

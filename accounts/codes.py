@@ -6,12 +6,12 @@ from django.conf import settings
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
-from accounts.models import PasswordReset, User
+from accounts.models import PasswordReset
 
 
-def new_code(user: User) -> str:
+def new_code(address: str) -> str:
     """Makes the code that a mail is about to carry. It voids the one before."""
-    reset = PasswordReset(user=user, expires_at=timezone.now() + settings.RESET_CODE_TTL)
+    reset = PasswordReset(address=address, expires_at=timezone.now() + settings.RESET_CODE_TTL)
     code = f"{secrets.randbelow(1_000_000):06}"
     reset.code_hash = digest(reset, code)
     PasswordReset.objects.replace(reset)

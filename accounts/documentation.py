@@ -16,6 +16,7 @@ from accounts.flows.resets import InvalidResetCode
 from accounts.flows.sessions import EmailNotVerified, InvalidRefreshToken, RefreshTokenReused
 from accounts.leases import Busy
 from accounts.lockout import AccountLocked
+from accounts.throttles import RateLimited
 from peerprep_users.errors import NotAuthenticated, NotFound
 from peerprep_users.openapi import documented, operation
 
@@ -61,42 +62,48 @@ public = documented(
     register=auth(
         "register",
         "Create an account; sends the verification mail",
+        description="The tokens work until the access token expires; login and refresh need a verified address.",
         body=serializers.Registration,
         sent={**ADDRESS, "password": PASSWORD, "name": "Alice"},
         answer=serializers.TokenPair,
         answered=TOKENS,
         status=201,
-        errors=(EmailTaken,),
+        errors=(EmailTaken, RateLimited),
     ),
     login=auth(
         "login",
         "Sign in with e-mail and password",
+        description="Wrong passwords in a row lock the account for a while; `Retry-After` says how long.",
         body=serializers.Login,
         sent={**ADDRESS, "password": PASSWORD},
         answer=serializers.TokenPair,
         answered=TOKENS,
-        errors=(InvalidCredentials, EmailNotVerified, AccountLocked, Busy),
+        errors=(InvalidCredentials, EmailNotVerified, AccountLocked, RateLimited, Busy),
     ),
     refresh=auth(
         "refresh",
         "Exchange a refresh token for the next pair; each works once",
+        description="For some seconds a used token gives its successor again. After that it ends the session.",
         body=serializers.Refresh,
         sent={"refresh_token": TOKENS["refresh_token"]},
         answer=serializers.RefreshedTokenPair,
         answered={**TOKENS, "token_type": "bearer"},
-        errors=(InvalidRefreshToken, RefreshTokenReused, EmailNotVerified),
+        errors=(InvalidRefreshToken, RefreshTokenReused, EmailNotVerified, RateLimited),
     ),
     forgot_password=auth(
         "forgotPassword",
         "Mail a reset code, if there is such an account",
+        description="The answer is the same for every address.",
         body=serializers.Address,
         sent=ADDRESS,
         answer=serializers.Ok,
         answered=OK,
+        errors=(RateLimited,),
     ),
     verify_reset_code=auth(
         "verifyResetCode",
         "Check a reset code without using it up",
+        description="Every refusal is the same, whether or not there is such an account. Wrong guesses use a code up.",
         body=serializers.ResetCode,
         sent={**ADDRESS, "code": "042117"},
         answer=serializers.Ok,
@@ -106,6 +113,7 @@ public = documented(
     reset_password=auth(
         "resetPassword",
         "Choose a new password with a reset code; ends every session",
+        description="Also opens a lock and marks the address verified, since the code proves the mailbox.",
         body=serializers.Reset,
         sent={**ADDRESS, "code": "042117", "new_password": PASSWORD},
         answer=serializers.Ok,
@@ -115,6 +123,7 @@ public = documented(
     verify_email=auth(
         "verifyEmail",
         "Verify an address with the token of the mail",
+        description="Works any number of times until the token expires.",
         body=serializers.VerificationToken,
         sent={"token": "WyIwYjZjMWY1ZSIsImFsaWNlQGV4YW1wbGUuY29tIl0:1vN:c2ln"},
         answer=serializers.Ok,
@@ -123,7 +132,8 @@ public = documented(
     ),
     verify_email_link=auth(
         "verifyEmailLink",
-        "The same, with the token in the query",
+        "Verify an address with the token in the query",
+        description="Verifies at once, so also for a mail scanner that opens links: let pages send `POST`.",
         parameters=[OpenApiParameter("token", str, required=True)],
         answer=serializers.Ok,
         answered=OK,
@@ -133,10 +143,12 @@ public = documented(
     resend_verification=auth(
         "resendVerification",
         "Mail a new verification link, if there is an account that needs one",
+        description="The answer is the same for every address.",
         body=serializers.Address,
         sent=ADDRESS,
         answer=serializers.Ok,
         answered=OK,
+        errors=(RateLimited,),
     ),
 )
 
@@ -168,6 +180,7 @@ own_sessions = documented(
     verify_password=auth(
         "verifyPassword",
         "Whether this is the user's password; counts as a login attempt",
+        description='A wrong password is `{"ok": false}`, and counts towards the lockout.',
         body=serializers.PasswordOnly,
         sent={"password": PASSWORD},
         answer=serializers.Ok,
@@ -177,6 +190,7 @@ own_sessions = documented(
 )
 
 CHANGE: dict[str, Any] = {
+    "description": "A new password needs `old_password`. It ends every other session and keeps this one.",
     "answer": serializers.Profile,
     "answered": PROFILE,
     "body": serializers.ProfileChange,
@@ -187,7 +201,7 @@ CHANGE: dict[str, Any] = {
 profile = documented(
     retrieve=users("readMe", "Who is signed in", answer=serializers.Profile, answered=PROFILE, errors=SIGNED_IN),
     update=users("updateMe", "Change the name, the password, or both", **CHANGE),
-    partial_update=users("patchMe", "The same as PUT", **CHANGE),
+    partial_update=users("patchMe", "Change the name, the password, or both, as PUT does", **CHANGE),
     destroy=users(
         "deleteMe",
         "Delete the account and all that is the user's",

@@ -1,18 +1,71 @@
 """How passwords are hashed, and how long they may be."""
 
 import logging
+import re
+import threading
+from base64 import b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
+from secrets import token_bytes
+from typing import Any
 
-from argon2 import PasswordHasher
+from argon2 import PasswordHasher, extract_parameters
 from argon2.exceptions import VerificationError, VerifyMismatchError
 from django.conf import settings
 from django.contrib.auth import hashers
 from django.core.exceptions import ValidationError
-from django.utils.crypto import get_random_string
+
+from peerprep_users.errors import Refusal
+from peerprep_users.seats import seats
 
 log = logging.getLogger(__name__)
 
 PASSWORD_LENGTH = 1024
+SALT_BYTES = 22  # what Django makes them of
+MOST_MEMORY = 256 * 1024  # KiB; a hash that asks for more than this was not made here
+
+
+class TooManyHashes(Refusal):
+    status = 503
+    code = "busy"
+    detail = "Too many people are signing in at this moment. Try again in a moment."
+
+
+# A hash takes 64 MiB and several processors for a tenth of a second, so few are made at once, and few wait for theirs.
+places = threading.BoundedSemaphore(settings.ARGON2_CONCURRENCY + settings.ARGON2_WAITING)
+turns = threading.BoundedSemaphore(settings.ARGON2_CONCURRENCY)
+
+
+@contextmanager
+def place() -> Iterator[None]:
+    """Holds one of the few places of this process for work on a password, from before it waits for anything.
+
+    Raises:
+        TooManyHashes: at once, so that no thread is left waiting that other calls need.
+    """
+    if not places.acquire(blocking=False):
+        raise TooManyHashes(retry_after=1)
+    try:
+        yield
+    finally:
+        places.release()
+
+
+@contextmanager
+def turn() -> Iterator[None]:
+    """Waits for the turn to hash, and leaves the processor's seat to others meanwhile.
+
+    Raises:
+        TooManyHashes: it did not come within `ARGON2_WAIT`.
+    """
+    with seats.given_up():
+        if not turns.acquire(timeout=settings.ARGON2_WAIT.total_seconds()):
+            raise TooManyHashes(retry_after=1)
+        try:
+            yield
+        finally:
+            turns.release()
 
 
 class Argon2id(hashers.Argon2PasswordHasher):
@@ -22,14 +75,32 @@ class Argon2id(hashers.Argon2PasswordHasher):
     memory_cost = settings.ARGON2_MEMORY_KIB
     parallelism = settings.ARGON2_PARALLELISM
 
+    def encode(self, password: str, salt: str) -> str:
+        with turn():
+            return str(super().encode(password, salt))
+
     def verify(self, password: str, encoded: str) -> bool:
         """Whether it matches. Django's own says no to a corrupt hash as well; here that is a ValueError."""
+        stored = encoded.removeprefix("argon2")
+        if extract_parameters(stored).memory_cost > max(MOST_MEMORY, self.memory_cost):
+            raise ValueError
         try:
-            return PasswordHasher().verify(encoded.removeprefix("argon2"), password)
+            with turn():
+                return PasswordHasher().verify(stored, password)
         except VerifyMismatchError:
             return False
         except VerificationError as exc:
             raise ValueError from exc
+
+
+def hashed(password: str) -> str:
+    """The hash to store.
+
+    Raises:
+        TooManyHashes.
+    """
+    with place():
+        return hashers.make_password(password)
 
 
 class MaximumLengthValidator:
@@ -45,26 +116,53 @@ class MaximumLengthValidator:
         return f"Your password may have up to {PASSWORD_LENGTH} characters."
 
 
+class OverAgainValidator:
+    """Refuses the user's address or name over again: `alicealice`. Django's compares with it only once."""
+
+    LEAST_PART = 3
+    LEAST_REST = 4  # characters that make it a password of its own
+
+    def validate(self, password: str, user: Any = None) -> None:
+        if user is None:
+            return
+        for part in {*parts(user.email), *parts(user.name)}:
+            rest = password.lower().replace(part, "")
+            if len(part) >= self.LEAST_PART and len(rest) < self.LEAST_REST and len(rest) < len(password):
+                raise ValidationError(
+                    "The password is the e-mail address or the name over again.", "password_too_similar"
+                )
+
+    def get_help_text(self) -> str:
+        return "Your password must not be your e-mail address or your name over again."
+
+
+def parts(text: str) -> list[str]:
+    return [text.lower(), *re.split(r"\W+", text.lower())]
+
+
 @cache
 def nobody() -> str:
-    """A hash that no password matches. An unknown account is checked against it: the time must not tell."""
-    return hashers.make_password(get_random_string(32))
+    """A hash that no password matches, since none was hashed for it."""
+    made = Argon2id.memory_cost, Argon2id.time_cost, Argon2id.parallelism
+    salt, digest = (b64encode(token_bytes(size)).decode().rstrip("=") for size in (SALT_BYTES, 32))
+    return "argon2$argon2id$v=19$m={},t={},p={}${}${}".format(*made, salt, digest)
 
 
 def matches(password: str, encoded: str | None) -> bool:
     """Whether `password` is the one behind `encoded`; None stands for an account that does not exist.
 
-    An account without a usable password takes as long as one with one.
+    Such an account takes as long as any other, and so does one whose hash is unusable, corrupt, or of a scheme that
+    this service does not use. The last two are logged.
 
-    A hash that is corrupt, or of a scheme this service does not use, matches nothing and is logged.
+    Raises:
+        TooManyHashes.
     """
     try:
-        usable = encoded if encoded is not None and hashers.is_password_usable(encoded) else None
-        known = nobody() if usable is None else usable
-        return hashers.identify_hasher(known).verify(password, known) and usable is not None
+        if encoded is not None and hashers.is_password_usable(encoded):
+            return hashers.identify_hasher(encoded).verify(password, encoded)
     except ValueError:
         log.error("A stored password hash cannot be read")  # noqa: TRY400 - a traceback might show it
-        return False
+    return Argon2id().verify(password, nobody())
 
 
 def is_outdated(encoded: str) -> bool:

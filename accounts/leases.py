@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from accounts.models import Lease
 from peerprep_users.errors import Refusal
+from peerprep_users.seats import seats
 
 LENGTH = timedelta(seconds=30)
 PAUSE = 0.02
@@ -37,7 +38,8 @@ def lease(name: str, *, wait: float) -> Iterator[None]:
     while not acquired(name, holder):
         if time.monotonic() >= deadline:
             raise Busy(retry_after=1)
-        time.sleep(PAUSE * random.uniform(0.5, 1.5))  # noqa: S311 - to spread the tries
+        with seats.given_up():
+            time.sleep(PAUSE * random.uniform(0.5, 1.5))  # noqa: S311 - to spread the tries
     try:
         yield
     finally:

@@ -27,16 +27,26 @@ LINKLIKE = re.compile(r"[/\\:@]|[.。．。]\S")
 
 
 def addressee(mail: Mail) -> User | None:
-    """Whom the mail goes to; None where nobody has the address, or there is nothing left to say."""
-    user = User.objects.filter(email=mail.to, is_active=True).first()
-    if user is None or mail.is_too_late or (mail.kind == Mail.Kind.VERIFICATION and user.is_verified):
+    return User.objects.filter(email=mail.to, is_active=True).first()
+
+
+def is_moot(mail: Mail) -> bool:
+    """Whether there is nothing (left) to say. A code is made also for an address that nobody has."""
+    if mail.kind == Mail.Kind.RESET_CODE:
+        return mail.is_too_late
+    user = addressee(mail)
+    return user is None or (mail.kind == Mail.Kind.VERIFICATION and user.is_verified)
+
+
+def compose(mail: Mail) -> EmailMultiAlternatives | None:
+    """The message, or None where nobody has the address; then, too, the code is made that it would carry."""
+    user, kind = addressee(mail), Mail.Kind(mail.kind)
+    made = {"code": new_code(mail.to)} if kind == Mail.Kind.RESET_CODE else {}
+    if user is None:
         return None
-    return user
-
-
-def compose(mail: Mail, user: User) -> EmailMultiAlternatives:
-    kind = Mail.Kind(mail.kind)
-    return render(kind, context(mail, user) | secret(kind, user), to=mail.to, message_id=message_id(mail))
+    if kind == Mail.Kind.VERIFICATION:
+        made["link"] = f"{settings.PUBLIC_BASE_URL}/verify-email?token={quote(verification_token(user))}"
+    return render(kind, context(mail, user) | made, to=mail.to, message_id=message_id(mail))
 
 
 def render(kind: Mail.Kind, facts: dict[str, Any], *, to: str, message_id: str) -> EmailMultiAlternatives:
@@ -74,16 +84,6 @@ def context(mail: Mail, user: User) -> dict[str, Any]:
 def greeting(name: str) -> str:
     """By name, unless the name would be a link: anybody can register somebody else's address, with any name."""
     return "Hello," if LINKLIKE.search(name) else f"Hello {name},"
-
-
-def secret(kind: Mail.Kind, user: User) -> dict[str, str]:
-    """The link or the code that the mail is for."""
-    match kind:
-        case Mail.Kind.VERIFICATION:
-            return {"link": f"{settings.PUBLIC_BASE_URL}/verify-email?token={quote(verification_token(user))}"}
-        case Mail.Kind.RESET_CODE:
-            return {"code": new_code(user)}
-    return {}
 
 
 def message_id(mail: Mail) -> str:

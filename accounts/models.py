@@ -8,10 +8,12 @@ from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager
+from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Lower
 from django.utils import timezone
+from django.utils.crypto import salted_hmac
 
 from accounts.addresses import normalised
 from peerprep_users.clients import USER_AGENT_LENGTH
@@ -20,6 +22,8 @@ from peerprep_users.outbox import Outgoing, OutgoingQuerySet
 EMAIL_LENGTH = 254  # RFC 5321 section 4.5.3.1.3, less the angle brackets
 NAME_LENGTH = 100
 DEVICE_LENGTH = 100
+RESET_GUESSES = 5
+NO_CONTROL_CHARACTERS = RegexValidator(r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*\Z", "Must not contain control characters.")
 LAST_USED_PRECISION = timedelta(minutes=5)
 
 
@@ -69,7 +73,7 @@ class User(AbstractBaseUser):
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     email = models.EmailField(max_length=EMAIL_LENGTH)
     password = models.CharField(max_length=255, db_column="password_hash", editable=False)
-    name = models.CharField(max_length=NAME_LENGTH)
+    name = models.CharField(max_length=NAME_LENGTH, validators=[NO_CONTROL_CHARACTERS])
     role = models.CharField(max_length=5, choices=Role, default=Role.USER)
     is_verified = models.BooleanField("verified", default=False)
     is_active = models.BooleanField("active", default=True)
@@ -104,6 +108,10 @@ class User(AbstractBaseUser):
 
     is_staff = is_admin
     is_superuser = is_admin
+
+    def _get_session_auth_hash(self, secret: str | None = None) -> str:
+        """Django's is of the password's hash, which changes when it is upgraded. Whatever ends sessions ends them."""
+        return salted_hmac("accounts.admin-session", str(self.pk), secret=secret, algorithm="sha256").hexdigest()
 
     def has_perm(self, perm: str, obj: object = None) -> bool:
         return self.is_active and self.is_admin
@@ -216,12 +224,12 @@ class KnownDevice(models.Model):
 class PasswordResetQuerySet(models.QuerySet["PasswordReset"]):
     def live(self) -> PasswordResetQuerySet:
         now = timezone.now()
-        return self.filter(used_at=None, expires_at__gt=now, guesses__lt=PasswordReset.GUESSES)
+        return self.filter(used_at=None, expires_at__gt=now, guesses__lt=RESET_GUESSES)
 
     def replace(self, code: PasswordReset) -> None:
         """Stores a code in the place of the one before, in one statement."""
         fields = ["id", "code_hash", "created_at", "expires_at", "guesses", "used_at"]
-        self.bulk_create([code], update_conflicts=True, unique_fields=["user"], update_fields=fields)
+        self.bulk_create([code], update_conflicts=True, unique_fields=["address"], update_fields=fields)
 
     def count_guess(self, code: PasswordReset) -> bool:
         """Takes one of the guesses left, in one statement; False where there is none."""
@@ -237,11 +245,12 @@ class PasswordResetQuerySet(models.QuerySet["PasswordReset"]):
 
 
 class PasswordReset(models.Model):
-    """The newest reset code of a user; older ones are overwritten."""
+    """The newest reset code that was asked for an address; older ones are overwritten.
 
-    GUESSES = 5
+    An address without an account gets one too, so that guesses at it do the same and take as long.
+    """
 
-    user = models.OneToOneField(User, models.CASCADE, primary_key=True, related_name="reset")
+    address = models.EmailField(max_length=EMAIL_LENGTH, primary_key=True)
     id = models.UUIDField(default=uuid4)  # of this code; a guess at it never counts against the next one
     code_hash = models.CharField(max_length=64)
     created_at = models.DateTimeField(default=timezone.now)
@@ -254,11 +263,11 @@ class PasswordReset(models.Model):
     class Meta:
         db_table = "password_resets"
         constraints = [
-            models.CheckConstraint(condition=Q(guesses__lte=5), name="password_resets_five_guesses"),
+            models.CheckConstraint(condition=Q(guesses__lte=RESET_GUESSES), name="password_resets_five_guesses"),
         ]
 
     def __str__(self) -> str:
-        return f"reset code of {self.user_id}"
+        return f"reset code for {self.address}"
 
 
 class SigningKeyQuerySet(models.QuerySet["SigningKey"]):
@@ -315,6 +324,20 @@ class Lease(models.Model):
 
     class Meta:
         db_table = "leases"
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class RateCount(models.Model):
+    """How many calls of a kind came from a client within the present window: the record where there is no Redis."""
+
+    name = models.CharField(max_length=64, primary_key=True)
+    count = models.PositiveIntegerField()
+    until = models.FloatField()  # Unix time
+
+    class Meta:
+        db_table = "rate_counts"
 
     def __str__(self) -> str:
         return self.name

@@ -3,24 +3,26 @@
 import re
 from typing import Any
 
-from django.core.validators import EmailValidator, RegexValidator
+from django.core.validators import EmailValidator
 from rest_framework import serializers
 
 from accounts.addresses import normalised
 from accounts.hashers import PASSWORD_LENGTH
-from accounts.models import EMAIL_LENGTH, NAME_LENGTH, Role
+from accounts.models import EMAIL_LENGTH, NAME_LENGTH, NO_CONTROL_CHARACTERS, Role
 from peerprep_users.api import Shape
 from peerprep_users.fields import Text
 
 TOKEN_LENGTH = 16 * 1024
 CODE_LENGTH = 32
 NO_ADDRESS = "Must be an e-mail address."
-NO_CONTROL_CHARACTERS = RegexValidator(r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$", "Must not contain control characters.")
 
 
 class AddressValidator(EmailValidator):
-    """Django's, less the letters beyond ASCII that it lets pass and the names before `@` that no server takes."""
+    """Django's, less what it lets pass and no mailbox of a stranger has: letters beyond ASCII, names before `@` that no
+    server takes, `localhost`, and addresses of machines.
+    """
 
+    literal_regex = re.compile(r"(?!)")
     user_regex = re.compile(rf"(?=.{{1,64}}\Z)(?:{EmailValidator.user_regex.pattern})", re.IGNORECASE)
 
     def __call__(self, value: str | None) -> None:
@@ -32,7 +34,7 @@ class Email(Text):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(max_length=EMAIL_LENGTH, **kwargs)
-        self.validators.append(AddressValidator(NO_ADDRESS))
+        self.validators.append(AddressValidator(NO_ADDRESS, allowlist=[]))
 
     def to_internal_value(self, data: Any) -> str:
         return normalised(super().to_internal_value(data))

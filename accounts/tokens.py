@@ -1,5 +1,6 @@
 """The tokens we sign: access and refresh tokens, JWTs of simplejwt with the contract's claims; verification links."""
 
+import warnings
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
@@ -18,6 +19,7 @@ from accounts import keys
 from accounts.models import Session, User
 
 ISSUER = "user-service"
+warnings.filterwarnings("ignore", category=jwt.InsecureKeyLengthWarning)  # accounts.W003 says it, once
 
 
 @dataclass(frozen=True, slots=True)

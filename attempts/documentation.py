@@ -37,6 +37,7 @@ view = documented(
     create=attempts(
         "recordAttempt",
         "Record an attempt",
+        description="Solved means at least one test, and all passed.",
         body=serializers.NewAttempt,
         sent=SENT,
         answer=serializers.ListedAttempt,
@@ -46,6 +47,7 @@ view = documented(
     list=attempts(
         "listAttempts",
         "The user's attempts, newest first",
+        description="`since` is inclusive, `until` exclusive; a time without a zone is UTC.",
         parameters=[serializers.AttemptQuery],
         answer=serializers.ListedAttempt(many=True),
         answered=LISTED,

@@ -33,8 +33,8 @@ class NewAttempt(Shape):
 
     question_id = Integer(min_value=1, max_value=LARGEST)
     language = Text(max_length=LANGUAGE_LENGTH)
-    submitted_code = SubmittedCode()
-    passed_tests = Integer(min_value=0, max_value=LARGEST_SMALL)
+    submitted_code = SubmittedCode(help_text=f"Up to 64 KiB: {CODE_BYTES:,} bytes of UTF-8. Kept exactly as sent.")
+    passed_tests = Integer(min_value=0, max_value=LARGEST_SMALL, help_text="At most `total_tests`.")
     total_tests = Integer(min_value=0, max_value=LARGEST_SMALL)
     runtime_ms = Integer(min_value=0, max_value=LARGEST, required=False)
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from aiosmtpd.controller import Controller
 
-from bench.ports import free_port
+from peerprep_users.tests.servers import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 

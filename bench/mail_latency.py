@@ -11,8 +11,7 @@ from contextlib import nullcontext
 
 import httpx
 
-from bench.ports import free_port
-from peerprep_users.tests.servers import served
+from peerprep_users.tests.servers import free_port, served
 from peerprep_users.tests.smtp import SILENCE, scripted
 
 CALLS = 40

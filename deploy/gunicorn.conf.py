@@ -9,8 +9,6 @@ from django.conf import settings
 from gunicorn import util
 from gunicorn.workers.gthread import ThreadWorker
 
-from peerprep_users.settings import integer
-
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "peerprep_users.settings")
 
 bind = f"{settings.HOST}:{settings.PORT}"
@@ -51,11 +49,10 @@ class Worker(ThreadWorker):
         os._exit(0)
 
 
-# Processes rather than threads: threads of one process wait for each other's GIL. The second thread of each is there
-# for what waits without computing, such as a guess that queues behind another at the same account.
-workers = integer("WEB_CONCURRENCY", 2 * (os.cpu_count() or 1), 1, 1000)
+# Processes rather than threads: see peerprep_users/seats.py for what the threads are there for.
+workers = settings.WORKERS
 worker_class = Worker
-threads = 2
+threads = settings.THREADS
 timeout = 60
 graceful_timeout = 30
 keepalive = 5
@@ -74,12 +71,19 @@ def on_starting(server):
 
 
 def when_ready(server):
-    shown = "localhost" if settings.HOST in {"0.0.0.0", "::"} else settings.HOST
+    shown = "localhost" if settings.HOST in {"0.0.0.0", "[::]"} else settings.HOST
     base = f"http://{shown}:{settings.PORT}"
     mail = f"{settings.EMAIL_HOST}:{settings.EMAIL_PORT}" if settings.EMAIL_HOST else "this console"
     print(
         f"{settings.APP_NAME} listens on {base} (docs: {base}/docs, mail goes to {mail}). Ctrl-C stops it.", flush=True
     )
+
+
+def pre_request(worker, req):
+    """A body that is too large is refused unread, so nothing more can come on its connection: the answer says so."""
+    length = int(dict(req.headers).get("CONTENT-LENGTH") or 0)
+    if length > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+        req.force_close()
 
 
 def post_worker_init(worker):

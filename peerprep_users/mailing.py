@@ -29,8 +29,12 @@ class SMTP(smtp.EmailBackend):
         return context
 
     def open(self) -> bool | None:
-        with self.watched():
-            return super().open()
+        try:
+            with self.watched():
+                return super().open()
+        except Exception:
+            self.close()  # Django keeps a connection whose STARTTLS or AUTH failed for a next try, which we never make
+            raise
 
     def send_messages(self, email_messages: Sequence[EmailMessage]) -> int:
         with self.watched():

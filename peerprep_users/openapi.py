@@ -2,19 +2,26 @@
 
 from collections.abc import Callable
 from functools import cache
+from http import HTTPStatus
 from typing import Any, TypeVar
 
 from django.http import HttpRequest, HttpResponse
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
-from drf_spectacular.views import SpectacularRedocView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularRedocView, SpectacularSwaggerSplitView
 from orjson import dumps
-from rest_framework import serializers
+from rest_framework import exceptions, serializers
 
 from peerprep_users.api import Shape
-from peerprep_users.errors import allow
+from peerprep_users.errors import Failed, Refusal, TooLarge, Unavailable, View, allow
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+# Both pages style themselves inline; Redoc searches in a worker that it makes of a blob, and has a logo on a CDN.
+POLICY = (
+    "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; worker-src blob:; "
+    "object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
 
 
 @cache
@@ -28,21 +35,35 @@ def schema(request: HttpRequest) -> HttpResponse:
     return HttpResponse(document(), "application/json", headers={"Cache-Control": "public, max-age=300"})
 
 
-swagger = allow("GET", "HEAD")(SpectacularSwaggerView.as_view(url="/openapi.json"))
-redoc = allow("GET", "HEAD")(SpectacularRedocView.as_view(url="/openapi.json"))
+def page(view: View) -> View:
+    """One of the two pages that show the document. Its browser talks to nobody else."""
+
+    @allow("GET", "HEAD")
+    def confined(request: HttpRequest) -> HttpResponse:
+        response = view(request)
+        response.headers["Content-Security-Policy"] = POLICY
+        return response
+
+    return confined
+
+
+swagger = page(SpectacularSwaggerSplitView.as_view(url="/openapi.json"))
+redoc = page(SpectacularRedocView.as_view(url="/openapi.json", template_name="redoc.html"))
 
 
 class Error(Shape):
     """Any error that is not about the form of the input."""
 
-    detail = serializers.CharField()
-    code = serializers.CharField()
+    detail = serializers.CharField(help_text="A sentence for a person.")
+    code = serializers.CharField(help_text="Stable: decide by it.")
 
 
 class Problem(Shape):
-    loc = serializers.ListField(child=serializers.CharField())
-    msg = serializers.CharField()
-    type = serializers.CharField()
+    loc = serializers.ListField(
+        child=serializers.CharField(), help_text="`body`, `query` or `path`, then the field if it is about one."
+    )
+    msg = serializers.CharField(help_text="A sentence for a person.")
+    type = serializers.CharField(help_text="Stable: decide by it.")
 
 
 class ValidationError(Shape):
@@ -65,6 +86,14 @@ INVALID = OpenApiResponse(
         )
     ],
 )
+
+
+class UnsupportedMediaType(Refusal):
+    """For the document alone: DRF raises its own."""
+
+    status = 415
+    code = exceptions.UnsupportedMediaType.default_code
+    detail = 'Unsupported media type "text/plain" in request.'
 
 
 def refusals(*kinds: Any) -> dict[int, OpenApiResponse]:
@@ -112,22 +141,79 @@ def operation(  # noqa: PLR0913 - one argument for each thing an operation is do
     Args:
         body, sent: the shape of the request's body and an example of it.
         answer, answered: the same for the answer of `status`.
-        errors: the refusals it may meet with.
+        errors: the refusals it may meet with, less those that every operation may.
         invalid: whether there is input that may not validate.
     """
     examples = [OpenApiExample("Request", sent, request_only=True)] if sent is not None else []
-    responses: dict[int, Any] = {
-        status: OpenApiResponse(answer, examples=[OpenApiExample("Answer", answered)] if answered is not None else [])
-    }
-    responses |= refusals(*errors)
+    answers = [OpenApiExample("Answer", answered)] if answered is not None else []
+    responses: dict[int, Any] = {status: OpenApiResponse(answer, HTTPStatus(status).phrase, answers)}
+    with_a_body = (TooLarge, UnsupportedMediaType) if body is not None else ()
+    responses |= refusals(*errors, *with_a_body, Failed, Unavailable)
     if invalid or body is not None:
         responses[422] = INVALID
     return extend_schema(
         operation_id=operation_id,
         summary=summary,
         request=body,
-        responses=responses,
+        responses=dict(sorted(responses.items())),
         examples=examples,
         tags=tags,
         **more,
     )
+
+
+HEADERS: dict[str, dict[str, Any]] = {
+    "X-Request-ID": {
+        "description": "The id of this request: the caller's, if it sent a sane one. Quote it to report a problem.",
+        "required": True,
+        "schema": {"type": "string"},
+        "example": "7f9c2ba4e88f41d29b1f0c5a3ea6e3c1",
+    },
+    "WWW-Authenticate": {"required": True, "schema": {"type": "string"}, "example": "Bearer"},
+    "Retry-After": {
+        "description": "Seconds after which the same call may succeed.",
+        "schema": {"type": "integer", "minimum": 1},
+        "example": 60,
+    },
+}
+
+
+def headers_of(status: str, response: dict[str, Any]) -> dict[str, Any]:
+    names = ["X-Request-ID"]
+    if status == "401":
+        names.append("WWW-Authenticate")
+    if status in {"429", "503"} or "`account_locked`" in response["description"]:
+        names.append("Retry-After")
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+
+
+def json_response(description: str, schema: dict[str, Any], example: dict[str, Any]) -> dict[str, Any]:
+    content = {"schema": schema, "examples": {"Answer": {"value": example}}}
+    return {"description": description, "content": {"application/json": content}}
+
+
+def health() -> dict[str, Any]:
+    """The operations of `peerprep_users.health`, which drf-spectacular cannot see: they are no DRF views."""
+    ok = json_response("OK", {"$ref": "#/components/schemas/Ok"}, {"ok": True})
+    down = {"type": "array", "items": {"type": "string"}}
+    error = {"$ref": "#/components/schemas/Error"}
+    schema = {"allOf": [error, {"type": "object", "properties": {"down": down}, "required": ["down"]}]}
+    body = {"detail": "The database does not answer.", "code": "service_unavailable", "down": ["database"]}
+    not_ready = json_response("`down` names what is missing.", schema, body)
+    liveness = {"operationId": "checkLiveness", "summary": "Whether the process answers"}
+    readiness = {"operationId": "checkReadiness", "summary": "Whether what a request needs is there"}
+    return {
+        "/healthz": {"get": {**liveness, "tags": ["health"], "responses": {"200": ok}}},
+        "/readyz": {"get": {**readiness, "tags": ["health"], "responses": {"200": ok, "503": not_ready}}},
+    }
+
+
+def complete(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+    """drf-spectacular's last step: adds what it does not see."""
+    result["paths"] |= health()
+    result["components"]["headers"] = HEADERS
+    for path in result["paths"].values():
+        for each in path.values():
+            for status, response in each["responses"].items():
+                response["headers"] = response.get("headers", {}) | headers_of(status, response)
+    return result

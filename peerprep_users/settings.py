@@ -7,12 +7,16 @@ import os
 import re
 from collections.abc import Callable
 from datetime import timedelta
+from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, Literal, NoReturn, TypeVar
-from urllib.parse import urlsplit
+from typing import Any, Literal, NamedTuple, NoReturn, TypeVar
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import dj_database_url
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
 from dotenv import load_dotenv
+from psycopg.pq import Conninfo
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 load_dotenv(BASE_DIR / ".env")
@@ -38,7 +42,7 @@ def env(name: str, default: T, parse: Callable[[str], T], wanted: str, *, exactl
         return default
     try:
         return parse(value if exactly else value.strip())
-    except (ValueError, KeyError):
+    except (ValueError, KeyError, ValidationError):
         refuse(name, wanted)
 
 
@@ -82,8 +86,41 @@ def duration(name: str, default: float, unit: Literal["days", "minutes", "second
         refuse(name, f"a positive number of {unit}, up to ten years")
 
 
-def words(name: str) -> list[str]:
-    return [word.strip() for word in text(name).split(",") if word.strip()]
+def service(name: str, *schemes: str) -> str:
+    """The URL of another service, with one of these schemes; empty where there is none."""
+
+    def parse(value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in schemes or not parts.hostname or parts.port == 0:
+            raise ValueError
+        return value
+
+    return env(name, "", parse, f"a URL of the form {schemes[0]}://user:password@host:port/")
+
+
+class Rate(NamedTuple):
+    calls: int
+    period: timedelta
+
+
+UNITS = {"s": "seconds", "min": "minutes", "h": "hours"}
+
+
+def rate(name: str, default: str) -> Rate:
+    """So many calls in so much time: `60/min`, `300/5min`, `100/h`."""
+
+    def parse(value: str) -> Rate:
+        found = re.fullmatch(r"([1-9][0-9]{0,8})/([1-9][0-9]{0,3})?(s|min|h)", value)
+        if not found:
+            raise ValueError
+        calls, length, unit = found.groups()
+        return Rate(int(calls), timedelta(**{UNITS[unit]: int(length or 1)}))
+
+    return env(name, parse(default), parse, "a number of calls in a time, such as 60/min, 300/5min or 100/h")
+
+
+def words(value: str) -> list[str]:
+    return [word.strip() for word in value.split(",") if word.strip()]
 
 
 # --- The service ----------------------------------------------------------------------------------------------------
@@ -91,8 +128,20 @@ def words(name: str) -> list[str]:
 APP_NAME = text("APP_NAME", "PeerPrep User Service")
 ENV = one_of("ENV", "dev", "dev", "prod")
 PRODUCTION = ENV == "prod"
-HOST = text("HOST", "0.0.0.0")  # noqa: S104 - a container's only way to be reached
+
+
+def host(value: str) -> str:
+    """The name or the address of a network interface; an IPv6 one in the brackets that a URL puts it in."""
+    if re.fullmatch(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*\.?", value):
+        return value
+    address = ip_address(value.removeprefix("[").removesuffix("]"))
+    return f"[{address}]"
+
+
+HOST = env("HOST", "0.0.0.0", host, "a host name or an IP address")  # noqa: S104 - a container's only way to be reached
 PORT = integer("PORT", 8001, 1, 65535)
+PROCESSORS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+WORKERS = integer("WEB_CONCURRENCY", 2 * PROCESSORS, 1, 1000)
 DEBUG = False  # also in development: every answer is the documented JSON
 
 
@@ -109,14 +158,16 @@ PUBLIC_BASE_URL = env("PUBLIC_BASE_URL", f"http://localhost:{PORT}", base_url, "
 
 KEY_BYTES = 32
 DEVELOPMENT_KEY = "peerprep-development-key-that-production-refuses"
+PLACEHOLDERS = (  # words of keys that people copy from examples; a random key has none of them
+    r"change|replace|secret|password|example|default|insecure|develop|placeholder|peerprep|^your|^dev\b|^test"
+)
 
 
 def secret_key(value: str) -> str:
     """RFC 7518 section 3.2 asks as many bits of an HS256 key as SHA-256 gives: 32 bytes."""
-    known = value == DEVELOPMENT_KEY or value.lower().startswith(
-        ("change", "replace", "your", "secret", "django-insecure")
-    )
-    if PRODUCTION and (known or len(value.encode()) < KEY_BYTES or len(set(value)) < KEY_BYTES // 4):
+    placeholder = re.search(PLACEHOLDERS, value, re.IGNORECASE)
+    repetitive = len(set(value)) < KEY_BYTES // 4 or value in (value * 2)[1:-1]
+    if PRODUCTION and (placeholder or repetitive or len(value.encode()) < KEY_BYTES):
         raise ValueError
     return value
 
@@ -131,7 +182,7 @@ if not SECRET_KEY:
 SECRET_KEY_FALLBACKS: list[str] = env(
     "SECRET_KEY_FALLBACKS",
     [],
-    lambda value: [secret_key(key.strip()) for key in value.split(",") if key.strip()],
+    lambda value: [secret_key(key) for key in words(value)],
     "earlier values of SECRET_KEY, comma-separated, each as safe as SECRET_KEY",
 )
 ALGORITHM = one_of("ALGORITHM", "HS256", "HS256", "RS256", "ES256", "EdDSA")
@@ -156,6 +207,10 @@ PASSWORD_HASHERS = ["accounts.hashers.Argon2id"]
 ARGON2_TIME_COST = integer("ARGON2_TIME_COST", 3, 1, 100)
 ARGON2_MEMORY_KIB = integer("ARGON2_MEMORY_KIB", 65536, 64, 4_194_304)
 ARGON2_PARALLELISM = integer("ARGON2_PARALLELISM", 4, 1, 64)
+ARGON2_CONCURRENCY = integer("ARGON2_CONCURRENCY", max(1, PROCESSORS // WORKERS), 1, 64)  # hashes at once per process
+ARGON2_WAITING = 31  # more that wait for their turn; any further is told to come again
+ARGON2_WAIT = timedelta(seconds=10)
+THREADS = ARGON2_CONCURRENCY + ARGON2_WAITING + 4  # some are left for every other call
 
 AUTH_PASSWORD_VALIDATORS = [
     {
@@ -164,6 +219,7 @@ AUTH_PASSWORD_VALIDATORS = [
     },
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 8}},
     {"NAME": "accounts.hashers.MaximumLengthValidator"},
+    {"NAME": "accounts.hashers.OverAgainValidator"},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 
@@ -171,6 +227,15 @@ LOGIN_FAILURE_LIMIT = integer("LOGIN_FAILURE_LIMIT", 3, 1, 1000)
 LOGIN_LOCK = duration("LOGIN_LOCK_MIN", 15, "minutes")
 RESET_CODE_TTL = duration("RESET_CODE_TTL_MIN", 10, "minutes")
 VERIFICATION_TTL = timedelta(days=2)
+
+RATE_LIMIT_ENABLED = flag("RATE_LIMIT_ENABLED", True)
+RATE_LIMITS = {  # per client address
+    "login": rate("RATE_LIMIT_LOGIN", "60/min"),
+    "register": rate("RATE_LIMIT_REGISTER", "100/h"),
+    "forgot_password": rate("RATE_LIMIT_FORGOT_PASSWORD", "60/h"),
+    "resend_verification": rate("RATE_LIMIT_RESEND_VERIFICATION", "60/h"),
+    "refresh": rate("RATE_LIMIT_REFRESH", "300/5min"),
+}
 
 AXES_HANDLER = "accounts.lockout.AccountHandler"
 AXES_LOCKOUT_PARAMETERS = ["username"]
@@ -199,7 +264,14 @@ if flag("USE_CREDENTIALS", True):
     EMAIL_HOST_PASSWORD = text("MAIL_PASSWORD", exactly=True)
 if EMAIL_USE_SSL and EMAIL_USE_TLS:
     refuse("MAIL_STARTTLS", "false where MAIL_SSL_TLS is true")
-MAIL_FROM = text("MAIL_FROM", "no-reply@peerprep.localhost")
+
+
+def address(value: str) -> str:
+    validate_email(value)
+    return value
+
+
+MAIL_FROM = env("MAIL_FROM", "no-reply@peerprep.localhost", address, "an e-mail address")
 MAIL_FROM_NAME = text("MAIL_FROM_NAME", "PeerPrep")
 
 # --- Data -----------------------------------------------------------------------------------------------------------
@@ -215,13 +287,38 @@ SQLITE_OPTIONS: dict[str, Any] = {
 }
 
 
+# Parameters of asyncpg's that tune its cache of statements. psycopg has none to tune.
+ASYNCPG_TUNING = {
+    "prepared_statement_cache_size",
+    "prepared_statement_name_func",
+    "statement_cache_size",
+    "max_cached_statement_lifetime",
+    "max_cacheable_statement_size",
+    "command_timeout",
+}
+
+
+def parameters(query: str) -> dict[str, str]:
+    """The parameters of a database URL as libpq knows them, from its own names and from asyncpg's."""
+    known = {option.keyword.decode() for option in Conninfo.get_defaults()}
+    renamed = {"ssl": "sslmode", "timeout": "connect_timeout"}
+    found = {renamed.get(name, name): value for name, value in parse_qsl(query) if name not in ASYNCPG_TUNING}
+    for name in found.keys() - known:
+        refuse("DATABASE_URL", f"without the parameter {name!r}, which PostgreSQL's client library does not know")
+    return found
+
+
 def database(url: str) -> dict[str, Any]:
     """Django's settings for `postgresql://…` (with a driver suffix such as `+asyncpg` too) or `sqlite:///path`."""
     url = re.sub(r"^postgres(ql)?(\+\w+)?://", "postgresql://", url)
     url = re.sub(r"^sqlite(\+\w+)?://", "sqlite://", url)
+    url, _, query = url.partition("?")
     if not url.startswith(("postgresql://", "sqlite://")):
         raise ValueError
-    config: dict[str, Any] = dict(dj_database_url.parse(url))
+    found = urlencode(parameters(query)) if url.startswith("postgresql://") else ""
+    config: dict[str, Any] = dict(dj_database_url.parse(f"{url}?{found}"))
+    if config["NAME"] in {"", ":memory:"}:
+        raise ValueError
     if config["ENGINE"].endswith("sqlite3"):
         return {**config, "OPTIONS": SQLITE_OPTIONS}
     config["ENGINE"] = "peerprep_users.postgresql"
@@ -248,7 +345,7 @@ USE_I18N = False
 
 INSTALLED_APPS = [
     "accounts",  # first, so that its changepassword is the one that counts
-    "django.contrib.admin",
+    "accounts.apps.AdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -288,7 +385,8 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXY_C
 SECURE_HSTS_SECONDS = 31_536_000 if PRODUCTION else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = PRODUCTION
 SECURE_HSTS_PRELOAD = PRODUCTION
-SESSION_COOKIE_AGE = 12 * 3600
+ADMIN_SESSION = timedelta(hours=12)
+SESSION_COOKIE_AGE = int(ADMIN_SESSION.total_seconds())
 SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = "/admin"
 SESSION_COOKIE_SECURE = PRODUCTION
 CSRF_COOKIE_SECURE = PRODUCTION
@@ -299,10 +397,29 @@ SILENCED_SYSTEM_CHECKS = [
     "axes.W006",  # the contract counts failures per account, from whatever address they come
 ]
 
-CORS_ALLOWED_ORIGINS = words("CORS_ALLOWED_ORIGINS")
+
+def origins(value: str) -> list[str]:
+    found = [word.rstrip("/") for word in words(value)]
+    if not all(re.fullmatch(r"https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?", origin) for origin in found):
+        raise ValueError
+    return found
+
+
+CORS_ALLOWED_ORIGINS: list[str] = env(
+    "CORS_ALLOWED_ORIGINS", [], origins, "origins such as https://peerprep.example, comma-separated"
+)
 CORS_ALLOW_ALL_ORIGINS = not CORS_ALLOWED_ORIGINS and not PRODUCTION
-CORS_ALLOW_HEADERS = ["accept", "authorization", "content-type", "idempotency-key", "if-none-match", "x-request-id"]
-CORS_EXPOSE_HEADERS = ["ETag", "Idempotent-Replayed", "Link", "Retry-After", "X-Request-ID", "X-Total-Count"]
+CORS_ALLOW_HEADERS = ["accept", "authorization", "content-type", "x-request-id"]
+CORS_EXPOSE_HEADERS = [
+    "Link",
+    "RateLimit-Limit",
+    "RateLimit-Policy",
+    "RateLimit-Remaining",
+    "RateLimit-Reset",
+    "Retry-After",
+    "X-Request-ID",
+    "X-Total-Count",
+]
 
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
@@ -314,6 +431,7 @@ STORAGES = {
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "peerprep_users" / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
@@ -348,10 +466,18 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
-    "COMPONENT_SPLIT_REQUEST": False,
+    "COMPONENT_SPLIT_REQUEST": True,  # or what is sent would have no least length
+    "DISABLE_DOCSTRING_DESCRIPTIONS": True,
     "ENUM_ADD_EXPLICIT_BLANK_NULL_CHOICE": False,
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "SORT_OPERATIONS": False,
+    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "peerprep_users.openapi.complete"],
 }
+
+# --- Other services ---------------------------------------------------------------------------------------------------
+
+REDIS_URL = service("REDIS_URL", "redis", "rediss")
+RABBITMQ_URL = service("RABBITMQ_URL", "amqp", "amqps")
 
 # --- Logs -----------------------------------------------------------------------------------------------------------
 

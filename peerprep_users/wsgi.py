@@ -8,6 +8,8 @@ import django
 from django.conf import settings
 from django.core.handlers import wsgi
 
+from peerprep_users.seats import seats
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "peerprep_users.settings")
 
 
@@ -35,7 +37,8 @@ class Application(wsgi.WSGIHandler):
         length = int(environ.get("CONTENT_LENGTH") or 0)  # gunicorn lets nothing else through
         if environ.get("HTTP_TRANSFER_ENCODING") or 0 < length <= settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
             read_body(environ)
-        return super().__call__(environ, start_response)
+        with seats.taken():
+            return super().__call__(environ, start_response)
 
 
 def read_body(environ: dict[str, Any]) -> None:

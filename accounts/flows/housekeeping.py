@@ -12,7 +12,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 
-from accounts.models import Lease, Mail, PasswordReset, SecurityEvent, Session
+from accounts.models import Lease, Mail, PasswordReset, RateCount, SecurityEvent, Session
 
 BATCH = 500
 ENDED_SESSIONS = timedelta(days=7)  # kept that long for the question who was signed in, and from where
@@ -31,6 +31,7 @@ def past_its_use() -> dict[str, QuerySet[Any]]:
             Q(ended_at__lte=now - ENDED_SESSIONS) | Q(expires_at__lte=now - ENDED_SESSIONS) | unrefreshed
         ),
         "reset codes": PasswordReset.objects.filter(Q(expires_at__lte=now) | Q(used_at__isnull=False)),
+        "rate counts": RateCount.objects.filter(until__lte=now.timestamp()),
         "leases": Lease.objects.filter(until__lte=now),
         "mails": Mail.objects.exclude(state=Mail.State.QUEUED).filter(created_at__lte=now - MAILS),
         "failure counts": AccessAttempt.objects.filter(attempt_time__lte=now - settings.LOGIN_LOCK),

@@ -1,6 +1,5 @@
 """Logging in."""
 
-from django.contrib.auth.hashers import make_password
 from django.db import transaction
 
 from accounts import hashers
@@ -27,12 +26,12 @@ def log_in(*, email: str, password: str, client: Client) -> TokenPair:
     Raises:
         InvalidCredentials, EmailNotVerified, AccountLocked, Busy.
     """
-    user = User.objects.filter(email=email, is_active=True).first()
-    if not check_password(address=email, user=user, password=password, client=client) or user is None:
+    user = check_password(address=email, password=password, client=client)
+    if user is None:
         raise InvalidCredentials
     if not user.is_verified:
         raise EmailNotVerified
-    upgraded = make_password(password) if hashers.is_outdated(user.password) else None
+    upgraded = hashers.hashed(password) if hashers.is_outdated(user.password) else None
     with transaction.atomic():
         held = User.objects.locked(pk=user.pk, password=user.password)
         if held is None:

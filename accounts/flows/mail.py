@@ -83,13 +83,17 @@ def deliver(mail: Mail) -> None:
 
 def send(mail: Mail) -> None:
     """Sends a mail, composed only once the server is there: a code that is not sent must not void the one before."""
-    user = mails.addressee(mail)
-    if user is None:
+    if mails.is_moot(mail):
         Mail.objects.settle(mail, Mail.State.DROPPED)
         return
     with connected() as server:
-        if Mail.objects.renew(mail):  # connecting may have taken longer than the claim
-            server.send_messages([mails.compose(mail, user)])
+        if not Mail.objects.renew(mail):
+            return  # connecting took longer than the claim
+        message = mails.compose(mail)
+        if message is None:
+            Mail.objects.settle(mail, Mail.State.DROPPED)
+        else:
+            server.send_messages([message])
             Mail.objects.settle(mail, Mail.State.SENT, sent_at=timezone.now())
 
 

@@ -3,7 +3,6 @@
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth import hashers as django_hashers
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -16,7 +15,7 @@ from accounts.models import Mail, SecurityEvent, Session, User
 from peerprep_users.clients import Client
 from peerprep_users.errors import Invalid, Refusal
 
-GUESS_WAIT = 20.0  # seconds; twenty logins at once at the real cost of a hash take a few
+GUESS_WAIT = 10.0  # seconds
 
 
 class OldPasswordRequired(Refusal):
@@ -31,38 +30,41 @@ class OldPasswordIncorrect(Refusal):
     detail = "The old password is not right."
 
 
-def check_password(*, address: str, user: User | None, password: str, client: Client) -> bool:
-    """Evaluates a password; every place that takes one comes here.
+def check_password(*, address: str, password: str, client: Client) -> User | None:
+    """The active user whose address and password these are; every place that takes a password comes here.
 
     Guesses at one account are evaluated one after the other, and each is counted before it is evaluated. So a count
     that has reached the limit means that many wrong passwords, not some that are still being looked at.
 
     Args:
         address: normalised; counted whether or not there is an account.
-        user: the active account of that address, if there is one.
 
     Raises:
         AccountLocked: the password was not looked at.
         Busy: other guesses at the same account took too long.
+        TooManyHashes: this process has enough of them to do.
     """
-    with lease(f"password:{address}", wait=GUESS_WAIT):
+    with hashers.place(), lease(f"password:{address}", wait=GUESS_WAIT):
         failures = lockout.count_guess(address)
+        user = User.objects.filter(email=address, is_active=True).first()
         if hashers.matches(password, user.password if user else None):
             lockout.clear(address)
-            return True
+            return user
         locks = failures >= settings.LOGIN_FAILURE_LIMIT
         lockout.record_failure(address, client, locked=locks)
         if locks:
-            report_lock(address, user, client)
-        return False
+            report_lock(address, client)
+        return None
 
 
-def report_lock(address: str, user: User | None, client: Client) -> None:
+def report_lock(address: str, client: Client) -> None:
+    """Leaves the trace of a lock: an event, and a mail to the owner. For an unknown address exactly the same is done;
+    the sender finds out that there is nobody to tell.
+    """
     with transaction.atomic():
-        owner = User.objects.locked(pk=user.pk) if user else None
+        owner = User.objects.locked(email=address)
         events.record(SecurityEvent.Kind.ACCOUNT_LOCKED, address=address, user=owner, client=client)
-        if owner:
-            mail.queue(Mail.Kind.ACCOUNT_LOCKED, owner.email, mail.circumstances(client))
+        mail.queue(Mail.Kind.ACCOUNT_LOCKED, address, mail.circumstances(client))
 
 
 def judge(password: str, user: User, field: str) -> None:
@@ -87,7 +89,7 @@ def change_password(
     """Replaces the password and ends every session but this one.
 
     Args:
-        session: the one to keep; None where the admin site asks, which has none of the API's.
+        session: the one to keep, if there is one.
 
     Raises:
         OldPasswordRequired, OldPasswordIncorrect, AccountLocked, Invalid.
@@ -95,11 +97,12 @@ def change_password(
     if old_password is None:
         raise OldPasswordRequired
     judge(new_password, user, "new_password")
-    if not check_password(address=user.email, user=user, password=old_password, client=client):
+    checked = check_password(address=user.email, password=old_password, client=client)
+    if checked is None:
         raise OldPasswordIncorrect
-    encoded = django_hashers.make_password(new_password)
+    encoded = hashers.hashed(new_password)
     with transaction.atomic():
-        current = User.objects.locked(pk=user.pk, password=user.password)
+        current = User.objects.locked(pk=user.pk, password=checked.password)
         if current is None:
             raise OldPasswordIncorrect  # somebody else has just changed it
         set_password(current, encoded, SecurityEvent.Kind.PASSWORD_CHANGED, client, keep=session)

@@ -7,7 +7,7 @@ from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 
 from accounts import lockout
 from accounts.flows.passwords import change_password
-from accounts.models import Mail, Session, User
+from accounts.models import Mail, PasswordReset, Session, User
 from peerprep_users.clients import Client
 from peerprep_users.errors import NotAuthenticated, Refusal
 
@@ -59,6 +59,7 @@ def delete_account(*, user: User) -> None:
         list(revoked.select_for_update().order_by("pk").values_list("pk"))  # in the order in which a purge takes them
         revoked.delete()
         Mail.objects.filter(to=user.email).delete()
+        PasswordReset.objects.filter(address=user.email).delete()
         AccessFailureLog.objects.filter(username=user.email).delete()
         lockout.clear(user.email)
         held.delete()

@@ -1,6 +1,5 @@
 """Registering, and proving that the address is one's own."""
 
-from django.contrib.auth.hashers import make_password
 from django.core import signing
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -9,6 +8,7 @@ from accounts.devices import in_words
 from accounts.flows import mail
 from accounts.flows.passwords import judge
 from accounts.flows.sessions import TokenPair, start_session
+from accounts.hashers import hashed
 from accounts.models import KnownDevice, Mail, User, default_name
 from accounts.tokens import read_verification_token
 from peerprep_users.clients import Client
@@ -42,7 +42,7 @@ def register(*, email: str, password: str, name: str | None, client: Client) -> 
     judge(password, user, "password")
     if User.objects.filter(email=email).exists():
         raise EmailTaken
-    user.password = make_password(password)
+    user.password = hashed(password)
     try:
         with transaction.atomic():
             user.save(force_insert=True)

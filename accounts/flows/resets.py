@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 
-from django.contrib.auth.hashers import make_password
 from django.db import transaction
 from django.utils.crypto import constant_time_compare
 
@@ -10,6 +9,7 @@ from accounts import lockout
 from accounts.codes import digest
 from accounts.flows import mail
 from accounts.flows.passwords import judge, set_password
+from accounts.hashers import hashed
 from accounts.models import Mail, PasswordReset, SecurityEvent, User
 from peerprep_users.clients import Client
 from peerprep_users.errors import Invalid, Refusal
@@ -31,18 +31,21 @@ def request_code(*, email: str, client: Client) -> None:
     mail.queue_on_demand(Mail.Kind.RESET_CODE, email, client, pause=PAUSE)
 
 
-def guess(email: str, code: str) -> PasswordReset:
-    """The reset that `code` is right for. Counts the guess before it compares, whatever comes of it.
+def guess(email: str, code: str) -> tuple[PasswordReset, User]:
+    """What `code` is right for. Counts the guess before it compares, whatever comes of it.
 
     Raises:
-        InvalidResetCode: alike for a wrong, old, used or worn-out code and an unknown address.
+        InvalidResetCode: alike for a wrong, old, used or worn-out code and an unknown address, after the same work.
     """
-    reset = PasswordReset.objects.select_related("user").filter(user__email=email, user__is_active=True).first()
+    reset = PasswordReset.objects.filter(address=email).first()
     if reset is None or not PasswordReset.objects.count_guess(reset):
         raise InvalidResetCode
     if not constant_time_compare(digest(reset, code), reset.code_hash):
         raise InvalidResetCode
-    return reset
+    user = User.objects.filter(email=email, is_active=True).first()
+    if user is None:
+        raise InvalidResetCode
+    return reset, user
 
 
 def verify_code(*, email: str, code: str) -> None:
@@ -51,7 +54,8 @@ def verify_code(*, email: str, code: str) -> None:
     Raises:
         InvalidResetCode.
     """
-    PasswordReset.objects.return_guess(guess(email, code))
+    reset, _ = guess(email, code)
+    PasswordReset.objects.return_guess(reset)
 
 
 def reset_password(*, email: str, code: str, new_password: str, client: Client) -> None:
@@ -61,15 +65,15 @@ def reset_password(*, email: str, code: str, new_password: str, client: Client) 
         InvalidResetCode.
         Invalid: the new password is too easy to guess. Only told to whoever knows the code, which stays good.
     """
-    reset = guess(email, code)
+    reset, owner = guess(email, code)
     try:
-        judge(new_password, reset.user, "new_password")
+        judge(new_password, owner, "new_password")
     except Invalid:
         PasswordReset.objects.return_guess(reset)
         raise
-    encoded = make_password(new_password)
+    encoded = hashed(new_password)
     with transaction.atomic():
-        user = User.objects.locked(pk=reset.user_id)
+        user = User.objects.locked(pk=owner.pk)
         if user is None or not PasswordReset.objects.use(reset):
             raise InvalidResetCode
         user.is_verified = True

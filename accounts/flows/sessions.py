@@ -1,7 +1,7 @@
 """Sessions: starting one, rotating its refresh token, ending it."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +15,7 @@ from accounts import events
 from accounts.models import SecurityEvent, Session, User
 from accounts.tokens import AccessToken, Claims, RefreshToken
 from peerprep_users.clients import Client
-from peerprep_users.errors import NotFound, Refusal
+from peerprep_users.errors import NotAuthenticated, NotFound, Refusal
 
 LISTED = ("id", "user_agent", "ip", "created_at", "last_used_at", "expires_at")
 
@@ -50,7 +50,20 @@ class TokenPair:
         return cls(str(AccessToken.of_session(session, user)), str(refresh), refresh["jti"])
 
 
-def start_session(user: User, client: Client) -> Session:
+def begin_session(*, user: User, client: Client, lasts: timedelta) -> Session:
+    """Starts a session for a user who has just given their password.
+
+    Raises:
+        NotAuthenticated: the password has been changed, or the account deactivated, since.
+    """
+    with transaction.atomic():
+        held = User.objects.locked(pk=user.pk, password=user.password)
+        if held is None:
+            raise NotAuthenticated
+        return start_session(held, client, lasts)
+
+
+def start_session(user: User, client: Client, lasts: timedelta | None = None) -> Session:
     now = timezone.now()
     return Session.objects.create(
         user=user,
@@ -59,7 +72,7 @@ def start_session(user: User, client: Client) -> Session:
         created_at=now,
         last_used_at=now,
         rotated_at=now,
-        expires_at=now + settings.SESSION_MAX,
+        expires_at=now + (lasts or settings.SESSION_MAX),
     )
 
 
@@ -110,6 +123,13 @@ def log_out(*, user: User) -> None:
     with transaction.atomic():
         if held := User.objects.locked(pk=user.pk):
             end_sessions(held, Session.End.LOGOUT)
+
+
+def end_session(*, session: Session) -> None:
+    """Ends one session at its user's wish."""
+    with transaction.atomic():
+        held = User.objects.locked(pk=session.user_id)
+        end(list(Session.objects.live().filter(pk=session.pk, user=held)), Session.End.LOGOUT)
 
 
 def end_sessions(user: User, reason: Session.End, *, keep: Session | None = None) -> int:

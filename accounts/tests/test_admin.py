@@ -17,7 +17,7 @@ from django.utils.html import escape
 from accounts.flows.mail import deliver_due
 from accounts.lockout import AccountLocked
 from accounts.models import Mail, PasswordReset, Role, SecurityEvent, Session, User
-from conftest import PASSWORD, Api, Person, Together, person
+from conftest import PASSWORD, Api, Person, Together, browser_of, person
 
 LOGIN = "/admin/login/"
 USERS = "/admin/accounts/user/"
@@ -38,9 +38,7 @@ def lock(email: str) -> None:
 @pytest.fixture
 def browser(admin: Person) -> Client:
     """The admin's, signed in."""
-    client = Client()
-    assert sign_in(admin.user.email, client=client).status_code == 302
-    return client
+    return browser_of(admin)
 
 
 # --- Signing in -----------------------------------------------------------------------------------------------------
@@ -52,6 +50,36 @@ def test_an_admin_signs_in_by_email_in_any_case(admin: Person, email: str) -> No
     answer = sign_in(email, client=client)
     assert (answer.status_code, answer.headers["Location"]) == (302, "/admin/")
     assert client.get("/admin/").status_code == 200
+
+
+def test_signing_in_begins_a_session_that_is_listed(browser: Client, admin: Person) -> None:
+    listed = admin.api.get("/auth/sessions").json()
+    assert sorted(row["current"] for row in listed) == [False, True]
+
+
+def test_signing_out_ends_that_session_alone(browser: Client, admin: Person) -> None:
+    assert browser.post("/admin/logout/").status_code == 200
+    assert [row["current"] for row in admin.api.get("/auth/sessions").json()] == [True]
+
+
+def test_signing_out_through_the_api_ends_it_too(browser: Client, admin: Person) -> None:
+    admin.api.post("/auth/logout")
+    answer = browser.get(USERS)
+    assert (answer.status_code, answer.headers["Location"]) == (302, f"{LOGIN}?next={USERS}")
+
+
+def test_it_ends_when_it_is_revoked(browser: Client, admin: Person) -> None:
+    other = next(row for row in admin.api.get("/auth/sessions").json() if not row["current"])
+    assert admin.api.delete(f"/auth/sessions/{other['id']}").status_code == 204
+    assert browser.get(USERS).status_code == 302
+    assert sign_in(admin.user.email, client=browser).status_code == 302
+    assert browser.get(USERS).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/admin/nope", "/admin/nope/", "/admin/accounts/nope/"])
+def test_a_path_that_does_not_exist_is_not_found(path: str, client: Client) -> None:
+    answer = client.get(path)
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
 
 
 def test_a_user_cannot_enter(alice: Person) -> None:

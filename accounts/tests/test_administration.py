@@ -12,7 +12,7 @@ from django.utils.html import escape
 from accounts.flows.administration import change_account
 from accounts.flows.profiles import LastAdmin, delete_account
 from accounts.models import Role, Session, User
-from conftest import PASSWORD, Api, Person, Together, person
+from conftest import PASSWORD, Api, Person, Together, browser_of, person
 
 USERS = "/admin/accounts/user/"
 REFUSED = escape(LastAdmin.detail)
@@ -21,9 +21,7 @@ REFUSED = escape(LastAdmin.detail)
 @pytest.fixture
 def browser(admin: Person) -> Client:
     """The admin's, signed in."""
-    client = Client()
-    client.force_login(admin.user)
-    return client
+    return browser_of(admin)
 
 
 def change(browser: Client, user: User, **changes: Any) -> Any:
@@ -48,6 +46,13 @@ def test_an_admin_changes_name_role_and_flags(browser: Client, alice: Person) ->
     alice.user.refresh_from_db()
     assert (alice.user.name, alice.user.role, alice.user.is_verified) == ("Alicia", Role.ADMIN, False)
     assert alice.api.get("/users/is-admin").json() == {"is_admin": True}
+
+
+@pytest.mark.parametrize("name", ["Al\x00ice", "Al\rice", "Al\x85ice", "Al\u2028ice"])
+def test_a_name_has_no_control_characters(browser: Client, alice: Person, name: str) -> None:
+    change(browser, alice.user, name=name)
+    alice.user.refresh_from_db()
+    assert alice.user.name == "Alice"
 
 
 def test_nothing_else_is_changed(browser: Client, alice: Person) -> None:

@@ -1,15 +1,17 @@
 """Logging in."""
 
 from typing import Any
+from unittest.mock import patch
 
 import jwt
 import pytest
+from argon2 import PasswordHasher, extract_parameters
 from django.conf import settings
 from django.contrib.auth.hashers import make_password
 
 from accounts import hashers
 from accounts.models import Session
-from conftest import PASSWORD, Api, Person, Together, person
+from conftest import PASSWORD, Api, Person, Together, browser_of, person
 
 
 def claims(token: str) -> dict[str, Any]:
@@ -45,6 +47,21 @@ def test_it_refuses_a_wrong_password_and_an_unknown_address_alike(api: Api, alic
     assert (wrong.status_code, wrong.json()["code"]) == (401, "invalid_credentials")
     assert (unknown.status_code, unknown.content) == (wrong.status_code, wrong.content)
     assert unknown.headers.keys() == wrong.headers.keys()
+
+
+@pytest.mark.parametrize("account", ["known", "unknown", "deactivated", "without a password"])
+def test_it_does_the_work_of_one_hash_whatever_the_account(api: Api, alice: Person, account: str) -> None:
+    usual = extract_parameters(alice.user.password.removeprefix("argon2"))
+    match account:
+        case "unknown":
+            type(alice.user).objects.update(email="carol@example.com")
+        case "deactivated":
+            type(alice.user).objects.update(is_active=False)
+        case "without a password":
+            type(alice.user).objects.update(password=make_password(None))
+    with patch.object(PasswordHasher, "verify", autospec=True, side_effect=PasswordHasher.verify) as verify:
+        assert api.post("/auth/login", {**alice.credentials, "password": "wrong"}).status_code == 401
+    assert [extract_parameters(call.args[1]) for call in verify.call_args_list] == [usual]
 
 
 def test_it_tells_of_an_unverified_address_only_whoever_knows_the_password(api: Api, unverified: Person) -> None:
@@ -97,13 +114,15 @@ def test_it_fails_on_a_hash_that_cannot_be_read(
 
 
 def test_it_upgrades_an_old_hash_without_ending_sessions(
-    api: Api, alice: Person, monkeypatch: pytest.MonkeyPatch
+    api: Api, admin: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    browser = browser_of(admin)
     with monkeypatch.context() as patch:
         patch.setattr(hashers.Argon2id, "time_cost", 2)
-        alice.user.password = make_password(PASSWORD)
-    alice.user.save(update_fields=["password"])
-    assert api.post("/auth/login", alice.credentials).status_code == 200
-    alice.user.refresh_from_db()
-    assert ",t=1," in alice.user.password
-    assert alice.api.get("/users/me").status_code == 200
+        admin.user.password = make_password(PASSWORD)
+    admin.user.save(update_fields=["password"])
+    assert api.post("/auth/login", admin.credentials).status_code == 200
+    admin.user.refresh_from_db()
+    assert ",t=1," in admin.user.password
+    assert admin.api.get("/users/me").status_code == 200
+    assert browser.get("/admin/").status_code == 200

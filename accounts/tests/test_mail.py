@@ -14,9 +14,10 @@ from accounts.flows import mail
 from accounts.flows.mail import Sender, deliver_due, queue
 from accounts.models import Mail
 from accounts.tokens import verification_token
-from conftest import Mailbox, Person, Together, free_port, person
+from conftest import Mailbox, Person, Together, person
 from peerprep_users.clients import Client
 from peerprep_users.mailing import SMTP
+from peerprep_users.tests.servers import free_port
 from peerprep_users.tests.smtp import DRIBBLE, HANG_UP, SILENCE, scripted
 
 FACTS = mail.circumstances(Client(ip="192.0.2.7", user_agent="curl/8.0"))

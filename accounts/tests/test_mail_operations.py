@@ -18,9 +18,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from accounts.flows import mail
 from accounts.flows.mail import deliver_due, queue
 from accounts.models import Mail
-from conftest import PASSWORD, Api, Mailbox, Person, free_port
+from conftest import PASSWORD, Api, Mailbox, Person
 from peerprep_users.clients import Client
 from peerprep_users.tests.calls import raising
+from peerprep_users.tests.servers import free_port
 from peerprep_users.tests.smtp import HANG_UP, SILENCE, scripted
 
 FACTS = mail.circumstances(Client(ip="192.0.2.7", user_agent="curl/8.0"))

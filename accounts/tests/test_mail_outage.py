@@ -12,7 +12,8 @@ from django.utils import timezone
 
 from accounts.flows.mail import Sender
 from accounts.models import Mail
-from conftest import Api, Mailbox, free_port, person
+from conftest import Api, Mailbox, person
+from peerprep_users.tests.servers import free_port
 from peerprep_users.tests.smtp import HANG_UP, SILENCE, scripted
 
 CAROL = {"email": "carol@example.com", "password": "correct horse battery"}

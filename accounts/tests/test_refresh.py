@@ -1,8 +1,10 @@
 """Refreshing."""
 
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
+import jwt
 import pytest
 import time_machine
 from django.conf import settings
@@ -10,6 +12,7 @@ from django.utils import timezone
 from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
 
 from accounts.models import SecurityEvent, Session
+from accounts.tokens import RefreshToken
 from conftest import Api, Person, Together, person
 
 GRACE = timedelta(seconds=10)
@@ -81,9 +84,26 @@ def test_no_refresh_outlives_the_session(alice: Person) -> None:
         assert refresh(token).status_code == 401
 
 
+def test_no_token_outlives_the_session(alice: Person) -> None:
+    end = timezone.now() + timedelta(seconds=60)
+    Session.objects.update(expires_at=end)
+    pair = refresh(alice.tokens.refresh_token).json()
+    for name in ("access_token", "refresh_token"):
+        claims = jwt.decode(pair[name], settings.SECRET_KEY, algorithms=["HS256"], issuer="user-service")
+        assert claims["exp"] == int(end.timestamp())
+
+
 def test_a_token_that_lay_unused_for_a_week_is_dead(alice: Person) -> None:
     with time_machine.travel(timezone.now() + settings.REFRESH_TTL + timedelta(seconds=1)):
         assert refresh(alice.tokens.refresh_token).json()["code"] == "invalid_refresh_token"
+
+
+def test_a_token_that_names_another_user_s_session_is_refused(alice: Person, bob: Person) -> None:
+    facts = bob.session.refresh_id, timezone.now(), bob.session.refresh_expires_at
+    answer = refresh(str(RefreshToken.of(bob.session, alice.user, *facts)))
+    assert (answer.status_code, answer.json()["code"]) == (401, "invalid_refresh_token")
+    assert refresh(bob.tokens.refresh_token).status_code == 200
+    assert refresh(alice.tokens.refresh_token).status_code == 200
 
 
 def test_it_needs_a_verified_address(unverified: Person) -> None:
@@ -133,16 +153,23 @@ def test_twenty_at_once_all_succeed_with_one_successor_and_none_after_the_grace(
         assert SecurityEvent.objects.filter(user=somebody.user).count() == 1
 
 
-def test_a_race_with_logout_leaves_nothing_refreshable(together: Together, db: None) -> None:
+@pytest.mark.parametrize("end", ["logout", "revocation"])
+def test_a_race_with_the_end_of_the_session_leaves_no_token_that_works(together: Together, db: None, end: str) -> None:
     for number in range(20):
         somebody = person(f"user{number}@example.com")
 
         def act(turn: int, somebody: Person = somebody) -> Any:
-            return somebody.api.post("/auth/logout") if turn == 0 else refresh(somebody.tokens.refresh_token)
+            if turn:
+                return refresh(somebody.tokens.refresh_token)
+            if end == "logout":
+                return somebody.api.post("/auth/logout")
+            return somebody.api.delete(f"/auth/sessions/{somebody.session.pk}")
 
-        answers = together(act, 4)
+        ended, *answers = together(act)
+        assert ended.status_code in {200, 204}
         assert {answer.status_code for answer in answers} <= {200, 401}
         assert not Session.objects.live().filter(user=somebody.user).exists()
-        for answer in answers[1:]:
-            if answer.status_code == 200:
-                assert refresh(answer.json()["refresh_token"]).status_code == 401
+        given = [answer.json() for answer in answers if answer.status_code == 200]
+        for pair in [asdict(somebody.tokens), *given]:
+            assert refresh(pair["refresh_token"]).status_code == 401
+            assert Api(pair["access_token"]).get("/users/me").status_code == 401

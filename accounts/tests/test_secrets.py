@@ -6,10 +6,9 @@ from typing import Any
 import pytest
 from django.apps import apps
 from django.db import connection
-from django.test import Client
 
-from accounts.models import Role, User
-from conftest import PASSWORD, Api, Mailbox
+from accounts.models import User
+from conftest import PASSWORD, Api, Mailbox, Person, browser_of
 
 NEW = "another horse altogether"
 EMAIL = "alice@example.com"
@@ -57,10 +56,10 @@ def test_none_is_found_in_any_table_or_log_line(
         assert not [record for record in ours if secret in record.getMessage() or secret in str(record.__dict__)]
 
 
-def test_none_is_found_on_any_page_of_the_admin_site(api: Api, mailbox: Mailbox, client: Client, db: None) -> None:
+def test_none_is_found_on_any_page_of_the_admin_site(api: Api, mailbox: Mailbox, admin: Person) -> None:
     secrets = live_through(api, mailbox)
     hashes = list(User.objects.values_list("password", flat=True))
-    client.force_login(User.objects.create_user("root@example.com", PASSWORD, role=Role.ADMIN))
+    client = browser_of(admin)
     for name in ("user", "session", "mail", "securityevent"):
         model = apps.get_model("accounts", name)
         pages = [

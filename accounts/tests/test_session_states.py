@@ -139,7 +139,7 @@ class Sessions(RuleBasedStateMachine):
         user = User.objects.filter(email=f"{person}@example.com").first()
         if user is not None:
             new = f"reset at {timezone.now()} for {person[:1]}"
-            body = {"email": user.email, "code": new_code(user), "new_password": new}
+            body = {"email": user.email, "code": new_code(user.email), "new_password": new}
             assert Api().post("/auth/reset-password", body).status_code == 200
             self.passwords[person] = new
             self.end_all(person)

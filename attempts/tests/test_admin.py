@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils.html import escape
 
 from attempts import flows
-from conftest import Person
+from conftest import Person, browser_of
 
 ATTEMPTS = "/admin/attempts/attempt/"
 STATUSES = "/admin/attempts/questionstatus/"
@@ -19,9 +19,7 @@ CODE = "if True:\n    print('<b>hello</b>')"
 @pytest.fixture
 def browser(admin: Person) -> Client:
     """The admin's, signed in."""
-    client = Client()
-    client.force_login(admin.user)
-    return client
+    return browser_of(admin)
 
 
 def attempt(person: Person, question_id: int = 5, **facts: Any) -> str:

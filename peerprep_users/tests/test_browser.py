@@ -16,8 +16,8 @@ from playwright.sync_api import Locator, Page, ViewportSize, sync_playwright
 
 from accounts.models import User
 from accounts.tokens import verification_token
-from conftest import PASSWORD, free_port
-from peerprep_users.tests.servers import served
+from conftest import PASSWORD
+from peerprep_users.tests.servers import free_port, served
 from peerprep_users.tests.story import Inbox, inbox
 
 PHONE: ViewportSize = {"width": 390, "height": 844}

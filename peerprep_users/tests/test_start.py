@@ -12,8 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from conftest import free_port
-from peerprep_users.tests.servers import ROOT, wait_for
+from peerprep_users.tests.servers import ROOT, free_port, wait_for
 
 GUNICORN = [sys.executable, "-m", "gunicorn", "-c", "deploy/gunicorn.conf.py"]
 MIGRATE = [sys.executable, "manage.py", "migrate", "--noinput", "--verbosity", "0"]
@@ -69,6 +68,14 @@ def test_it_is_stopped_by_a_bad_variable_with_one_clear_line(
     assert [line for line in lines if not line.startswith(f"Configuration error: {name} must be ")] == []
     assert len(lines) == 1
     assert variables[next(reversed(variables))] not in done.stderr.replace("ENV=prod", "")
+
+
+def test_a_database_that_does_not_answer_is_said_in_one_line(tmp_path: Path) -> None:
+    variables = environment(tmp_path, DATABASE_URL=f"postgresql://user:hidden@127.0.0.1:{free_port()}/users")
+    done = subprocess.run(MIGRATE, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("The database does not answer: ") and len(done.stderr.splitlines()) == 1
+    assert "hidden" not in done.stderr
 
 
 def stopped(process: "subprocess.Popen[bytes]") -> tuple[int, float, str]:

@@ -1,7 +1,6 @@
 """The service as a newcomer meets it: a real server, a real database, real mail."""
 
-from conftest import free_port
-from peerprep_users.tests.servers import served
+from peerprep_users.tests.servers import free_port, served
 from peerprep_users.tests.story import Newcomer, inbox
 
 

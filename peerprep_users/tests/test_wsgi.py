@@ -9,8 +9,7 @@ from typing import NamedTuple
 
 import pytest
 
-from conftest import free_port
-from peerprep_users.tests.servers import served
+from peerprep_users.tests.servers import free_port, served
 
 MIB = 1024 * 1024
 LOGIN = b'{"email": "nobody@example.com", "password": "a wrong password"}'
@@ -209,6 +208,7 @@ def test_it_refuses_a_length_over_one_mib_before_it_comes(wire: Wire, length: in
     answer = wire.post(b"/auth/login", b"", b"Content-Length: %d" % length)
     assert answer
     assert (answer.status, answer.code()) == (413, "body_too_large")
+    assert answer.headers["connection"] == "close"
 
 
 @pytest.mark.parametrize("body", BROKEN_CHUNKS.values(), ids=BROKEN_CHUNKS)

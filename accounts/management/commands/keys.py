@@ -40,6 +40,7 @@ class Command(BaseCommand):
                     self.show()
                 case "stage":
                     self.stdout.write(f"Staged {keys.stage().kid}.")
+                    self.show()  # also the very first key, which needs no staging
                 case "activate":
                     keys.activate(options["kid"], force=options["force"])
                     self.stdout.write(f"{options['kid']} signs now.")

@@ -8,7 +8,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("accounts", "0002_signing_keys"),
+        ("accounts", "0003_guesses"),
     ]
 
     operations = [

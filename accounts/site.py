@@ -1,0 +1,81 @@
+"""The admin site itself: how admins sign in to it, and out of it."""
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib.admin import AdminSite
+from django.contrib.auth.views import PasswordChangeView
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse_lazy
+
+from accounts.flows.passwords import change_password
+from accounts.flows.sessions import begin_session, end_session
+from accounts.forms import LoginForm, PasswordForm, told
+from accounts.models import Session, User
+from accounts.throttles import spend
+from peerprep_users.clients import Client, ip_of
+from peerprep_users.errors import Refusal
+
+SESSION = "session"  # where the cookie's own data names the session it belongs to
+
+
+def session_of(request: HttpRequest) -> Session | None:
+    """The live session that the admin's cookie belongs to."""
+    name = request.session.get(SESSION)
+    return Session.objects.live().filter(pk=name, user=request.user.pk).first() if name else None
+
+
+class PasswordPage(PasswordChangeView):
+    """An admin's own password, changed as the API changes it: the guess at the old one counts, other sessions end."""
+
+    form_class = PasswordForm
+    template_name = "registration/password_change_form.html"
+    success_url = reverse_lazy("admin:password_change_done")
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        user: User = form.user
+        old, new = form.cleaned_data["old_password"], form.cleaned_data["new_password1"]
+        try:
+            change_password(
+                user=user,
+                session=session_of(self.request),
+                old_password=old,
+                new_password=new,
+                client=Client.of(self.request),
+            )
+        except Refusal as refusal:
+            form.add_error("old_password", told(refusal))
+            return self.form_invalid(form)
+        self.request.session.cycle_key()
+        return HttpResponseRedirect(self.get_success_url())
+
+
+class Site(AdminSite):
+    """Signing in here begins a session like any other: it is listed, and whatever ends the user's sessions ends it."""
+
+    site_header = site_title = "PeerPrep User Service"
+    site_url = None
+    login_form = LoginForm
+    final_catch_all_view = False  # a path that does not exist is a 404, for whoever asks
+
+    def has_permission(self, request: HttpRequest) -> bool:
+        return super().has_permission(request) and session_of(request) is not None
+
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        limit = spend("login", ip_of(request)) if request.method == "POST" else {}
+        response = super().login(request, extra_context)
+        for name, value in limit.items():
+            response.headers[name] = value
+        if request.method == "POST" and isinstance(response, HttpResponseRedirect):
+            user: Any = request.user
+            session = begin_session(user=user, client=Client.of(request), lasts=settings.ADMIN_SESSION)
+            request.session[SESSION] = str(session.pk)
+        return response
+
+    def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        if request.method == "POST" and (session := session_of(request)):
+            end_session(session=session)
+        return super().logout(request, extra_context)
+
+    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        return PasswordPage.as_view(extra_context=self.each_context(request))(request)

@@ -1,0 +1,61 @@
+"""Who may compute: few requests of a process at once, since its threads only wait for each other at the GIL.
+
+There are more threads than seats, so that a request which waits for something else, or leaves the work to code without
+the GIL, keeps nobody from being answered: it gives its seat up meanwhile. The database connection belongs to the seat,
+so that there are no more of these either, however many wait.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from queue import LifoQueue
+
+from django.db import DEFAULT_DB_ALIAS, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+SEATS = 2  # the second is for while the first waits for the database
+
+
+class Seats(threading.local):
+    free: "LifoQueue[BaseDatabaseWrapper]" = LifoQueue()  # one for all threads; the rest is each thread's own
+    seated = False
+
+    @contextmanager
+    def taken(self) -> Iterator[None]:
+        """Waits for a seat, and has it within the block."""
+        self.sit_down()
+        try:
+            yield
+        finally:
+            self.stand_up()
+
+    @contextmanager
+    def given_up(self) -> Iterator[None]:
+        """Leaves this thread's seat to another one within the block, which must not touch the database.
+
+        A thread without a seat, such as a command's, just goes on.
+        """
+        if not self.seated:
+            yield
+            return
+        self.stand_up()
+        try:
+            yield
+        finally:
+            self.sit_down()
+
+    def sit_down(self) -> None:
+        connections[DEFAULT_DB_ALIAS] = self.free.get()
+        self.seated = True
+
+    def stand_up(self) -> None:
+        self.free.put(connections[DEFAULT_DB_ALIAS])
+        del connections[DEFAULT_DB_ALIAS]
+        self.seated = False
+
+
+seats = Seats()
+for _ in range(SEATS):
+    connection = connections.create_connection(DEFAULT_DB_ALIAS)
+    connection.inc_thread_sharing()
+    seats.free.put(connection)

@@ -1,0 +1,87 @@
+"""Guessing against the running server: several worker processes, many addresses, many devices, all at once."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from typing import NamedTuple
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from conftest import PASSWORD, find
+from peerprep_users.tests.servers import free_port, served
+from peerprep_users.tests.story import Inbox, inbox
+
+ROUNDS = 20
+
+
+class House(NamedTuple):
+    url: str
+    box: Inbox
+
+
+@pytest.fixture(scope="module")
+def house(fresh_database: str) -> Iterator[House]:
+    port = free_port()
+    mail = {"MAIL_SERVER": "127.0.0.1", "MAIL_PORT": str(port), "MAIL_STARTTLS": "false"}
+    with (
+        inbox(port) as box,
+        served(free_port(), DATABASE_URL=fresh_database, WEB_CONCURRENCY="4", TRUSTED_PROXY_COUNT="1", **mail) as url,
+    ):
+        yield House(url, box)
+
+
+def at_once(house: House, path: str, bodies: list[dict[str, str]]) -> list[str]:
+    """The codes of the answers, `ok` for a success, to calls that are sent at the same moment from as many clients."""
+    barrier = Barrier(len(bodies))
+
+    def send(number: int) -> str:
+        headers = {"X-Forwarded-For": f"198.51.100.{number}", "User-Agent": f"device {number}"}
+        with httpx.Client(base_url=house.url, headers=headers, timeout=30, trust_env=False, verify=False) as http:
+            http.get("/healthz")
+            barrier.wait(30)
+            answer = http.post(path, json=bodies[number])
+            return "ok" if answer.status_code == 200 else str(answer.json()["code"])
+
+    with ThreadPoolExecutor(len(bodies)) as pool:
+        return list(pool.map(send, range(len(bodies))))
+
+
+def registered(house: House) -> str:
+    email = f"{uuid4().hex}@example.com"
+    body = {"email": email, "password": PASSWORD}
+    assert httpx.post(f"{house.url}/auth/register", json=body, trust_env=False).status_code == 201
+    return email
+
+
+@pytest.mark.parametrize("address", [registered, lambda _: f"{uuid4().hex}@example.com"], ids=["known", "unknown"])
+def test_of_ten_wrong_passwords_three_are_evaluated(house: House, address: Callable[[House], str]) -> None:
+    for _ in range(ROUNDS):
+        email = address(house)
+        answers = at_once(house, "/auth/login", [{"email": email, "password": f"wrong {n}"} for n in range(10)])
+        assert Counter(answers) == {"invalid_credentials": 3, "account_locked": 7}
+
+
+def test_of_nine_wrong_and_one_right_no_more_than_three_wrong_are_evaluated_a_lock(house: House) -> None:
+    for round_ in range(ROUNDS):
+        email = registered(house)
+        passwords = [f"wrong {number}" for number in range(10)]
+        passwords[round_ % 10] = PASSWORD
+        found = Counter(at_once(house, "/auth/login", [{"email": email, "password": word} for word in passwords]))
+        # The right one met a closed door, or came in time: after two wrong ones at most, and three more lock again.
+        came_in_time = found["email_not_verified"] == 1
+        assert found["invalid_credentials"] in (range(3, 6) if came_in_time else [3])
+        assert found.total() == found["invalid_credentials"] + found["account_locked"] + came_in_time
+
+
+def test_of_a_hundred_codes_at_once_five_are_evaluated(house: House) -> None:
+    email = registered(house)
+    httpx.post(f"{house.url}/auth/forgot-password", json={"email": email}, trust_env=False)
+    house.box.next(email)
+    code = find(r"^ +(\d{6})$", house.box.next(email))
+    wrong = [f"{(int(code) + number) % 1_000_000:06}" for number in range(1, 100)]
+    answers = at_once(house, "/auth/verify-reset-code", [{"email": email, "code": guess} for guess in [*wrong, code]])
+    assert set(answers[:-1]) == {"invalid_reset_code"} and answers[-1] in {"invalid_reset_code", "ok"}
+    assert at_once(house, "/auth/verify-reset-code", [{"email": email, "code": code}]) == ["invalid_reset_code"]
