@@ -1,5 +1,6 @@
 """What the tests of every app share: a cast of users, a client that speaks JSON, a mailbox behind a real server."""
 
+import asyncio
 import json
 import re
 import threading
@@ -149,11 +150,15 @@ class Sink:
 
     def __init__(self) -> None:
         self.received: list[EmailMessage] = []
+        self.recipients: list[list[str]] = []  # of each, as the envelope has them
+        self.pause = 0.0  # seconds that it takes over each
 
     async def handle_DATA(self, server: SMTP, session: SMTPSession, envelope: Envelope) -> str:  # noqa: N802
+        await asyncio.sleep(self.pause)
         content = envelope.content
         assert isinstance(content, bytes)
         self.received.append(message_from_bytes(content, policy=policy.default))
+        self.recipients.append(envelope.rcpt_tos)
         return "250 OK"
 
 
@@ -169,8 +174,8 @@ def smtp_server() -> Iterator[Controller]:
 class Mailbox:
     """Delivers what is queued, over SMTP, and shows what arrived."""
 
-    def __init__(self, sink: Sink) -> None:
-        self.sink = sink
+    def __init__(self, sink: Sink, port: int) -> None:
+        self.sink, self.port = sink, port
 
     def all(self) -> list[EmailMessage]:
         deliver_due()
@@ -202,9 +207,12 @@ def mailbox(smtp_server: Controller, settings: Any) -> Mailbox:
     settings.EMAIL_BACKEND = "peerprep_users.mailing.SMTP"
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", smtp_server.port
     settings.EMAIL_USE_TLS = settings.EMAIL_USE_SSL = False
+    settings.EMAIL_HOST_USER = settings.EMAIL_HOST_PASSWORD = ""
     sink: Sink = smtp_server.handler
     sink.received.clear()
-    return Mailbox(sink)
+    sink.recipients.clear()
+    sink.pause = 0.0
+    return Mailbox(sink, smtp_server.port)
 
 
 Together = Callable[..., list[Any]]

@@ -22,6 +22,7 @@ from accounts import lockout
 from accounts.addresses import masked
 from accounts.devices import in_words
 from accounts.flows.administration import change_account
+from accounts.flows.mail import resend
 from accounts.flows.profiles import delete_account
 from accounts.models import Mail, SecurityEvent, Session, User
 from peerprep_users.errors import Refusal
@@ -183,13 +184,56 @@ class SessionAdmin(OfDevice):
     details = ["expires_at", "id"]
 
 
+class OutcomeFilter(admin.SimpleListFilter):
+    """By state, and those that wait for another try apart."""
+
+    title = "outcome"
+    parameter_name = "outcome"
+    failing = "failing"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [*Mail.State.choices, (self.failing, "Failing, will be tried again")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Mail]) -> QuerySet[Mail]:
+        if self.value() == self.failing:
+            return queryset.filter(state=Mail.State.QUEUED).exclude(error="")
+        return queryset.filter(state=self.value()) if self.value() else queryset
+
+
 @admin.register(Mail)
 class MailAdmin(ReadOnly):
-    list_display = ["to", "kind", "state", "tries", "created_at", "due_at", "sent_at"]
-    list_filter = ["state", "kind", "created_at"]
+    list_display = ["to", "kind", "state", "tries", "last_failure", "created_at", "due_at", "sent_at"]
+    list_filter = [OutcomeFilter, "kind", "created_at"]
     search_fields = ["to"]
     ordering = ["-created_at", "id"]
     details = ["error", "facts", "id"]
+    actions = ["resend"]
+
+    def has_resend_permission(self, request: HttpRequest) -> bool:
+        return request.user.is_active and request.user.is_staff
+
+    @admin.display(description="last failure")
+    def last_failure(self, mail: Mail) -> str:
+        return mail.error.rpartition("\n")[2]
+
+    @admin.action(permissions=["resend"], description="Send selected dead mails again")
+    def resend(self, request: HttpRequest, queryset: QuerySet[Mail]) -> None:
+        revived = [mail for mail in queryset if resend(mail=mail)]
+        for mail in revived:
+            self.log_change(request, mail, "Queued again.")
+        left = queryset.count() - len(revived)
+        if revived:
+            self.message_user(request, f"Queued again: {len(revived)}.", messages.SUCCESS)
+        if left:
+            why = "not dead, or reset codes that nobody waits for any more; their owners ask for another"
+            self.message_user(request, f"Left as they are: {left} ({why}).", messages.WARNING)
+
+    def log_change(self, request: HttpRequest, obj: Mail, message: Any) -> LogEntry:
+        """The log outlives the mail, so it must not keep the address."""
+        entry = super().log_change(request, obj, message)
+        entry.object_repr = f"{obj.kind} to {masked(obj.to)}"
+        entry.save(update_fields=["object_repr"])
+        return entry
 
 
 @admin.register(SecurityEvent)

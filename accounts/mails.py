@@ -1,6 +1,7 @@
 """What each kind of mail says. The link or code in it is made here, at the moment of sending."""
 
-from datetime import datetime
+import re
+from datetime import datetime, timedelta
 from email.utils import formataddr
 from typing import Any
 from urllib.parse import quote
@@ -8,7 +9,6 @@ from urllib.parse import quote
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
-from django.utils import timezone
 
 from accounts.codes import new_code
 from accounts.devices import in_words
@@ -20,52 +20,77 @@ SUBJECTS = {
     Mail.Kind.RESET_CODE: "Your code to reset your password",
     Mail.Kind.PASSWORD_CHANGED: "Your password was changed",
     Mail.Kind.ACCOUNT_LOCKED: "Your account is locked for a while",
+    Mail.Kind.NEW_DEVICE: "New sign-in to your account",
 }
+# Mail clients make a link of whatever looks like one.
+LINKLIKE = re.compile(r"[/\\:@]|[.。．。]\S")
+
+
+def addressee(mail: Mail) -> User | None:
+    return User.objects.filter(email=mail.to, is_active=True).first()
+
+
+def is_moot(mail: Mail) -> bool:
+    """Whether there is nothing (left) to say. A code is made also for an address that nobody has."""
+    if mail.kind == Mail.Kind.RESET_CODE:
+        return mail.is_too_late
+    user = addressee(mail)
+    return user is None or (mail.kind == Mail.Kind.VERIFICATION and user.is_verified)
 
 
 def compose(mail: Mail) -> EmailMultiAlternatives | None:
-    """The message, or None where there is nothing (left) to say to this address."""
-    user = User.objects.filter(email=mail.to, is_active=True).first()
-    content = contents(Mail.Kind(mail.kind), user, mail)
-    if user is None or content is None:
+    """The message, or None where nobody has the address; then, too, the code is made that it would carry."""
+    user, kind = addressee(mail), Mail.Kind(mail.kind)
+    made = {"code": new_code(mail.to)} if kind == Mail.Kind.RESET_CODE else {}
+    if user is None:
         return None
-    context = {
-        "user": user,
-        "product": settings.MAIL_FROM_NAME,
-        "base_url": settings.PUBLIC_BASE_URL,
-        "subject": SUBJECTS[Mail.Kind(mail.kind)],
-        "at": datetime.fromisoformat(mail.facts["at"]),
-        "ip": mail.facts["ip"],
-        "device": in_words(mail.facts["user_agent"]),
-        **content,
-    }
+    if kind == Mail.Kind.VERIFICATION:
+        made["link"] = f"{settings.PUBLIC_BASE_URL}/verify-email?token={quote(verification_token(user))}"
+    return render(kind, context(mail, user) | made, to=mail.to, message_id=message_id(mail))
+
+
+def render(kind: Mail.Kind, facts: dict[str, Any], *, to: str, message_id: str) -> EmailMultiAlternatives:
+    facts = {"subject": SUBJECTS[kind], **facts}
     message = EmailMultiAlternatives(
-        subject=f"{SUBJECTS[Mail.Kind(mail.kind)]} - {settings.MAIL_FROM_NAME}",
-        body=render_to_string(f"accounts/mail/{mail.kind}.txt", context),
+        subject=f"{SUBJECTS[kind]} - {settings.MAIL_FROM_NAME}",
+        body=render_to_string(f"accounts/mail/{kind}.txt", facts),
         from_email=formataddr((settings.MAIL_FROM_NAME, settings.MAIL_FROM)),
-        to=[mail.to],
-        headers={"Auto-Submitted": "auto-generated"},  # RFC 3834: no out-of-office answers, please
+        to=[to],
+        headers={
+            "Auto-Submitted": "auto-generated",  # RFC 3834: no out-of-office answers, please
+            "Message-ID": message_id,
+        },
     )
-    message.attach_alternative(render_to_string(f"accounts/mail/{mail.kind}.html", context), "text/html")
+    message.attach_alternative(render_to_string(f"accounts/mail/{kind}.html", facts), "text/html")
     return message
 
 
-def contents(kind: Mail.Kind, user: User | None, mail: Mail) -> dict[str, Any] | None:
-    if kind == Mail.Kind.VERIFICATION:
-        if user is None or user.is_verified:
-            return None
-        token = quote(verification_token(user))
-        return {"link": f"{settings.PUBLIC_BASE_URL}/verify-email?token={token}", "hours": hours()}
-    if kind == Mail.Kind.RESET_CODE:
-        if mail.created_at + settings.RESET_CODE_TTL < timezone.now():
-            return None  # nobody waits for it any more
-        return {"code": new_code(mail.to), "minutes": minutes(settings.RESET_CODE_TTL)}
-    return {"minutes": minutes(settings.LOGIN_LOCK)}
+def context(mail: Mail, user: User) -> dict[str, Any]:
+    """What all mails say. Of one that was dead and is sent after all, only the time is left."""
+    agent = mail.facts.get("user_agent")
+    return {
+        "greeting": greeting(user.name),
+        "product": settings.MAIL_FROM_NAME,
+        "base_url": settings.PUBLIC_BASE_URL,
+        "at": datetime.fromisoformat(mail.facts["at"]) if "at" in mail.facts else mail.created_at,
+        "ip": mail.facts.get("ip"),
+        "device": in_words(agent) if agent is not None else "",
+        "lock_minutes": minutes(settings.LOGIN_LOCK),
+        "code_minutes": minutes(settings.RESET_CODE_TTL),
+        "link_hours": f"{settings.VERIFICATION_TTL.total_seconds() / 3600:g}",
+    }
 
 
-def minutes(span: Any) -> str:
+def greeting(name: str) -> str:
+    """By name, unless the name would be a link: anybody can register somebody else's address, with any name."""
+    return "Hello," if LINKLIKE.search(name) else f"Hello {name},"
+
+
+def message_id(mail: Mail) -> str:
+    """The same for each try, so that a mailbox can tell that it has the mail; but each try has a new code."""
+    number = f".{mail.tries}" if mail.kind == Mail.Kind.RESET_CODE else ""
+    return f"<{mail.pk}{number}@{settings.MAIL_FROM.rpartition('@')[2]}>"
+
+
+def minutes(span: timedelta) -> str:
     return f"{span.total_seconds() / 60:g}"
-
-
-def hours() -> str:
-    return f"{settings.VERIFICATION_TTL.total_seconds() / 3600:g}"

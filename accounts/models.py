@@ -17,9 +17,11 @@ from django.utils.crypto import salted_hmac
 
 from accounts.addresses import normalised
 from peerprep_users.clients import USER_AGENT_LENGTH
+from peerprep_users.outbox import Outgoing, OutgoingQuerySet
 
 EMAIL_LENGTH = 254  # RFC 5321 section 4.5.3.1.3, less the angle brackets
 NAME_LENGTH = 100
+DEVICE_LENGTH = 100
 RESET_GUESSES = 5
 NO_CONTROL_CHARACTERS = RegexValidator(r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*\Z", "Must not contain control characters.")
 LAST_USED_PRECISION = timedelta(minutes=5)
@@ -189,6 +191,36 @@ class Session(models.Model):
         self.save(update_fields=["previous_id", "refresh_id", "rotated_at", "last_used_at"])
 
 
+class KnownDeviceManager(models.Manager["KnownDevice"]):
+    def meet(self, user: User, name: str) -> bool:
+        """Notes that the user signs in with this device. Whether it is new beside others: the first one is no news."""
+        name = name[:DEVICE_LENGTH]
+        known = set(self.filter(user=user).values_list("name", flat=True))
+        if name not in known:
+            self.create(user=user, name=name)
+        return bool(known) and name not in known
+
+
+class KnownDevice(models.Model):
+    """A kind of device that a user has signed in with, such as "Firefox on Linux". It outlives the sessions."""
+
+    user = models.ForeignKey(User, models.CASCADE, related_name="known_devices", db_index=False)
+    name = models.CharField(max_length=DEVICE_LENGTH)
+    first_seen_at = models.DateTimeField(default=timezone.now)
+
+    objects = KnownDeviceManager()
+
+    class Meta:
+        db_table = "known_devices"
+        constraints = [
+            # Its index finds a user's devices at a login, and for the cascade of a deleted user.
+            models.UniqueConstraint(fields=["user", "name"], name="known_devices_once"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class PasswordResetQuerySet(models.QuerySet["PasswordReset"]):
     def live(self) -> PasswordResetQuerySet:
         now = timezone.now()
@@ -311,7 +343,11 @@ class RateCount(models.Model):
         return self.name
 
 
-class Mail(models.Model):
+class MailQuerySet(OutgoingQuerySet["Mail"]):
+    pass
+
+
+class Mail(Outgoing):
     """A mail that is to be sent: its kind and its facts, written in the transaction that causes it.
 
     What it says, the link or the code included, is made only when it is sent, so that no secret is ever stored.
@@ -322,23 +358,13 @@ class Mail(models.Model):
         RESET_CODE = "reset_code"
         PASSWORD_CHANGED = "password_changed"  # noqa: S105
         ACCOUNT_LOCKED = "account_locked"
-
-    class State(models.TextChoices):
-        QUEUED = "queued"
-        SENT = "sent"
-        DROPPED = "dropped"  # nobody to send it to, or nothing left to say
-        DEAD = "dead"
+        NEW_DEVICE = "new_device"
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     kind = models.CharField(max_length=16, choices=Kind)
     to = models.EmailField(max_length=EMAIL_LENGTH)
-    facts = models.JSONField(default=dict)
-    state = models.CharField(max_length=7, choices=State, default=State.QUEUED)
-    created_at = models.DateTimeField(default=timezone.now)
-    due_at = models.DateTimeField(default=timezone.now)  # while it is being sent, when another sender may try
-    tries = models.PositiveSmallIntegerField(default=0)
-    error = models.TextField(blank=True)
-    sent_at = models.DateTimeField(null=True)
+
+    objects = MailQuerySet.as_manager()
 
     class Meta:
         db_table = "mails"
@@ -346,7 +372,7 @@ class Mail(models.Model):
             models.CheckConstraint(condition=Q(state__in=["queued", "sent", "dropped", "dead"]), name="mails_state"),
         ]
         indexes = [
-            # What the sender takes next.
+            # What the sender takes next; the age of the oldest.
             models.Index(fields=["due_at"], condition=Q(state="queued"), name="mails_due"),
             # How many were asked for an address lately; an account's deletion.
             models.Index(fields=["to", "kind", "created_at"], name="mails_to"),
@@ -354,6 +380,11 @@ class Mail(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} to {self.to}"
+
+    @property
+    def is_too_late(self) -> bool:
+        """Nobody waits for a code any longer than it would have lived, had it been sent at once."""
+        return self.kind == self.Kind.RESET_CODE and self.created_at + settings.RESET_CODE_TTL < timezone.now()
 
 
 class SecurityEvent(models.Model):

@@ -1,29 +1,68 @@
 """The page behind the link of the verification mail, for when `PUBLIC_BASE_URL` is the service itself."""
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.csrf import csrf_exempt
 
-from accounts.flows.registration import InvalidVerificationToken, verify_email
-from peerprep_users.errors import allow
+from accounts.flows import registration
+from accounts.flows.registration import ExpiredVerificationToken, InvalidVerificationToken
+from accounts.serializers import Address
+from peerprep_users.api import validated
+from peerprep_users.clients import Client
+from peerprep_users.errors import Invalid, allow
+
+ADDRESS = Address()
+HEADERS = {
+    "Referrer-Policy": "no-referrer",  # the token is in the address
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+}
 
 
-@csrf_exempt  # the token is all that the form proves, and nobody else has it
+@csrf_exempt  # the token is all that its form proves, and nobody else has it; the other form is open to anybody
 @allow("GET", "HEAD", "POST")
 def verify_email_page(request: HttpRequest) -> HttpResponse:
     """Shows a button; only pressing it verifies. A mail scanner that opens links verifies nothing."""
-    if request.method != "POST":
-        return page(request, "ask", token=request.GET.get("token", ""))
     try:
-        verify_email(token=request.POST.get("token", ""))
+        if request.method != "POST":
+            return look(request, request.GET.get("token", ""))
+        if "email" in request.POST:
+            return send_link(request, request.POST["email"])
+        new = registration.verify_email(token=request.POST.get("token", ""))
+        return page(request, "verified" if new else "already")
+    except ExpiredVerificationToken:
+        return page(request, "expired", status=400)
     except InvalidVerificationToken:
         return page(request, "invalid", status=400)
-    return page(request, "verified")
 
 
-def page(request: HttpRequest, outcome: str, *, token: str = "", status: int = 200) -> HttpResponse:
-    context = {"outcome": outcome, "token": token}
+def look(request: HttpRequest, token: str) -> HttpResponse:
+    if not token:
+        return page(request, "no_link")
+    return page(request, "already" if registration.owner_of(token).is_verified else "ask", token=token)
+
+
+def send_link(request: HttpRequest, email: str) -> HttpResponse:
+    """Answers alike whoever has the address, as `/auth/resend-verification` does."""
+    try:
+        body = validated(ADDRESS, {"email": email}, "body")
+    except Invalid:
+        return page(request, "no_address", email=email, status=422)
+    registration.resend_verification(**body, client=Client.of(request))
+    return page(request, "asked")
+
+
+def page(request: HttpRequest, outcome: str, *, token: str = "", email: str = "", status: int = 200) -> HttpResponse:
+    context = {
+        "outcome": outcome,
+        "token": token,
+        "email": email,
+        "product": settings.MAIL_FROM_NAME,
+        "hours": f"{settings.VERIFICATION_TTL.total_seconds() / 3600:g}",
+    }
     response = render(request, "accounts/verify_email.html", context, status=status)
-    response.headers["Referrer-Policy"] = "no-referrer"  # the token is in the address
-    response.headers["Content-Security-Policy"] = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'"
+    for name, value in HEADERS.items():
+        response.headers[name] = value
     return response

@@ -63,6 +63,13 @@ accesslog = None  # the service logs its requests itself, with their ids
 loglevel = "warning"
 
 
+def on_starting(server):
+    """Loads what the first login would have to wait for, once for all workers."""
+    from accounts.devices import in_words  # noqa: PLC0415 - Django is set up only now
+
+    in_words("")
+
+
 def when_ready(server):
     shown = "localhost" if settings.HOST in {"0.0.0.0", "[::]"} else settings.HOST
     base = f"http://{shown}:{settings.PORT}"

@@ -4,6 +4,7 @@ from django.db import Error, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from peerprep_users.errors import allow
+from peerprep_users.outbox import outboxes
 
 
 @allow("GET", "HEAD")
@@ -19,6 +20,23 @@ def readyz(request: HttpRequest) -> HttpResponse:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
     except Error:
-        body = {"detail": "The database does not answer.", "code": "service_unavailable", "down": ["database"]}
-        return JsonResponse(body, status=503, headers={"Retry-After": "1"})
+        return database_down()
     return JsonResponse({"ok": True})
+
+
+@allow("GET", "HEAD")
+def readiness_details(request: HttpRequest) -> HttpResponse:
+    """What no request needs, but an operator should know: whether what is to leave the service does."""
+    try:
+        undelivered = {
+            name: {"waiting": outbox.waiting().count(), "oldest_seconds": round(outbox.oldest_age(), 1)}
+            for name, outbox in outboxes()
+        }
+    except Error:
+        return database_down()
+    return JsonResponse({"ok": True, "undelivered": undelivered})
+
+
+def database_down() -> HttpResponse:
+    body = {"detail": "The database does not answer.", "code": "service_unavailable", "down": ["database"]}
+    return JsonResponse(body, status=503, headers={"Retry-After": "1"})

@@ -1,15 +1,24 @@
-"""Where mail goes: Django's two backends, each with what it lacks."""
+"""Where mail goes: Django's two backends, each with what it lacks; and what is wrong when it does not get there."""
 
+import re
+import smtplib
+import socket
 import ssl
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import cached_property
 
 from django.conf import settings
-from django.core.mail import EmailMessage
+from django.core.mail import EmailMessage, get_connection
 from django.core.mail.backends import console, smtp
+from django.core.mail.backends.base import BaseEmailBackend
 
 
 class SMTP(smtp.EmailBackend):
     """An SMTP client that can be told not to check certificates (`VALIDATE_CERTS=false`)."""
+
+    PATIENCE = 60.0  # seconds to connect, and to send; `EMAIL_TIMEOUT` is for each step, and a server may dribble
 
     @cached_property
     def ssl_context(self) -> ssl.SSLContext:
@@ -21,10 +30,31 @@ class SMTP(smtp.EmailBackend):
 
     def open(self) -> bool | None:
         try:
-            return super().open()
+            with self.watched():
+                return super().open()
         except Exception:
             self.close()  # Django keeps a connection whose STARTTLS or AUTH failed for a next try, which we never make
             raise
+
+    def send_messages(self, email_messages: Sequence[EmailMessage]) -> int:
+        with self.watched():
+            return super().send_messages(email_messages)
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Cuts the connection after a time: whoever sends a mail must be done with it before another one may try."""
+        watchdog = threading.Timer(self.PATIENCE, self.cut)
+        watchdog.daemon = True
+        watchdog.start()
+        try:
+            yield
+        finally:
+            watchdog.cancel()
+
+    def cut(self) -> None:
+        if self.connection and self.connection.sock:
+            with suppress(OSError):
+                self.connection.sock.shutdown(socket.SHUT_RDWR)
 
 
 class Console(console.EmailBackend):
@@ -32,3 +62,69 @@ class Console(console.EmailBackend):
 
     def write_message(self, message: EmailMessage) -> None:
         self.stream.write(f"\n----- Mail to {', '.join(message.to)}: {message.subject}\n\n{message.body}-----\n")
+
+
+@contextmanager
+def connected() -> Iterator[BaseEmailBackend]:
+    """A connection to where mail goes. It is closed quietly: a server has what it took, however it says goodbye."""
+    server: BaseEmailBackend = get_connection()
+    try:
+        server.open()
+        yield server
+    finally:
+        with suppress(Exception):
+            server.close()
+
+
+SECRETS = re.compile(r"token=[^\s'\"]+|\b\d{6}\b")
+
+
+def explained(exc: Exception) -> str:
+    """What an operator should know of a failed delivery: a sentence, then what exactly was raised.
+
+    A server may quote the link or the code of a mail that it refuses; that is left out.
+    """
+    raised = SECRETS.sub("…", f"{type(exc).__name__}: {exc}")
+    return " ".join(f"{sentence(exc)} ({raised})".split())[:500]
+
+
+def sentence(exc: Exception) -> str:  # noqa: C901, PLR0911, PLR0912 - one line for each thing that goes wrong
+    server = f"{settings.EMAIL_HOST}:{settings.EMAIL_PORT}"
+    match exc:
+        case UnicodeError() if "idna" in str(exc):  # a label of the name is empty or too long
+            return f"MAIL_SERVER: {settings.EMAIL_HOST} is no name of a host."
+        case socket.gaierror():
+            return f"MAIL_SERVER: the name {settings.EMAIL_HOST} does not resolve."
+        case ConnectionRefusedError():
+            return f"MAIL_SERVER, MAIL_PORT: nothing listens at {server}."
+        case TimeoutError() | smtplib.SMTPServerDisconnected() if "timed out" in str(exc):
+            hint = "" if settings.EMAIL_USE_SSL else " If it speaks TLS from the first byte, set MAIL_SSL_TLS."
+            return f"MAIL_SERVER, MAIL_PORT: {server} does not answer within {settings.EMAIL_TIMEOUT} s.{hint}"
+        case ssl.SSLCertVerificationError():
+            return f"VALIDATE_CERTS: the certificate of {server} is not valid: {exc.verify_message.rstrip('.')}."
+        case ssl.SSLError():
+            which = "MAIL_SSL_TLS" if settings.EMAIL_USE_SSL else "MAIL_STARTTLS"
+            return f"{which}: TLS with {server} fails; it may not speak it here."
+        case smtplib.SMTPAuthenticationError():
+            return f"MAIL_USERNAME, MAIL_PASSWORD: {server} does not accept them."
+        case smtplib.SMTPNotSupportedError() if "STARTTLS" in str(exc):
+            return f"MAIL_STARTTLS: {server} does not offer it."
+        case smtplib.SMTPNotSupportedError() if "AUTH" in str(exc):
+            return f"USE_CREDENTIALS: {server} offers no sign-in."
+        case smtplib.SMTPSenderRefused(smtp_code=530):
+            return f"MAIL_USERNAME, MAIL_PASSWORD: {server} wants a sign-in."
+        case smtplib.SMTPSenderRefused():
+            return f"MAIL_FROM: {server} does not take mail from {exc.sender}."
+        case smtplib.SMTPRecipientsRefused():
+            return f"{server} does not take mail for this address."
+        case smtplib.SMTPConnectError() | smtplib.SMTPHeloError():
+            return f"{server} refuses this host."
+        case smtplib.SMTPDataError():
+            return f"{server} does not take this mail."
+        case smtplib.SMTPServerDisconnected():
+            return f"{server} closed the connection."
+        case smtplib.SMTPException():
+            return f"{server} refuses."
+        case OSError():
+            return f"MAIL_SERVER, MAIL_PORT: {server} cannot be reached."
+    return "The mail could not be made."

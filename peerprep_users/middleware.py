@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 SANE_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 ADMIN = "/admin"
-QUIET = {"/healthz", "/readyz"}
+QUIET = {"/healthz", "/readyz", "/readyz/details", "/metrics"}
 
 
 class RequestMiddleware:

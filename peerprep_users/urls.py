@@ -4,13 +4,16 @@ from django.contrib import admin
 from django.urls import include, path
 
 from peerprep_users import openapi
-from peerprep_users.health import healthz, readyz
+from peerprep_users.health import healthz, readiness_details, readyz
+from peerprep_users.metrics import metrics
 
 urlpatterns = [
     path("", include("accounts.urls")),
     path("", include("attempts.urls")),
     path("healthz", healthz),
     path("readyz", readyz),
+    path("readyz/details", readiness_details),
+    path("metrics", metrics),
     path("openapi.json", openapi.schema, name="schema"),
     path("docs", openapi.swagger),
     path("redoc", openapi.redoc),

@@ -3,9 +3,11 @@
 from django.db import transaction
 
 from accounts import hashers
+from accounts.devices import in_words
+from accounts.flows import mail
 from accounts.flows.passwords import check_password
 from accounts.flows.sessions import EmailNotVerified, TokenPair, start_session
-from accounts.models import User
+from accounts.models import KnownDevice, Mail, User
 from peerprep_users.clients import Client
 from peerprep_users.errors import Refusal
 
@@ -37,4 +39,6 @@ def log_in(*, email: str, password: str, client: Client) -> TokenPair:
         if upgraded:
             held.password = upgraded
             held.save(update_fields=["password"])
+        if KnownDevice.objects.meet(held, in_words(client.user_agent)):
+            mail.queue(Mail.Kind.NEW_DEVICE, held.email, mail.circumstances(client))
         return TokenPair.of(start_session(held, client), held)

@@ -1,28 +1,25 @@
 """Mail: queued with the change that causes it, delivered from the queue by whichever sender takes it first."""
 
 import logging
-import random
 import smtplib
 import threading
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
-from django.db import DatabaseError, close_old_connections, connection, transaction
+from django.db import Error, close_old_connections, connection, transaction
 from django.utils import timezone
 
 from accounts import mails
 from accounts.leases import Busy, lease
 from accounts.models import Mail
 from peerprep_users.clients import Client
+from peerprep_users.mailing import connected, explained
 
 log = logging.getLogger(__name__)
 
 HOURLY_LIMIT = 5
-TRIES = 6
-FIRST_PAUSE = timedelta(seconds=30)
-LONGEST_PAUSE = timedelta(hours=1)
 PERMANENT = 500
-CLAIM = timedelta(minutes=2)  # longer than any delivery takes: each step of it times out after 10 s
+AUTHENTICATION_REQUIRED = 530
 
 waiting = threading.Event()  # set when this process has just queued a mail
 
@@ -56,73 +53,63 @@ def asked_often(kind: Mail.Kind, to: str, *, pause: timedelta) -> bool:
     return len(times) == HOURLY_LIMIT or (bool(times) and times[0] > now - pause)
 
 
-def deliver_due() -> int:
-    """Delivers what is due. Returns how many mails were taken, delivered or not."""
+def resend(*, mail: Mail) -> bool:
+    """Queues a dead mail again; False where it is not dead, or nobody waits for its code any more."""
+    revived = not mail.is_too_late and bool(Mail.objects.filter(pk=mail.pk).revive())
+    if revived:
+        transaction.on_commit(waiting.set)
+    return revived
+
+
+def deliver_due(stopping: threading.Event | None = None) -> int:
+    """Delivers what is due, until `stopping` is set. Returns how many mails were taken, delivered or not."""
     taken = 0
-    while (mail := claim()) is not None:
+    while not (stopping and stopping.is_set()) and (mail := Mail.objects.claim()) is not None:
         deliver(mail)
         taken += 1
     return taken
 
 
-def claim() -> Mail | None:
-    """Takes the next mail for this sender. Another one may try it only once the claim has run out."""
-    due = Mail.objects.filter(state=Mail.State.QUEUED, due_at__lte=timezone.now()).order_by("due_at")
-    if not due.exists():
-        return None  # the usual case, found without a transaction
-    with transaction.atomic():
-        mail = due.select_for_update(skip_locked=True).first()
-        if mail is not None:
-            mail.tries += 1
-            mail.due_at = timezone.now() + CLAIM
-            mail.save(update_fields=["tries", "due_at"])
-    return mail
-
-
 def deliver(mail: Mail) -> None:
     try:
-        message = mails.compose(mail)
-        if message is None:
-            settle(mail, state=Mail.State.DROPPED)
-            return
-        message.send()
-        settle(mail, state=Mail.State.SENT, sent_at=timezone.now())
-    except DatabaseError:
+        send(mail)
+    except Error:
         raise  # the claim runs out, and the mail is tried again
     except Exception as exc:  # noqa: BLE001 - whatever it was, the mail must not be lost, nor stop those behind it
-        log.warning("A mail could not be delivered", extra={"mail": str(mail.pk), "error": reason(exc)})
-        dead = mail.tries >= TRIES or is_permanent(exc)
-        state = Mail.State.DEAD if dead else Mail.State.QUEUED
-        settle(mail, state=state, due_at=next_try(mail.tries), error=reason(exc))
+        reason = explained(exc)
+        log.warning("A mail could not be delivered", extra={"mail": str(mail.pk), "error": reason})
+        Mail.objects.fail(mail, reason, for_good=is_permanent(exc))
 
 
-def settle(mail: Mail, **changes: Any) -> None:
-    """Notes what became of a mail, unless another sender has taken it since. The facts are wiped once it is over."""
-    if changes["state"] != Mail.State.QUEUED:
-        changes["facts"] = {}
-    Mail.objects.filter(pk=mail.pk, tries=mail.tries, state=Mail.State.QUEUED).update(**changes)
-
-
-def reason(exc: Exception) -> str:
-    return f"{type(exc).__name__}: {exc}"[:500]
+def send(mail: Mail) -> None:
+    """Sends a mail, composed only once the server is there: a code that is not sent must not void the one before."""
+    if mails.is_moot(mail):
+        Mail.objects.settle(mail, Mail.State.DROPPED)
+        return
+    with connected() as server:
+        if not Mail.objects.renew(mail):
+            return  # connecting took longer than the claim
+        message = mails.compose(mail)
+        if message is None:
+            Mail.objects.settle(mail, Mail.State.DROPPED)
+        else:
+            server.send_messages([message])
+            Mail.objects.settle(mail, Mail.State.SENT, sent_at=timezone.now())
 
 
 def is_permanent(exc: Exception) -> bool:
-    """RFC 5321 section 4.2.1: 5yz will not change by trying again. A refused password will, once it is mended."""
+    """RFC 5321 section 4.2.1: 5yz will not change by trying again.
+
+    That is about a mail. A server that refuses whoever connects, or a sign-in, refuses every mail, until it is mended.
+    """
     match exc:
-        case smtplib.SMTPAuthenticationError():
+        case smtplib.SMTPAuthenticationError() | smtplib.SMTPConnectError() | smtplib.SMTPHeloError():
             return False
         case smtplib.SMTPResponseException():
-            return exc.smtp_code >= PERMANENT
+            return exc.smtp_code >= PERMANENT and exc.smtp_code != AUTHENTICATION_REQUIRED
         case smtplib.SMTPRecipientsRefused():
             return all(code >= PERMANENT for code, _ in exc.recipients.values())
     return False
-
-
-def next_try(tries: int) -> datetime:
-    """About 30 s × 2ⁿ after the n-th failure, at most an hour, spread so that senders do not come all at once."""
-    pause: timedelta = min(FIRST_PAUSE * 2 ** (tries - 1), LONGEST_PAUSE)
-    return timezone.now() + pause * random.uniform(0.8, 1.2)  # noqa: S311 - to spread the load
 
 
 class Sender(threading.Thread):
@@ -138,15 +125,18 @@ class Sender(threading.Thread):
         while not self.stopping.is_set():
             waiting.clear()
             try:
-                deliver_due()
-            except DatabaseError as exc:
+                deliver_due(self.stopping)
+            except Error as exc:
                 log.error("The mail queue cannot be read: %s", exc)  # noqa: TRY400 - the next look may succeed
             close_old_connections()
             waiting.wait(self.PAUSE)
         connection.close()
 
-    def stop(self, timeout: float) -> None:
-        """Lets a delivery under way finish, for up to `timeout` seconds."""
+    def tell_to_stop(self) -> None:
         self.stopping.set()
         waiting.set()
+
+    def stop(self, timeout: float) -> None:
+        """Lets a delivery under way finish, for up to `timeout` seconds."""
+        self.tell_to_stop()
         self.join(timeout)

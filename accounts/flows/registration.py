@@ -4,11 +4,12 @@ from django.core import signing
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from accounts.devices import in_words
 from accounts.flows import mail
 from accounts.flows.passwords import judge
 from accounts.flows.sessions import TokenPair, start_session
 from accounts.hashers import hashed
-from accounts.models import Mail, User, default_name
+from accounts.models import KnownDevice, Mail, User, default_name
 from accounts.tokens import read_verification_token
 from peerprep_users.clients import Client
 from peerprep_users.errors import Refusal
@@ -26,6 +27,10 @@ class InvalidVerificationToken(Refusal):
     detail = "This link is not valid any more. Ask for a new one."
 
 
+class ExpiredVerificationToken(InvalidVerificationToken):
+    """To clients the same; the page tells its reader that the link was too old."""
+
+
 def register(*, email: str, password: str, name: str | None, client: Client) -> TokenPair:
     """Creates an account, signs it in and sends the verification mail.
 
@@ -41,28 +46,41 @@ def register(*, email: str, password: str, name: str | None, client: Client) -> 
     try:
         with transaction.atomic():
             user.save(force_insert=True)
+            KnownDevice.objects.meet(user, in_words(client.user_agent))
             mail.queue(Mail.Kind.VERIFICATION, email, mail.circumstances(client))
             return TokenPair.of(start_session(user, client), user)
     except IntegrityError:
         raise EmailTaken from None
 
 
-def verify_email(*, token: str) -> User:
-    """Marks the address verified that the token was mailed to. Doing it again changes nothing.
+def owner_of(token: str) -> User:
+    """Whose address the token was mailed to.
 
     Raises:
-        InvalidVerificationToken: forged, too old, or of an account or address that is no more.
+        ExpiredVerificationToken: it is too old.
+        InvalidVerificationToken: forged, or of an account or address that is no more.
     """
     try:
         user_id, email = read_verification_token(token)
+    except signing.SignatureExpired:
+        raise ExpiredVerificationToken from None
     except signing.BadSignature:
         raise InvalidVerificationToken from None
     user = User.objects.filter(pk=user_id, email=email, is_active=True).first()
     if user is None:
         raise InvalidVerificationToken
-    if not user.is_verified:
-        User.objects.filter(pk=user.pk).update(is_verified=True, updated_at=timezone.now())
     return user
+
+
+def verify_email(*, token: str) -> bool:
+    """Marks the address verified that the token was mailed to; False where it has been before.
+
+    Raises:
+        InvalidVerificationToken: see `owner_of`.
+    """
+    user = owner_of(token)
+    unverified = User.objects.filter(pk=user.pk, is_verified=False)
+    return bool(unverified.update(is_verified=True, updated_at=timezone.now()))
 
 
 def resend_verification(*, email: str, client: Client) -> None:

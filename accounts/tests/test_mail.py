@@ -1,12 +1,11 @@
 """The mail queue."""
 
-import smtplib
 from datetime import timedelta
+from email import message_from_bytes
 from typing import Any
 
 import pytest
 import time_machine
-from django.core.mail import EmailMultiAlternatives
 from django.core.management import call_command
 from django.db import transaction
 from django.utils import timezone
@@ -14,9 +13,12 @@ from django.utils import timezone
 from accounts.flows import mail
 from accounts.flows.mail import Sender, deliver_due, queue
 from accounts.models import Mail
+from accounts.tokens import verification_token
 from conftest import Mailbox, Person, Together, person
 from peerprep_users.clients import Client
+from peerprep_users.mailing import SMTP
 from peerprep_users.tests.servers import free_port
+from peerprep_users.tests.smtp import DRIBBLE, HANG_UP, SILENCE, scripted
 
 FACTS = mail.circumstances(Client(ip="192.0.2.7", user_agent="curl/8.0"))
 
@@ -93,26 +95,114 @@ def test_it_gives_up_after_six_tries(alice: Person, mailbox: Mailbox, settings: 
 
 
 @pytest.mark.parametrize(
-    ("error", "state"),
+    ("answers", "state"),
     [
-        (smtplib.SMTPRecipientsRefused({"a@b.c": (550, b"no such user")}), Mail.State.DEAD),
-        (smtplib.SMTPRecipientsRefused({"a@b.c": (450, b"try later")}), Mail.State.QUEUED),
-        (smtplib.SMTPDataError(554, b"spam"), Mail.State.DEAD),
-        (smtplib.SMTPDataError(451, b"try later"), Mail.State.QUEUED),
-        (smtplib.SMTPAuthenticationError(535, b"bad password"), Mail.State.QUEUED),
-        (RuntimeError("a fault of ours"), Mail.State.QUEUED),
+        ({"RCPT": "550 no such user"}, Mail.State.DEAD),
+        ({"RCPT": "450 try later"}, Mail.State.QUEUED),
+        ({"MAIL": "553 not from there"}, Mail.State.DEAD),
+        ({"MAIL": "530 sign in first"}, Mail.State.QUEUED),
+        ({"content": "554 spam"}, Mail.State.DEAD),
+        ({"content": "451 try later"}, Mail.State.QUEUED),
+        ({"greeting": "554 nothing from you"}, Mail.State.QUEUED),
+        ({"content": HANG_UP}, Mail.State.QUEUED),
     ],
 )
-def test_only_what_is_permanent_is_dead_at_once(
-    alice: Person, monkeypatch: pytest.MonkeyPatch, error: Exception, state: str
+def test_only_a_mail_that_is_refused_for_good_is_dead_at_once(
+    alice: Person, mailbox: Mailbox, settings: Any, answers: dict[str, str], state: str
 ) -> None:
-    def fail(*args: Any, **kwargs: Any) -> None:
-        raise error
-
-    monkeypatch.setattr(EmailMultiAlternatives, "send", fail)
     changed()
-    deliver_due()
-    assert Mail.objects.get().state == state
+    with scripted(**answers) as server:
+        settings.EMAIL_PORT = server.port
+        deliver_due()
+    refused = Mail.objects.get()
+    assert (refused.state, refused.tries, bool(refused.facts)) == (state, 1, state == Mail.State.QUEUED)
+    assert str(server.port) in refused.error
+
+
+def test_each_failure_is_kept_with_its_time(alice: Person, mailbox: Mailbox, settings: Any) -> None:
+    changed()
+    for answer in ("451 first", "451 second"):
+        with scripted(content=answer) as server:
+            settings.EMAIL_PORT = server.port
+            Mail.objects.update(due_at=timezone.now())
+            deliver_due()
+    lines = Mail.objects.get().error.splitlines()
+    assert [("first" in line, "second" in line) for line in lines] == [(True, False), (False, True)]
+    assert all(line.startswith(f"{timezone.now():%Y-%m-%d}") for line in lines)
+
+
+@pytest.mark.parametrize("kind", [Mail.Kind.VERIFICATION, Mail.Kind.RESET_CODE])
+def test_a_refusal_that_quotes_the_mail_is_kept_without_its_secret(
+    unverified: Person, mailbox: Mailbox, settings: Any, kind: Mail.Kind, caplog: pytest.LogCaptureFixture
+) -> None:
+    queue(kind, unverified.user.email, FACTS)
+    secret = verification_token(unverified.user) if kind == Mail.Kind.VERIFICATION else "042117"
+    with scripted(content=f"554 spam: http://localhost/verify-email?token={secret} or {secret}") as server:
+        settings.EMAIL_PORT = server.port
+        deliver_due()
+    kept = Mail.objects.get().error + "".join(str(record.__dict__) for record in caplog.records)
+    assert "554" in kept and f"token={secret}" not in kept and "042117" not in kept
+
+
+@pytest.mark.parametrize("goodbye", [SILENCE, HANG_UP, "500 what?", "221 " + "x" * 9000], ids=lambda said: said[:9])
+def test_a_mail_that_was_taken_is_sent_however_the_server_says_goodbye(
+    alice: Person, mailbox: Mailbox, settings: Any, goodbye: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.EMAIL_TIMEOUT = 0.2
+    changed()
+    with scripted(QUIT=goodbye) as server:
+        settings.EMAIL_PORT = server.port
+        deliver_due()
+    assert (Mail.objects.get().state, len(server.contents)) == (Mail.State.SENT, 1)
+    assert not [record for record in caplog.records if record.name == "accounts.flows.mail"]
+
+
+@pytest.mark.parametrize("command", ["EHLO", "MAIL", "content"])
+def test_a_server_that_dribbles_is_cut_off(
+    alice: Person, mailbox: Mailbox, settings: Any, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setattr(SMTP, "PATIENCE", 0.2)
+    changed()
+    with scripted(**{command: DRIBBLE}) as server:
+        settings.EMAIL_PORT = server.port
+        deliver_due()
+    waiting = Mail.objects.get()
+    assert (waiting.state, waiting.tries) == (Mail.State.QUEUED, 1)
+
+
+def test_a_code_that_could_not_be_sent_voids_none(alice: Person, mailbox: Mailbox, settings: Any) -> None:
+    queue(Mail.Kind.RESET_CODE, alice.user.email, FACTS)
+    code = mailbox.code()
+    queue(Mail.Kind.RESET_CODE, alice.user.email, FACTS)
+    settings.EMAIL_PORT = free_port()
+    assert deliver_due() == 1
+    body = {"email": alice.user.email, "code": code}
+    assert alice.api.post("/auth/verify-reset-code", body).json() == {"ok": True}
+
+
+@pytest.mark.parametrize(("late", "state"), [(timedelta(minutes=9), "sent"), (timedelta(minutes=11), "dropped")])
+def test_a_code_is_not_sent_once_it_would_have_expired(
+    alice: Person, mailbox: Mailbox, late: timedelta, state: str
+) -> None:
+    queue(Mail.Kind.RESET_CODE, alice.user.email, FACTS)
+    with time_machine.travel(timezone.now() + late):
+        assert len(mailbox.all()) == (state == "sent")
+    assert (Mail.objects.get().state, Mail.objects.get().facts) == (state, {})
+
+
+def test_a_mail_keeps_its_id_over_its_tries_and_a_new_code_is_a_new_mail(
+    alice: Person, mailbox: Mailbox, settings: Any
+) -> None:
+    working = settings.EMAIL_PORT
+    for kind, alike in ((Mail.Kind.PASSWORD_CHANGED, True), (Mail.Kind.RESET_CODE, False)):
+        queue(kind, alice.user.email, FACTS)
+        with scripted(content=HANG_UP) as server:  # which has the mail, but never said so
+            settings.EMAIL_PORT = server.port
+            deliver_due()
+        first = message_from_bytes(server.contents[0])
+        Mail.objects.update(due_at=timezone.now())
+        settings.EMAIL_PORT = working
+        assert (mailbox.last()["Message-ID"] == first["Message-ID"]) is alike
 
 
 def test_several_senders_never_send_one_mail_twice(alice: Person, mailbox: Mailbox, together: Together) -> None:
@@ -124,10 +214,22 @@ def test_several_senders_never_send_one_mail_twice(alice: Person, mailbox: Mailb
 
 def test_a_sender_that_died_loses_nothing(alice: Person, mailbox: Mailbox) -> None:
     changed()
-    assert mail.claim() is not None
+    assert Mail.objects.claim() is not None
     assert not mailbox.all()
     with time_machine.travel(timezone.now() + timedelta(minutes=3)):
         assert len(mailbox.all()) == 1
+
+
+def test_a_sender_that_comes_too_late_neither_sends_nor_settles(alice: Person, mailbox: Mailbox) -> None:
+    changed()
+    stalled = Mail.objects.claim()
+    assert stalled is not None
+    with time_machine.travel(timezone.now() + timedelta(minutes=3)):
+        assert Mail.objects.claim() is not None  # another sender's, which is sending it now
+        mail.deliver(stalled)
+        assert not Mail.objects.fail(stalled, "too late", for_good=True)
+    assert not mailbox.sink.received
+    assert (Mail.objects.get().state, Mail.objects.get().error) == (Mail.State.QUEUED, "")
 
 
 def test_a_sender_thread_delivers_what_is_queued_beside_it(mailbox: Mailbox, transactional_db: None) -> None:

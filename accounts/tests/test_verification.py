@@ -73,20 +73,3 @@ def test_five_links_an_hour_are_sent(api: Api, unverified: Person, mailbox: Mail
     for _ in range(7):
         assert api.post("/auth/resend-verification", {"email": unverified.user.email}).status_code == 200
     assert len(mailbox.all()) == 5
-
-
-def test_the_page_verifies_when_its_button_is_pressed_and_not_before(api: Api, unverified: Person) -> None:
-    token = verification_token(unverified.user)
-    page = api.get(f"/verify-email?token={token}")
-    assert token in page.content.decode()
-    unverified.user.refresh_from_db()
-    assert not unverified.user.is_verified
-    assert "confirmed" in api.client.post("/verify-email", {"token": token}).content.decode()
-    unverified.user.refresh_from_db()
-    assert unverified.user.is_verified
-
-
-def test_the_page_says_when_a_link_is_no_good(api: Api, db: None) -> None:
-    answer = api.client.post("/verify-email", {"token": "x"})
-    assert answer.status_code == 400
-    assert "does not work any more" in answer.content.decode()

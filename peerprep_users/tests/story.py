@@ -37,14 +37,17 @@ class Inbox:
 
     def next(self, address: str) -> str:
         """The text of the next mail to `address`, waited for."""
+        return self.next_body(address, "plain").replace("\r\n", "\n")
+
+    def next_body(self, address: str, kind: str) -> str:
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:
             for mail in self.mails:
                 if mail["To"] == address:
                     self.mails.remove(mail)
-                    body = mail.get_body(("plain",))
+                    body = mail.get_body((kind,))
                     assert body is not None
-                    return str(body.get_content()).replace("\r\n", "\n")
+                    return str(body.get_content())
             time.sleep(0.05)
         raise AssertionError(f"no mail to {address} within 20 s")
 

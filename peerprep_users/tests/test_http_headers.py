@@ -24,6 +24,7 @@ OPEN = {
     "/verify-email",
     "/healthz",
     "/readyz",
+    "/readyz/details",
     "/metrics",
     "/openapi.json",
     "/docs",

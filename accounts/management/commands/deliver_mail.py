@@ -19,7 +19,7 @@ class Command(BaseCommand):
             return
         sender = mail.Sender()
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: sender.stopping.set())
+            signal.signal(number, lambda *_: sender.tell_to_stop())
         sender.start()
         while sender.is_alive():
             sender.join(0.5)

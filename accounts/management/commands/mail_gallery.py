@@ -1,0 +1,31 @@
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand
+from django.utils import timezone
+
+from accounts.mails import context, render
+from accounts.models import Mail, User
+
+FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+
+
+class Command(BaseCommand):
+    help = "Writes every kind of mail, with made-up facts, as HTML and plain text into a folder, to look at."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("folder", type=Path, help="made where it does not exist")
+
+    def handle(self, *args: Any, folder: Path, **options: Any) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        facts = {"at": timezone.now().isoformat(), "ip": "2001:db8::17", "user_agent": FIREFOX}
+        for kind in Mail.Kind:
+            shown = context(Mail(kind=kind, facts=facts), User(name="Alice Example"))
+            link = f"{shown['base_url']}/verify-email?token=WyI1YTQ3ZmNhZS00ZjNk{'Xk' * 40}:1wNpQx:0fTq"
+            message = render(
+                kind, shown | {"link": link, "code": "042117"}, to="alice@example.com", message_id="<1@localhost>"
+            )
+            (folder / f"{kind}.txt").write_text(f"Subject: {message.subject}\n\n{message.body}")
+            (folder / f"{kind}.html").write_text(str(message.alternatives[0][0]))
+            self.stdout.write(f"{folder / kind}.html, .txt: {message.subject}")

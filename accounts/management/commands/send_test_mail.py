@@ -1,0 +1,49 @@
+from argparse import ArgumentParser
+from email.utils import formataddr
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.mail import EmailMessage
+from django.core.management.base import BaseCommand, CommandError
+from django.core.validators import validate_email
+
+from peerprep_users.mailing import connected, explained
+
+
+class Command(BaseCommand):
+    help = "Sends a mail at once, past the queue, and says plainly what is wrong when that fails."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("address", help="where to send it")
+
+    def handle(self, *args: Any, address: str, **options: Any) -> None:
+        try:
+            validate_email(address)
+        except ValidationError:
+            raise CommandError(f"{address} is no e-mail address.") from None
+        if not settings.EMAIL_HOST:
+            raise CommandError("MAIL_SERVER is not set: mails are printed, and reach nobody.")
+        self.stdout.write(f"Sending from {settings.MAIL_FROM} to {address} by {route()}.")
+        message = EmailMessage(
+            subject=f"Test - {settings.MAIL_FROM_NAME}",
+            body=f"{settings.APP_NAME} can send mail. Links in its mails begin with {settings.PUBLIC_BASE_URL}.\n",
+            from_email=formataddr((settings.MAIL_FROM_NAME, settings.MAIL_FROM)),
+            to=[address],
+        )
+        try:
+            with connected() as server:
+                server.send_messages([message])
+        except Exception as exc:  # noqa: BLE001 - whatever it is, it is what the operator wants to know
+            raise CommandError(explained(exc)) from None
+        self.stdout.write("The server took it. Look into the mailbox, also among the spam.")
+
+
+def route() -> str:
+    """How mail is sent, in words; without the password."""
+    tls = "TLS" if settings.EMAIL_USE_SSL else "STARTTLS" if settings.EMAIL_USE_TLS else "no TLS"
+    if tls != "no TLS" and not settings.EMAIL_VALIDATE_CERTS:
+        tls += " and no check of the certificate"
+    signing_in = settings.EMAIL_HOST_USER and settings.EMAIL_HOST_PASSWORD
+    user = f"as {settings.EMAIL_HOST_USER}" if signing_in else "without signing in"
+    return f"{settings.EMAIL_HOST}:{settings.EMAIL_PORT} with {tls}, {user}"

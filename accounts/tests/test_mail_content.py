@@ -1,0 +1,155 @@
+"""What mails say, what they never contain, and that nobody else can have a say in them."""
+
+import re
+from email.message import EmailMessage
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+
+from accounts.flows import mail
+from accounts.flows.mail import deliver_due, queue
+from accounts.models import Mail, User
+from conftest import Api, Mailbox, person
+from peerprep_users.clients import Client
+
+FACTS = mail.circumstances(Client(ip="2001:db8::7", user_agent="curl/8.0"))
+KINDS = [Mail.Kind(kind) for kind in Mail.Kind.values]
+HOSTILE = [
+    "Eve\r\nBcc: victim@example.com",
+    "Eve\nSubject: You have won\n\nBody",
+    "Eve\r\n.\r\nMAIL FROM:<eve@evil.example>",
+    "=?utf-8?q?Eve=0ABcc=3A_victim=40example=2Ecom?=",
+    "Eve\u2028Bcc: victim@example.com",
+]
+
+
+def bodies(message: EmailMessage) -> dict[str, str]:
+    found = {kind: message.get_body((kind,)) for kind in ("plain", "html")}
+    return {kind: str(part.get_content()) for kind, part in found.items() if part}
+
+
+class Addresses(HTMLParser):
+    """Every address that a page asks its reader's client to go to or to load."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found += [
+            value or "" for name, value in attrs if name in {"href", "src", "action", "background", "srcset"}
+        ]
+        assert tag not in {"img", "script", "iframe", "link", "object", "video", "form"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_they_lead_nowhere_but_to_the_public_address(
+    db: None, mailbox: Mailbox, settings: Any, kind: Mail.Kind
+) -> None:
+    settings.PUBLIC_BASE_URL = "https://peerprep.example/app"
+    person("una@example.com", is_verified=False)
+    queue(kind, "una@example.com", FACTS)
+    content = bodies(mailbox.last())
+    parser = Addresses()
+    parser.feed(content["html"])
+    addresses = [
+        *parser.found,
+        *(find for body in content.values() for find in re.findall(r"(?:https?:)?//[^\s<\"]+", body)),
+    ]
+    assert addresses
+    assert all(address.startswith("https://peerprep.example/app") for address in addresses)
+    assert "url(" not in content["html"] and "@import" not in content["html"]
+
+
+def test_no_host_header_gets_into_a_link(db: None, api: Api, mailbox: Mailbox) -> None:
+    hosts = {"Host": "evil.example", "X-Forwarded-Host": "evil.example", "X-Forwarded-Proto": "ftp"}
+    api.post("/auth/register", {"email": "una@example.com", "password": "correct horse battery"}, **hosts)
+    for body in bodies(mailbox.last()).values():
+        assert "http://localhost:8001/verify-email?token=" in body and "evil" not in body
+
+
+@pytest.mark.parametrize("name", HOSTILE, ids=ascii)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_name_gets_into_no_header(db: None, mailbox: Mailbox, kind: Mail.Kind, name: str) -> None:
+    person("eve@example.com", name=name, is_verified=False)  # past the check that the API makes
+    queue(kind, "eve@example.com", FACTS)
+    received = mailbox.last()
+    assert len(mailbox.sink.received) == 1
+    assert received["To"] == "eve@example.com" and not received["Bcc"]
+    assert "Eve" not in "".join(f"{name}: {value}" for name, value in received.items())
+    assert set(bodies(received)) == {"plain", "html"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Win at http://evil.example",
+        "www.evil.example",
+        "evil.example",
+        "evil。example",
+        "mail eve@evil.example",
+        "//evil",
+    ],
+)
+def test_a_name_cannot_advertise(db: None, mailbox: Mailbox, name: str) -> None:
+    person("victim@example.com", name=name, is_verified=False)
+    queue(Mail.Kind.VERIFICATION, "victim@example.com", FACTS)
+    for body in bodies(mailbox.last()).values():
+        assert "Hello," in body and "evil" not in body
+
+
+@pytest.mark.parametrize("name", ["Una", "Dr. No", "Anne-Marie O’Neill", "李小龙"])
+def test_a_name_is_greeted(db: None, mailbox: Mailbox, name: str) -> None:
+    person("una@example.com", name=name)
+    queue(Mail.Kind.PASSWORD_CHANGED, "una@example.com", FACTS)
+    for body in bodies(mailbox.last()).values():
+        assert f"Hello {name}," in body
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "eve@example.com\r\nBcc: victim@example.com",
+        "eve@example.com\nSubject: x",
+        "eve@example.com, victim@example.com",
+        "eve@example.com>\r\nRCPT TO:<victim@example.com",
+    ],
+    ids=ascii,
+)
+def test_an_address_cannot_bring_another_one(db: None, mailbox: Mailbox, address: str) -> None:
+    user = person("eve@example.com").user
+    User.objects.filter(pk=user.pk).update(email=address.lower())  # past every check
+    queue(Mail.Kind.PASSWORD_CHANGED, address.lower(), FACTS)
+    deliver_due()
+    assert not mailbox.sink.received
+    assert Mail.objects.get().state == Mail.State.QUEUED and Mail.objects.get().error
+
+
+@pytest.mark.parametrize(
+    "local", ['"eve, victim@example.org"', '"<victim@example.org>"', "eve+tag", "o'neill", '"a b"']
+)
+def test_an_odd_address_is_refused_or_gets_its_own_mail(db: None, api: Api, mailbox: Mailbox, local: str) -> None:
+    address = f"{local}@example.com"
+    answer = api.post("/auth/register", {"email": address, "password": "correct horse battery"})
+    assert answer.status_code in {201, 422}
+    mailbox.all()
+    assert mailbox.sink.recipients == ([[address]] if answer.status_code == 201 else [])
+
+
+def test_a_dead_mail_that_is_sent_after_all_says_when(db: None, mailbox: Mailbox) -> None:
+    person("una@example.com")
+    queue(Mail.Kind.PASSWORD_CHANGED, "una@example.com", {})
+    text = bodies(mailbox.last())["plain"]
+    assert f"When: {Mail.objects.get().created_at:%-d %B %Y, %H:%M} UTC" in text
+    assert "Device" not in text and "IP address" not in text
+
+
+def test_the_gallery_shows_every_kind(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    call_command("mail_gallery", tmp_path / "new")
+    assert {path.name for path in (tmp_path / "new").iterdir()} == {
+        f"{kind}.{form}" for kind in KINDS for form in ("html", "txt")
+    }
+    assert "Firefox on Linux" in (tmp_path / "new" / "new_device.html").read_text()

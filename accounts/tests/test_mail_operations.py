@@ -1,0 +1,215 @@
+"""What operators see of mail and do about it: the admin site, metrics, readiness details, a test mail."""
+
+import smtplib
+import ssl
+from datetime import timedelta
+from io import StringIO
+from typing import Any
+
+import pytest
+import time_machine
+from django.contrib.admin.models import LogEntry
+from django.core.management import CommandError, call_command
+from django.db import OperationalError
+from django.test import Client as Browser
+from django.utils import timezone
+from prometheus_client.parser import text_string_to_metric_families
+
+from accounts.flows import mail
+from accounts.flows.mail import deliver_due, queue
+from accounts.models import Mail
+from conftest import PASSWORD, Api, Mailbox, Person
+from peerprep_users.clients import Client
+from peerprep_users.tests.calls import raising
+from peerprep_users.tests.servers import free_port
+from peerprep_users.tests.smtp import HANG_UP, SILENCE, scripted
+
+FACTS = mail.circumstances(Client(ip="192.0.2.7", user_agent="curl/8.0"))
+MAILS = "/admin/accounts/mail/"
+
+
+def die(kind: Mail.Kind, to: str, settings: Any) -> Mail:
+    """A mail that the server has refused for good."""
+    queue(kind, to, FACTS)
+    working = settings.EMAIL_PORT
+    with scripted(RCPT="550 no such mailbox") as server:
+        settings.EMAIL_PORT = server.port
+        deliver_due()
+    settings.EMAIL_PORT = working
+    return Mail.objects.get(state=Mail.State.DEAD)
+
+
+@pytest.fixture
+def browser(admin: Person) -> Browser:
+    browser = Browser()
+    browser.post("/admin/login/", {"username": admin.user.email, "password": PASSWORD})
+    return browser
+
+
+def resend(browser: Browser) -> str:
+    chosen = [str(each) for each in Mail.objects.values_list("pk", flat=True)]
+    answer = browser.post(MAILS, {"action": "resend", "_selected_action": chosen}, follow=True)
+    return str(answer.content.decode())
+
+
+# --- The admin site -------------------------------------------------------------------------------------------------
+
+
+def test_the_list_says_why_a_mail_failed(browser: Browser, alice: Person, mailbox: Mailbox, settings: Any) -> None:
+    dead = die(Mail.Kind.PASSWORD_CHANGED, alice.user.email, settings)
+    for path in (MAILS, f"{MAILS}{dead.pk}/change/"):
+        assert "no such mailbox" in browser.get(path).content.decode()
+
+
+@pytest.mark.parametrize("outcome", [*Mail.State.values, "failing", ""])
+def test_the_list_is_filtered_by_outcome(browser: Browser, alice: Person, outcome: str) -> None:
+    for state in Mail.State.values:
+        Mail.objects.create(kind=Mail.Kind.VERIFICATION, to=alice.user.email, state=state)
+    Mail.objects.create(kind=Mail.Kind.VERIFICATION, to=alice.user.email, error="a failure")
+    shown = browser.get(f"{MAILS}?outcome={outcome}").context["cl"].queryset
+    assert shown.count() == {"": 5, "queued": 2}.get(outcome, 1)
+
+
+def test_a_dead_mail_is_sent_again_and_that_is_logged(
+    browser: Browser, alice: Person, mailbox: Mailbox, settings: Any
+) -> None:
+    dead = die(Mail.Kind.PASSWORD_CHANGED, alice.user.email, settings)
+    assert dead.facts == {}
+    assert "Queued again: 1." in resend(browser)
+    assert "password of your account was changed" in mailbox.text()
+    dead.refresh_from_db()
+    assert (dead.state, dead.tries) == (Mail.State.SENT, 1)
+    entry = LogEntry.objects.get(object_id=str(dead.pk))
+    assert (entry.change_message, entry.object_repr) == ("Queued again.", "password_changed to a***@example.com")
+
+
+def test_a_dead_code_is_sent_again_only_while_somebody_waits_for_it(
+    browser: Browser, alice: Person, mailbox: Mailbox, settings: Any
+) -> None:
+    die(Mail.Kind.RESET_CODE, alice.user.email, settings)
+    with time_machine.travel(timezone.now() + timedelta(minutes=11)):
+        assert "Left as they are: 1" in resend(browser)
+    assert Mail.objects.get().state == Mail.State.DEAD
+    assert "Queued again: 1." in resend(browser)
+    assert mailbox.code()
+
+
+@pytest.mark.parametrize("state", [Mail.State.QUEUED, Mail.State.SENT, Mail.State.DROPPED])
+def test_no_other_mail_is_sent_again(browser: Browser, alice: Person, mailbox: Mailbox, state: Mail.State) -> None:
+    later = timezone.now() + timedelta(minutes=1)
+    Mail.objects.create(kind=Mail.Kind.PASSWORD_CHANGED, to=alice.user.email, state=state, due_at=later)
+    assert "Left as they are: 1" in resend(browser)
+    assert not mailbox.all()
+    assert not LogEntry.objects.exists()
+
+
+# --- Readiness details and metrics ----------------------------------------------------------------------------------
+
+
+def samples(api: Api) -> dict[tuple[str, ...], float]:
+    answer = api.get("/metrics")
+    assert answer.status_code == 200
+    assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+    families = text_string_to_metric_families(answer.content.decode())
+    return {(sample.name, *sample.labels.values()): sample.value for family in families for sample in family.samples}
+
+
+def test_they_count_mails_and_tell_how_long_the_oldest_has_waited(api: Api, db: None) -> None:
+    now = timezone.now()
+    for state, minutes in (("queued", 3), ("queued", 2), ("sent", 9), ("dead", 9)):
+        Mail.objects.create(
+            kind=Mail.Kind.VERIFICATION, to="una@example.com", state=state, created_at=now - timedelta(minutes=minutes)
+        )
+    with time_machine.travel(now, tick=False):
+        found = samples(api)
+        details = api.get("/readyz/details").json()
+    assert found[("outbox_oldest_undelivered_seconds", "mails")] == 180
+    counts = {state: found[("outbox_rows", "mails", state)] for state in Mail.State.values}
+    assert counts == {"queued": 2, "sent": 1, "dropped": 0, "dead": 1}
+    assert details == {"ok": True, "undelivered": {"mails": {"waiting": 2, "oldest_seconds": 180.0}}}
+
+
+def test_they_tell_when_nothing_waits(api: Api, db: None) -> None:
+    assert samples(api)[("outbox_oldest_undelivered_seconds", "mails")] == 0
+    details = {"ok": True, "undelivered": {"mails": {"waiting": 0, "oldest_seconds": 0.0}}}
+    assert api.get("/readyz/details").json() == details
+    assert api.get("/readyz").json() == {"ok": True}
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/readyz/details"])
+def test_they_are_503_without_a_database(api: Api, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+    monkeypatch.setattr("peerprep_users.outbox.OutgoingQuerySet.waiting", raising(OperationalError("down")))
+    monkeypatch.setattr("peerprep_users.outbox.OutgoingQuerySet.counts", raising(OperationalError("down")))
+    answer = api.get(path)
+    assert (answer.status_code, answer.json()["code"]) == (503, "service_unavailable")
+    assert int(answer.headers["Retry-After"]) >= 1
+
+
+# --- The test mail --------------------------------------------------------------------------------------------------
+
+
+def test_mail_says_how_it_was_sent(mailbox: Mailbox) -> None:
+    out = StringIO()
+    call_command("send_test_mail", "ops@example.com", stdout=out)
+    assert f"127.0.0.1:{mailbox.port} with no TLS, without signing in" in out.getvalue()
+    assert mailbox.sink.received[0]["To"] == "ops@example.com"
+
+
+def complaint(address: str = "ops@example.com") -> str:
+    with pytest.raises(CommandError) as failed:
+        call_command("send_test_mail", address, stdout=StringIO())
+    assert failed.value.returncode == 1
+    return str(failed.value)
+
+
+@pytest.mark.parametrize(
+    ("answers", "said"),
+    [
+        ({"greeting": SILENCE}, "does not answer within"),
+        ({"greeting": HANG_UP}, "closed the connection"),
+        ({"greeting": "554 go away"}, "refuses this host"),
+        ({"MAIL": "550 not you"}, "MAIL_FROM: "),
+        ({"MAIL": "530 who are you"}, "wants a sign-in"),
+        ({"RCPT": "550 unknown"}, "does not take mail for this address"),
+        ({"content": "554 spam"}, "does not take this mail"),
+        ({"content": HANG_UP}, "closed the connection"),
+    ],
+)
+def test_it_says_what_the_server_objects_to(
+    mailbox: Mailbox, settings: Any, answers: dict[str, str], said: str
+) -> None:
+    settings.EMAIL_TIMEOUT = 0.2
+    with scripted(**answers) as server:
+        settings.EMAIL_PORT = server.port
+        assert said in complaint()
+
+
+def test_it_says_what_is_wrong_with_the_settings(mailbox: Mailbox, settings: Any) -> None:
+    assert "is no e-mail address" in complaint("ops")
+    settings.EMAIL_USE_TLS = True
+    assert "MAIL_STARTTLS: " in complaint() and "does not offer it" in complaint()
+    settings.EMAIL_USE_TLS, settings.EMAIL_USE_SSL = False, True
+    assert "MAIL_SSL_TLS: TLS with" in complaint()
+    settings.EMAIL_USE_SSL = False
+    settings.EMAIL_HOST_USER, settings.EMAIL_HOST_PASSWORD = "ops", "the-password"
+    assert "USE_CREDENTIALS: " in complaint() and "the-password" not in complaint()
+    settings.EMAIL_PORT = free_port()
+    assert "nothing listens at" in complaint()
+    for host in ("no-such-host.invalid", "a..b"):
+        settings.EMAIL_HOST = host
+        assert "MAIL_SERVER: " in complaint() and host in complaint()
+    settings.EMAIL_HOST = ""
+    assert "MAIL_SERVER is not set" in complaint()
+
+
+def test_it_says_what_is_wrong_with_a_certificate_or_a_password(
+    mailbox: Mailbox, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    untrusted = ssl.SSLCertVerificationError(1, "certificate verify failed")
+    untrusted.verify_message = "self-signed certificate"
+    for error, said in (
+        (untrusted, "VALIDATE_CERTS: "),
+        (smtplib.SMTPAuthenticationError(535, b"no"), "MAIL_USERNAME, MAIL_PASSWORD: "),
+    ):
+        monkeypatch.setattr("peerprep_users.mailing.SMTP.open", raising(error))
+        assert said in complaint()

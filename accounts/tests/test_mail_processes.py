@@ -1,0 +1,106 @@
+"""`manage.py deliver_mail` as processes: killed, stopped, several at once."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from accounts.flows import mail
+from accounts.models import Mail, User
+from conftest import Mailbox
+from peerprep_users.clients import Client
+from peerprep_users.tests.servers import ROOT
+
+pytestmark = pytest.mark.usefixtures("transactional_db")
+FACTS = mail.circumstances(Client(ip="192.0.2.7", user_agent="curl/8.0"))
+
+
+def queue(count: int) -> None:
+    User.objects.bulk_create(User(email=f"user{number}@example.com", name="U") for number in range(count))
+    Mail.objects.bulk_create(
+        Mail(kind=Mail.Kind.PASSWORD_CHANGED, to=f"user{number}@example.com", facts=FACTS) for number in range(count)
+    )
+
+
+def database_url() -> str:
+    """Of the very database that the tests use."""
+    values = connection.get_connection_params()
+    if connection.vendor == "sqlite":
+        return f"sqlite:///{values['database']}"
+    user = f"{values.get('user') or ''}:{values.get('password') or ''}@" if values.get("user") else ""
+    return f"postgresql://{user}{values.get('host') or ''}:{values.get('port') or ''}/{values['dbname']}"
+
+
+@contextmanager
+def sender(mailbox: Mailbox) -> Iterator["subprocess.Popen[bytes]"]:
+    variables = {
+        "DATABASE_URL": database_url(),
+        "MAIL_SERVER": "127.0.0.1",
+        "MAIL_PORT": str(mailbox.port),
+        "MAIL_STARTTLS": "false",
+        "LOG_LEVEL": "ERROR",
+    }
+    command = [sys.executable, "manage.py", "deliver_mail", "--forever"]
+    with subprocess.Popen(command, cwd=ROOT, env=os.environ | variables) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def wait_until(true: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + 20
+    while not true():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.005)
+
+
+def states() -> dict[str, int]:
+    return {state: count for state, count in Mail.objects.all().counts().items() if count}
+
+
+def test_a_sender_killed_in_the_middle_of_a_batch_loses_nothing(mailbox: Mailbox) -> None:
+    queue(30)
+    mailbox.sink.pause = 0.01
+    for goal in (8, 18):
+        with sender(mailbox) as process:
+            wait_until(lambda goal=goal: len(mailbox.sink.received) >= goal, "nothing arrives")  # type: ignore[misc]
+            process.send_signal(signal.SIGKILL)
+            assert process.wait(10) == -signal.SIGKILL
+        assert states().get("sent", 0) < 30
+    Mail.objects.waiting().update(due_at=timezone.now())  # two minutes later: the claims of the killed have run out
+    mailbox.all()
+    assert states() == {"sent": 30}
+    got = [recipient for envelope in mailbox.sink.recipients for recipient in envelope]
+    assert len(set(got)) == 30
+    assert len(got) <= 62  # at least once: each of the killed may have died between the server's answer and its note
+
+
+def test_a_sender_that_is_told_to_stop_finishes_the_mail_under_way(mailbox: Mailbox) -> None:
+    queue(30)
+    mailbox.sink.pause = 0.1
+    with sender(mailbox) as process:
+        wait_until(lambda: len(mailbox.sink.received) >= 3, "nothing arrives")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+    assert len(mailbox.sink.received) < 30
+    assert states() == {"queued": 30 - len(mailbox.sink.received), "sent": len(mailbox.sink.received)}
+    assert not Mail.objects.waiting().filter(tries__gt=0).exists()
+
+
+def test_several_senders_share_the_work_and_send_nothing_twice(mailbox: Mailbox) -> None:
+    queue(30)
+    mailbox.sink.pause = 0.01
+    with ExitStack() as stack:
+        for _ in range(2):
+            stack.enter_context(sender(mailbox))
+        wait_until(lambda: states() == {"sent": 30}, "not all of it is sent")
+    got = [recipient for envelope in mailbox.sink.recipients for recipient in envelope]
+    assert len(got) == len(set(got)) == 30
