@@ -94,13 +94,5 @@ def count_days(user: User, begins: list[int]) -> list[tuple[int, int, int]]:
 
 
 def start_of(day: date, tz: ZoneInfo) -> int:
-    """The first quarter of an hour of a day, also where the clock changes at midnight: there may be none or two."""
-    midnights = sorted(int(datetime.combine(day, time(fold=fold), tz).timestamp()) for fold in (0, 1))
-    return next(
-        (moment // QuarterHour.SECONDS for moment in midnights if day_of(moment - 1, tz) < day <= day_of(moment, tz)),
-        midnights[0] // QuarterHour.SECONDS,
-    )
-
-
-def day_of(moment: int, tz: ZoneInfo) -> date:
-    return datetime.fromtimestamp(moment, tz).date()
+    """The quarter of an hour in which a day begins: with the first of two midnights, or after one that is left out."""
+    return int(datetime.combine(day, time(), tz).timestamp()) // QuarterHour.SECONDS

@@ -137,8 +137,8 @@ def test_a_day_is_one_of_the_caller_s_zone(alice: Person, tz: str, expected: dic
         ("America/New_York", date(2026, 10, 25)),
         ("Australia/Lord_Howe", date(2026, 3, 28)),  # half an hour
         ("America/Santiago", date(2026, 8, 28)),  # no midnight
-        ("America/Santiago", date(2026, 3, 28)),  # two
-        ("America/Havana", date(2026, 10, 25)),
+        ("America/Santiago", date(2026, 3, 28)),  # a last hour twice
+        ("America/Havana", date(2026, 10, 25)),  # two midnights
         ("Africa/Cairo", date(2026, 4, 18)),
         ("Africa/Cairo", date(2026, 10, 24)),
         ("Asia/Tehran", date(2026, 3, 15)),
