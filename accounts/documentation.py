@@ -209,6 +209,13 @@ profile = documented(
         answered={"message": "Account deleted successfully."},
         errors=(*SIGNED_IN, LastAdmin),
     ),
+    export=users(
+        "exportMe",
+        "All that the service holds about the user, as a file",
+        answer=serializers.AccountExport,
+        answered={"profile": PROFILE, "sessions": [SESSION], "attempts": []},
+        errors=SIGNED_IN,
+    ),
     is_admin=users(
         "isAdmin",
         "Whether the user is an admin",

@@ -8,8 +8,9 @@ from django.views.decorators.csrf import csrf_exempt
 from accounts.flows import registration
 from accounts.flows.registration import ExpiredVerificationToken, InvalidVerificationToken
 from accounts.serializers import Address
+from accounts.throttles import spend
 from peerprep_users.api import validated
-from peerprep_users.clients import Client
+from peerprep_users.clients import Client, ip_of
 from peerprep_users.errors import Invalid, allow
 
 ADDRESS = Address()
@@ -50,6 +51,7 @@ def send_link(request: HttpRequest, email: str) -> HttpResponse:
         body = validated(ADDRESS, {"email": email}, "body")
     except Invalid:
         return page(request, "no_address", email=email, status=422)
+    spend("resend_verification", ip_of(request))
     registration.resend_verification(**body, client=Client.of(request))
     return page(request, "asked")
 

@@ -140,5 +140,24 @@ class Profile(Shape):
     role = serializers.ChoiceField(Role.choices)
 
 
+class Row(serializers.DictField):
+    """A row as it is stored, less its secrets."""
+
+
+class AccountExport(Shape):
+    profile = Row()
+    sessions = serializers.ListField(child=Row())
+    revoked_refresh_tokens = serializers.ListField(child=Row())
+    reset_codes = serializers.ListField(child=Row())
+    mails = serializers.ListField(child=Row())
+    security_events = serializers.ListField(child=Row())
+    failed_login_counts = serializers.ListField(child=Row())
+    failed_logins = serializers.ListField(child=Row())
+    admin_actions = serializers.ListField(child=Row())
+    attempts = serializers.ListField(child=Row())
+    questions = serializers.ListField(child=Row())
+    idempotency_keys = serializers.ListField(child=Row())
+
+
 class IsAdmin(Shape):
     is_admin = serializers.BooleanField()

@@ -22,6 +22,7 @@ urlpatterns = [
     path("auth/sessions/<str:session_id>", own({"delete": "destroy"})),
     path(".well-known/jwks.json", KeySetViewSet.as_view({"get": "retrieve"})),
     path("users/me", profile({"get": "retrieve", "put": "update", "patch": "partial_update", "delete": "destroy"})),
+    path("users/me/export", profile({"get": "export"})),
     path("users/is-admin", profile({"get": "is_admin"})),
     path("home", profile({"get": "home"})),
     path("verify-email", verify_email_page),

@@ -4,6 +4,7 @@ from dataclasses import asdict
 from typing import Any
 
 from django.conf import settings
+from django.http import HttpResponseBase
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.throttling import BaseThrottle
@@ -16,6 +17,7 @@ from accounts.models import User
 from accounts.throttles import Throttle
 from peerprep_users.api import ApiViewSet, uuid_in_path, validated
 from peerprep_users.clients import Client
+from peerprep_users.streams import download, json_object
 
 REGISTRATION = serializers.Registration()
 LOGIN = serializers.Login()
@@ -122,6 +124,10 @@ class ProfileViewSet(ApiViewSet):
     def destroy(self, request: SignedInRequest) -> Response:
         profiles.delete_account(user=request.user)
         return Response({"message": "Account deleted successfully."})
+
+    def export(self, request: SignedInRequest) -> HttpResponseBase:
+        content = json_object(profiles.export_account(user=request.user))
+        return download(request, content, "application/json", "account.json")
 
     def is_admin(self, request: SignedInRequest) -> Response:
         return Response({"is_admin": request.user.is_admin})

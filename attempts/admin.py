@@ -48,8 +48,11 @@ class AttemptAdmin(ReadOnly):
     details = ["runtime_ms", "id", "code"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Attempt]:
-        """Without the code, of which a page of attempts may hold megabytes; the page of one attempt fetches it."""
-        found: QuerySet[Attempt] = super().get_queryset(request).defer("submitted_code")
+        """Without the code, of which a page of attempts may hold megabytes; the page of one attempt fetches it.
+
+        And without what a deleted account has left behind: joined with its user, none is found.
+        """
+        found: QuerySet[Attempt] = super().get_queryset(request).select_related("user").defer("submitted_code")
         return found
 
     @admin.display(boolean=True)
@@ -78,3 +81,8 @@ class QuestionStatusAdmin(ReadOnly):
     search_fields = ["user__email", "=question_id"]
     ordering = ["-id"]
     details = ["first_attempt_at"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[QuestionStatus]:
+        """Without what a deleted account has left behind."""
+        found: QuerySet[QuestionStatus] = super().get_queryset(request).select_related("user")
+        return found

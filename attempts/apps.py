@@ -3,3 +3,11 @@ from django.apps import AppConfig
 
 class AttemptsConfig(AppConfig):
     name = "attempts"
+
+    def ready(self) -> None:
+        from accounts import holdings  # noqa: PLC0415 - the models are there only now
+        from attempts.flows import departures  # noqa: PLC0415
+
+        holdings.registered.append(
+            holdings.Holdings(release=departures.release, export=departures.export, expired=departures.expired)
+        )

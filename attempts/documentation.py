@@ -6,6 +6,7 @@ from drf_spectacular.utils import OpenApiParameter
 
 from accounts.authentication import InvalidToken
 from attempts import serializers
+from attempts.flows.recording import IdempotencyKeyReused
 from peerprep_users.errors import NotAuthenticated, NotFound
 from peerprep_users.openapi import documented, operation
 
@@ -33,11 +34,38 @@ SIGNED_IN = (NotAuthenticated, InvalidToken)
 
 attempts = partial(operation, tags=["attempts"], errors=SIGNED_IN)
 
+KEY = OpenApiParameter(
+    "Idempotency-Key",
+    {"type": "string", "minLength": 1, "maxLength": 255},
+    OpenApiParameter.HEADER,
+    description="The same key and body within 24 hours get the first answer again, with `Idempotent-Replayed: true`. "
+    f"With another body: 422 `{IdempotencyKeyReused.code}`.",
+)
+KNOWN = OpenApiParameter(
+    "If-None-Match",
+    str,
+    OpenApiParameter.HEADER,
+    description="The `ETag` of an earlier answer; 304 if it holds still.",
+)
+REPLAYED = OpenApiParameter(
+    "Idempotent-Replayed", str, OpenApiParameter.HEADER, response=[201], description="`true` on an answer given before."
+)
+TAG = OpenApiParameter(
+    "ETag", str, OpenApiParameter.HEADER, response=[200], description="Of a first page: the state of the history."
+)
+COUNT = OpenApiParameter(
+    "X-Total-Count", int, OpenApiParameter.HEADER, response=[200], description="How many there are on all pages."
+)
+NEXT = OpenApiParameter(
+    "Link", str, OpenApiParameter.HEADER, response=[200], description='`<…>; rel="next"` where there is a next page.'
+)
+
 view = documented(
     create=attempts(
         "recordAttempt",
         "Record an attempt",
         description="Solved means at least one test, and all passed.",
+        parameters=[KEY, REPLAYED],
         body=serializers.NewAttempt,
         sent=SENT,
         answer=serializers.ListedAttempt,
@@ -48,7 +76,7 @@ view = documented(
         "listAttempts",
         "The user's attempts, newest first",
         description="`since` is inclusive, `until` exclusive; a time without a zone is UTC.",
-        parameters=[serializers.AttemptQuery],
+        parameters=[serializers.AttemptQuery, KNOWN, TAG, COUNT, NEXT],
         answer=serializers.ListedAttempt(many=True),
         answered=LISTED,
         invalid=True,
@@ -56,8 +84,57 @@ view = documented(
     summary=attempts(
         "summariseAttempts",
         "Totals; `solved` counts distinct questions",
+        parameters=[KNOWN, TAG],
         answer=serializers.Summary,
         answered={"total_attempts": 12, "solved": 3, "last_attempt_at": "2026-11-24T12:00:00Z"},
+    ),
+    questions=attempts(
+        "listQuestions",
+        "What the user has reached on each question, by the question's number",
+        parameters=[serializers.QuestionQuery, COUNT, NEXT],
+        answer=serializers.Question(many=True),
+        answered={
+            "question_id": 17,
+            "attempts": 4,
+            "best_passed_tests": 10,
+            "total_tests": 10,
+            "best_runtime_ms": 42,
+            "first_attempt_at": "2026-11-23T18:00:00Z",
+            "last_attempt_at": "2026-11-24T12:00:00Z",
+            "solved_at": "2026-11-23T18:20:00Z",
+        },
+        invalid=True,
+    ),
+    activity=attempts(
+        "showActivity",
+        "Attempts of each of the last days, as a time zone counts days, and streaks",
+        parameters=[serializers.ActivityQuery],
+        answer=serializers.Activity,
+        answered={
+            "days": [{"date": "2026-11-24", "attempts": 4, "solved": 1}],
+            "current_streak": 1,
+            "longest_streak": 1,
+            "active_days": 1,
+        },
+        invalid=True,
+    ),
+    statistics=attempts(
+        "showStatistics",
+        "Rates, and attempts by language",
+        answer=serializers.Statistics,
+        answered={
+            "acceptance_rate": 0.25,
+            "by_language": [{"language": "python", "attempts": 4, "solved": 1}],
+            "average_attempts_to_solve": 3.0,
+        },
+    ),
+    export=attempts(
+        "exportAttempts",
+        "All of the user's attempts with their code, as a file",
+        parameters=[serializers.ExportQuery],
+        answer=serializers.ExportedAttempt(many=True),
+        answered=SHOWN | {"runtime_ms": 42, "is_solved": True},
+        invalid=True,
     ),
     retrieve=partial(attempts, errors=(*SIGNED_IN, NotFound))(
         "readAttempt",

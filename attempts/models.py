@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from hashlib import blake2b
+from typing import NamedTuple
+from uuid import UUID
 
 from django.db import connection, models
 from django.db.models import F, Q
@@ -16,10 +19,22 @@ LARGEST_SMALL = 32767
 LARGEST = 2147483647
 
 
+class Place(NamedTuple):
+    """Where an attempt stands in its user's history."""
+
+    created_at: datetime
+    id: UUID
+
+
 class AttemptQuerySet(models.QuerySet["Attempt"]):
     def history_of(self, user: User) -> AttemptQuerySet:
         """The user's attempts, newest first."""
         return self.filter(user=user).order_by("-created_at", "-id")
+
+    def older_than(self, place: Place) -> AttemptQuerySet:
+        """Those that come after `place` in a history. The first condition is the one that an index can jump by."""
+        tied = Q(created_at__lt=place.created_at) | Q(created_at=place.created_at, id__lt=place.id)
+        return self.filter(tied, created_at__lte=place.created_at)
 
     def matching(
         self,
@@ -36,11 +51,9 @@ class AttemptQuerySet(models.QuerySet["Attempt"]):
             "language": language,
             "created_at__gte": since,
             "created_at__lt": until,
+            "solved": solved,
         }
-        found = self.filter(**{name: value for name, value in wanted.items() if value is not None})
-        if solved is None:
-            return found
-        return found.filter(SOLVED) if solved else found.exclude(SOLVED)
+        return self.filter(**{name: value for name, value in wanted.items() if value is not None})
 
 
 SOLVED = Q(total_tests__gt=0, passed_tests=F("total_tests"))
@@ -50,7 +63,9 @@ class Attempt(models.Model):
     """One run of a submission against a question's tests."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)  # UUIDv7: inserts stay local in the index
-    user = models.ForeignKey(User, models.CASCADE, related_name="attempts", db_index=False)
+    # No constraint and no cascade: the rows of a long history go after its account (attempts/flows/departures.py). That
+    # none is recorded for an account that is gone is due to the share of its row that recording takes.
+    user = models.ForeignKey(User, models.DO_NOTHING, related_name="attempts", db_index=False, db_constraint=False)
     question_id = models.PositiveIntegerField()
     language = models.CharField(max_length=LANGUAGE_LENGTH)
     submitted_code = models.TextField()
@@ -58,6 +73,8 @@ class Attempt(models.Model):
     total_tests = models.PositiveSmallIntegerField()
     runtime_ms = models.PositiveIntegerField(null=True)
     created_at = models.DateTimeField(default=timezone.now)
+    # A column, since PostgreSQL cannot guess how often two others are equal, and chooses its plan by the guess.
+    solved = models.GeneratedField(expression=SOLVED, output_field=models.BooleanField(), db_persist=True)  # type: ignore[arg-type]
 
     objects = AttemptQuerySet.as_manager()
 
@@ -68,8 +85,12 @@ class Attempt(models.Model):
             models.CheckConstraint(condition=Q(question_id__gte=1), name="attempts_question"),
         ]
         indexes = [
-            # A user's history, newest first; the cascade of a deleted user.
+            # A user's history, newest first; a recount; the removal of what an account left behind.
             models.Index(fields=["user", "-created_at", "-id"], name="attempts_history"),
+            # The same with one filter. Without these, a rare value would be looked for in the whole history.
+            models.Index(fields=["user", "question_id", "-created_at", "-id"], name="attempts_of_question"),
+            models.Index(fields=["user", "language", "-created_at", "-id"], name="attempts_in_language"),
+            models.Index(fields=["user", "solved", "-created_at", "-id"], name="attempts_solved"),
         ]
 
     def __str__(self) -> str:
@@ -85,73 +106,16 @@ def is_solved(passed_tests: int, total_tests: int) -> bool:
     return total_tests > 0 and passed_tests == total_tests
 
 
-class QuestionStatusManager(models.Manager["QuestionStatus"]):
-    def add(self, attempt: Attempt) -> bool:
-        """Adds an attempt to its question's status, in one statement that parallel attempts cannot get between.
-
-        The statement takes a share of the user's row first, as PostgreSQL's foreign keys would do only at the commit:
-        by then the deletion of the account may wait for this status, and this commit for the deletion.
-
-        Returns:
-            False where the account is gone.
-        """
-        solved = attempt.is_solved
-        row = QuestionStatus(
-            user_id=attempt.user_id,
-            question_id=attempt.question_id,
-            attempts=1,
-            best_passed_tests=attempt.passed_tests,
-            total_tests=attempt.total_tests,
-            best_runtime_ms=attempt.runtime_ms if solved else None,
-            first_attempt_at=attempt.created_at,
-            last_attempt_at=attempt.created_at,
-            solved_at=attempt.created_at if solved else None,
-        )
-        fields = [field for field in QuestionStatus._meta.concrete_fields if not field.primary_key]  # noqa: SLF001
-        values = [field.get_db_prep_save(getattr(row, field.attname), connection) for field in fields]
-        statement = UPSERT.format(
-            columns=", ".join(str(field.column) for field in fields),
-            values=", ".join(["%s"] * len(values)),
-            share="FOR KEY SHARE" if connection.features.has_select_for_update else "",
-        )
-        with connection.cursor() as cursor:
-            cursor.execute(statement, [*values, values[0]])  # the first column is the user
-            return bool(cursor.rowcount)
-
-
-# Every column comes out the same in whatever order the attempts arrive, so that a recount can be compared with it.
-UPSERT = """
-INSERT INTO user_question_status AS old ({columns}) SELECT {values} FROM users WHERE id = %s {share}
-ON CONFLICT (user_id, question_id) DO UPDATE SET
-    attempts = old.attempts + 1,
-    total_tests = CASE
-        WHEN excluded.best_passed_tests > old.best_passed_tests THEN excluded.total_tests
-        WHEN excluded.best_passed_tests = old.best_passed_tests AND excluded.total_tests < old.total_tests
-            THEN excluded.total_tests
-        ELSE old.total_tests END,
-    best_passed_tests = CASE
-        WHEN excluded.best_passed_tests > old.best_passed_tests THEN excluded.best_passed_tests
-        ELSE old.best_passed_tests END,
-    best_runtime_ms = CASE
-        WHEN old.best_runtime_ms IS NULL OR excluded.best_runtime_ms < old.best_runtime_ms
-            THEN excluded.best_runtime_ms
-        ELSE old.best_runtime_ms END,
-    first_attempt_at = CASE
-        WHEN excluded.first_attempt_at < old.first_attempt_at THEN excluded.first_attempt_at
-        ELSE old.first_attempt_at END,
-    last_attempt_at = CASE
-        WHEN excluded.last_attempt_at > old.last_attempt_at THEN excluded.last_attempt_at
-        ELSE old.last_attempt_at END,
-    solved_at = CASE
-        WHEN old.solved_at IS NULL OR excluded.solved_at < old.solved_at THEN excluded.solved_at
-        ELSE old.solved_at END
-"""
+class QuestionStatusQuerySet(models.QuerySet["QuestionStatus"]):
+    def listed(self, user: User, after: int) -> QuestionStatusQuerySet:
+        """The user's questions beyond the number `after`, in an order that no new attempt changes."""
+        return self.filter(user=user, question_id__gt=after).order_by("question_id")
 
 
 class QuestionStatus(models.Model):
     """What a user has reached on one question; a running count over its attempts."""
 
-    user = models.ForeignKey(User, models.CASCADE, related_name="questions", db_index=False)
+    user = models.ForeignKey(User, models.DO_NOTHING, related_name="questions", db_index=False, db_constraint=False)
     question_id = models.PositiveIntegerField()
     attempts = models.PositiveIntegerField()
     best_passed_tests = models.PositiveSmallIntegerField()
@@ -161,15 +125,156 @@ class QuestionStatus(models.Model):
     last_attempt_at = models.DateTimeField()
     solved_at = models.DateTimeField(null=True)
 
-    objects = QuestionStatusManager()
+    objects = QuestionStatusQuerySet.as_manager()
 
     class Meta:
         db_table = "user_question_status"
         verbose_name_plural = "question statuses"
         constraints = [
-            # Also the index behind a user's questions and summary, and the cascade of a deleted user.
+            # Also the index behind the list of a user's questions.
             models.UniqueConstraint(fields=["user", "question_id"], name="user_question_status_unique"),
         ]
 
     def __str__(self) -> str:
         return f"question {self.question_id}"
+
+
+class Totals(models.Model):
+    """What all attempts of a user come to. Recording locks the row, so a user's attempts queue."""
+
+    user = models.OneToOneField(
+        User, models.DO_NOTHING, primary_key=True, related_name="+", db_constraint=False, db_index=False
+    )
+    attempts = models.PositiveIntegerField(default=0)
+    solving_attempts = models.PositiveIntegerField(default=0)
+    questions = models.PositiveIntegerField(default=0)
+    solved_questions = models.PositiveIntegerField(default=0)
+    attempts_to_solve = models.PositiveIntegerField(default=0)  # of the solved questions, up to each one's first solve
+    last_attempt_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "user_attempt_totals"
+
+    def __str__(self) -> str:
+        return f"totals of {self.user_id}"
+
+    @classmethod
+    def of(cls, user: User) -> Totals:
+        return cls.objects.filter(user=user).first() or cls(user=user)
+
+    def etag(self, *facts: object) -> str:
+        """Names a state of the user's history, and what of it is asked for: every attempt changes it."""
+        state = [getattr(self, field.attname) for field in self._meta.concrete_fields]
+        return f'"{blake2b(repr((state, facts)).encode(), digest_size=16).hexdigest()}"'
+
+
+class LanguageCount(models.Model):
+    """A user's attempts in one language."""
+
+    pk = models.CompositePrimaryKey("user_id", "language")
+    user = models.ForeignKey(User, models.DO_NOTHING, related_name="+", db_index=False, db_constraint=False)
+    language = models.CharField(max_length=LANGUAGE_LENGTH)
+    attempts = models.PositiveIntegerField()
+    solved = models.PositiveIntegerField()
+
+    class Meta:
+        db_table = "user_language_counts"
+
+    def __str__(self) -> str:
+        return self.language
+
+
+class QuarterHour(models.Model):
+    """A user's attempts in a quarter of an hour: every zone's days begin at the beginning of one."""
+
+    SECONDS = 900
+
+    pk = models.CompositePrimaryKey("user_id", "quarter")
+    user = models.ForeignKey(User, models.DO_NOTHING, related_name="+", db_index=False, db_constraint=False)
+    quarter = models.PositiveIntegerField()  # since the beginning of 1970 in UTC
+    attempts = models.PositiveIntegerField()
+    solved = models.PositiveIntegerField()
+
+    class Meta:
+        db_table = "user_activity"
+        indexes = [
+            # A year of a busy user, and a jump to a deep offset: 35,000 rows, each in another page of the table.
+            models.Index(fields=["user", "quarter"], include=["attempts", "solved"], name="user_activity_counts"),
+        ]
+
+    def __str__(self) -> str:
+        return f"quarter {self.quarter}"
+
+
+class IdempotencyKeyQuerySet(models.QuerySet["IdempotencyKey"]):
+    def expired(self, now: datetime) -> IdempotencyKeyQuerySet:
+        return self.filter(created_at__lte=now - IdempotencyKey.LIFE)
+
+    def claim(self, key: IdempotencyKey) -> IdempotencyKey | None:
+        """Stores the key where the user has none such of the last 24 hours. Waits for one that is being stored.
+
+        Returns:
+            The one that was there first, or None.
+        """
+        fields = [field for field in self.model._meta.concrete_fields if not field.primary_key]  # noqa: SLF001
+        values = [field.get_db_prep_save(getattr(key, field.attname), connection) for field in fields]
+        expired = fields[-1].get_db_prep_save(key.created_at - key.LIFE, connection)
+        columns = ", ".join(str(field.column) for field in fields)
+        statement = CLAIM.format(columns=columns, values=", ".join(["%s"] * len(values)))
+        with connection.cursor() as cursor:
+            cursor.execute(statement, [*values, expired])
+            if cursor.fetchone():
+                return None
+        return self.get(user=key.user_id, key=key.key)
+
+
+CLAIM = """
+INSERT INTO idempotency_keys AS had ({columns}) VALUES ({values})
+ON CONFLICT (user_id, key) DO UPDATE
+    SET fingerprint = excluded.fingerprint, attempt_id = excluded.attempt_id, created_at = excluded.created_at
+    WHERE had.created_at <= %s
+RETURNING 1
+"""
+
+
+class IdempotencyKey(models.Model):
+    """The attempt that a key of a user's stands for, and what was sent with it."""
+
+    LIFE = timedelta(hours=24)
+    LENGTH = 255
+
+    user = models.ForeignKey(User, models.DO_NOTHING, related_name="+", db_index=False, db_constraint=False)
+    key = models.CharField(max_length=LENGTH)
+    fingerprint = models.CharField(max_length=64)  # SHA-256 of the body
+    attempt_id = models.UUIDField()
+    created_at = models.DateTimeField(default=timezone.now)
+
+    objects = IdempotencyKeyQuerySet.as_manager()
+
+    class Meta:
+        db_table = "idempotency_keys"
+        constraints = [
+            # Also the index that a key is looked up by.
+            models.UniqueConstraint(fields=["user", "key"], name="idempotency_keys_unique"),
+        ]
+        indexes = [
+            # The purge of those past their day.
+            models.Index(fields=["created_at"], name="idempotency_keys_oldest"),
+        ]
+
+    def __str__(self) -> str:
+        return f"key of attempt {self.attempt_id}"
+
+
+class Departure(models.Model):
+    """An account that is gone while its history is still being removed."""
+
+    user_id = models.UUIDField(primary_key=True)
+    attempts = models.PositiveIntegerField()  # how many are left
+    left_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        db_table = "departures"
+
+    def __str__(self) -> str:
+        return f"departure of {self.user_id}"

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from django.utils.http import parse_etags
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
 from rest_framework.request import Request
@@ -71,6 +72,11 @@ TYPES: dict[str | None, str] = {
     "max_value": "less_than_equal",
     "invalid": "value_error",
 }
+
+
+def known_etags(request: Request) -> set[str]:
+    """The states of an answer that the caller has already; compared weakly, as RFC 9110 section 13.1.2 says."""
+    return {tag.removeprefix("W/") for tag in parse_etags(request.META.get("HTTP_IF_NONE_MATCH", ""))}
 
 
 def uuid_in_path(name: str, value: str) -> UUID:

@@ -2,7 +2,9 @@
 
 import re
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
+from zoneinfo import ZoneInfo, available_timezones
 
 from django.utils.dateparse import parse_datetime
 from rest_framework import serializers
@@ -19,6 +21,18 @@ class Text(serializers.CharField):
         if data is not serializers.empty and data is not None and not isinstance(data, str):
             self.fail("string_type")
         return super().run_validation(data)
+
+
+class QueryText(Text):
+    """A parameter of a query. Bytes that are no UTF-8 have become U+FFFD by now, which nobody means."""
+
+    default_error_messages = {"utf8": "Must be UTF-8."}
+
+    def to_internal_value(self, data: Any) -> str:
+        text = super().to_internal_value(data)
+        if "\N{REPLACEMENT CHARACTER}" in text:
+            self.fail("utf8")
+        return text
 
 
 class Integer(serializers.IntegerField):
@@ -71,3 +85,32 @@ class Moment(serializers.DateTimeField):
         if moment is None:
             self.fail("datetime_parsing")
         return moment
+
+
+class Choice(serializers.ChoiceField):
+    """One of the words."""
+
+    default_error_messages = {"invalid_choice": "Must be one of these: {choices}."}
+
+    def to_internal_value(self, data: Any) -> Any:
+        if data not in self.choices:
+            self.fail("invalid_choice", choices=", ".join(map(str, self.choices)))
+        return data
+
+
+class TimeZone(Text):
+    """The name of a zone in the IANA database."""
+
+    default_error_messages = {"zone": "Must be the name of a time zone, such as Asia/Singapore."}
+
+    def to_internal_value(self, data: Any) -> ZoneInfo:  # type: ignore[override]  # the name becomes the zone
+        name = super().to_internal_value(data)
+        if name not in zones():
+            self.fail("zone")
+        return ZoneInfo(name)
+
+
+@cache
+def zones() -> frozenset[str]:
+    """Listed once per process: finding them walks through a folder."""
+    return frozenset(available_timezones())

@@ -21,15 +21,6 @@ class Seats(threading.local):
     seated = False
 
     @contextmanager
-    def taken(self) -> Iterator[None]:
-        """Waits for a seat, and has it within the block."""
-        self.sit_down()
-        try:
-            yield
-        finally:
-            self.stand_up()
-
-    @contextmanager
     def given_up(self) -> Iterator[None]:
         """Leaves this thread's seat to another one within the block, which must not touch the database.
 
@@ -45,17 +36,33 @@ class Seats(threading.local):
             self.sit_down()
 
     def sit_down(self) -> None:
+        """Waits for a seat, and takes it."""
         connections[DEFAULT_DB_ALIAS] = self.free.get()
         self.seated = True
 
     def stand_up(self) -> None:
-        self.free.put(connections[DEFAULT_DB_ALIAS])
-        del connections[DEFAULT_DB_ALIAS]
+        """Leaves the seat, if this thread has one, for the next who waits."""
+        if self.seated:
+            self.free.put(connections[DEFAULT_DB_ALIAS])
+            del connections[DEFAULT_DB_ALIAS]
+            self.seated = False
+
+    def walk_off(self) -> None:
+        """Leaves the seat, and goes on with its connection, for as long as the client takes. `hang_up` ends that."""
+        self.free.put(new_connection())
         self.seated = False
+
+    def hang_up(self) -> None:
+        connections[DEFAULT_DB_ALIAS].close()
+        del connections[DEFAULT_DB_ALIAS]
+
+
+def new_connection() -> BaseDatabaseWrapper:
+    connection = connections.create_connection(DEFAULT_DB_ALIAS)
+    connection.inc_thread_sharing()
+    return connection
 
 
 seats = Seats()
 for _ in range(SEATS):
-    connection = connections.create_connection(DEFAULT_DB_ALIAS)
-    connection.inc_thread_sharing()
-    seats.free.put(connection)
+    seats.free.put(new_connection())

@@ -409,8 +409,11 @@ CORS_ALLOWED_ORIGINS: list[str] = env(
     "CORS_ALLOWED_ORIGINS", [], origins, "origins such as https://peerprep.example, comma-separated"
 )
 CORS_ALLOW_ALL_ORIGINS = not CORS_ALLOWED_ORIGINS and not PRODUCTION
-CORS_ALLOW_HEADERS = ["accept", "authorization", "content-type", "x-request-id"]
+CORS_ALLOW_HEADERS = ["accept", "authorization", "content-type", "idempotency-key", "if-none-match", "x-request-id"]
 CORS_EXPOSE_HEADERS = [
+    "Content-Disposition",
+    "ETag",
+    "Idempotent-Replayed",
     "Link",
     "RateLimit-Limit",
     "RateLimit-Policy",

@@ -1,6 +1,7 @@
 """The WSGI application, and the two things of HTTP that Django leaves to it."""
 
 import os
+from collections.abc import Iterator
 from io import BytesIO
 from typing import Any
 
@@ -37,8 +38,29 @@ class Application(wsgi.WSGIHandler):
         length = int(environ.get("CONTENT_LENGTH") or 0)  # gunicorn lets nothing else through
         if environ.get("HTTP_TRANSFER_ENCODING") or 0 < length <= settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
             read_body(environ)
-        with seats.taken():
-            return super().__call__(environ, start_response)
+        seats.sit_down()
+        try:
+            response = super().__call__(environ, start_response)
+            return Stream(response) if getattr(response, "streaming", False) else response
+        finally:
+            seats.stand_up()
+
+
+class Stream:
+    """An answer that is made while it is sent. It takes no seat meanwhile, and has a connection that ends with it."""
+
+    def __init__(self, response: Any) -> None:
+        self.response = response
+        seats.walk_off()
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self.response)
+
+    def close(self) -> None:
+        try:
+            self.response.close()
+        finally:
+            seats.hang_up()
 
 
 def read_body(environ: dict[str, Any]) -> None:

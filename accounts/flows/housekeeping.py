@@ -1,7 +1,8 @@
 """Removing what is past its use, a few rows at a time, beside a running service."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from axes.models import AccessAttempt, AccessFailureLog
@@ -12,6 +13,8 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 
+from accounts import holdings
+from accounts.holdings import Progress, Task
 from accounts.models import Lease, Mail, PasswordReset, RateCount, SecurityEvent, Session
 
 BATCH = 500
@@ -41,7 +44,19 @@ def past_its_use() -> dict[str, QuerySet[Any]]:
     }
 
 
-def purge(rows: QuerySet[Any], progress: Callable[[int], object]) -> int:
+def tasks() -> Iterator[tuple[str, Task]]:
+    """All there is to remove, in whatever app, by what it is called."""
+    for name, rows in past_its_use().items():
+        yield name, removal(rows)
+    for holding in holdings.registered:
+        yield from holding.expired()
+
+
+def removal(rows: QuerySet[Any]) -> Task:
+    return Task(rows.count(), partial(purge, rows))
+
+
+def purge(rows: QuerySet[Any], progress: Progress) -> int:
     """Deletes the rows in batches, each a transaction of its own. Returns how many it deleted itself.
 
     Two purges at once share the work: each passes over the rows that the other holds.
@@ -56,7 +71,8 @@ def purge(rows: QuerySet[Any], progress: Callable[[int], object]) -> int:
 def batches(rows: QuerySet[Any]) -> Iterator[int]:
     while True:
         with transaction.atomic():
-            chosen = rows.order_by("pk").select_for_update(skip_locked=True, of=("self",)).values_list("pk", flat=True)
+            ordered = rows if rows.ordered else rows.order_by("pk")
+            chosen = ordered.select_for_update(skip_locked=True, of=("self",)).values_list("pk", flat=True)
             ids = list(chosen[:BATCH])
             rows.model._base_manager.filter(pk__in=ids).delete()  # noqa: SLF001
         if not ids:

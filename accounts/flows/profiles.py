@@ -1,13 +1,17 @@
-"""A user's own account: renaming it, deleting it."""
+"""A user's own account: renaming it, taking its data away, deleting it."""
 
-from axes.models import AccessFailureLog
+from collections.abc import Iterator
+
+from axes.models import AccessAttempt, AccessFailureLog
+from django.contrib.admin.models import LogEntry
 from django.db import transaction
 from django.utils import timezone
 from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 
-from accounts import lockout
+from accounts import holdings, lockout
 from accounts.flows.passwords import change_password
-from accounts.models import Mail, PasswordReset, Session, User
+from accounts.holdings import Section
+from accounts.models import Mail, PasswordReset, SecurityEvent, Session, User
 from peerprep_users.clients import Client
 from peerprep_users.errors import NotAuthenticated, Refusal
 
@@ -62,4 +66,34 @@ def delete_account(*, user: User) -> None:
         PasswordReset.objects.filter(address=user.email).delete()
         AccessFailureLog.objects.filter(username=user.email).delete()
         lockout.clear(user.email)
+        for holding in holdings.registered:
+            holding.release(held)
         held.delete()
+
+
+# Facts only: no hash of a password or a code, and no id of a refresh token.
+PROFILE = ("id", "email", "name", "role", "is_verified", "is_active", "created_at", "updated_at")
+SESSION = ("id", "user_agent", "ip", "created_at", "last_used_at", "rotated_at", "expires_at", "ended_at", "end")
+RESET = ("created_at", "expires_at", "guesses", "used_at")
+MAIL = ("id", "kind", "to", "facts", "state", "created_at", "due_at", "tries", "error", "sent_at")
+EVENT = ("kind", "occurred_at", "address", "ip", "user_agent", "request_id")
+FAILURE = ("attempt_time", "ip_address", "user_agent", "path_info", "locked_out")
+ADMIN_ACTION = ("action_time", "object_repr", "change_message")
+
+
+def export_account(*, user: User) -> Iterator[Section]:
+    """All that the service holds about the user, a part at a time: its name, and a value or an iterator over rows."""
+    yield "profile", User.objects.values(*PROFILE).get(pk=user.pk)
+    yield "sessions", Session.objects.filter(user=user).order_by("created_at").values(*SESSION).iterator()
+    revoked = OutstandingToken.objects.filter(user=user).order_by("pk")
+    yield "revoked_refresh_tokens", revoked.values("created_at", "expires_at").iterator()
+    yield "reset_codes", PasswordReset.objects.filter(address=user.email).values(*RESET).iterator()
+    yield "mails", Mail.objects.filter(to=user.email).order_by("created_at").values(*MAIL).iterator()
+    yield "security_events", SecurityEvent.objects.filter(user=user).order_by("occurred_at").values(*EVENT).iterator()
+    counts = AccessAttempt.objects.filter(username=user.email)
+    yield "failed_login_counts", counts.values("failures_since_start", "attempt_time").iterator()
+    failures = AccessFailureLog.objects.filter(username=user.email).order_by("attempt_time")
+    yield "failed_logins", failures.values(*FAILURE).iterator()
+    yield "admin_actions", LogEntry.objects.filter(user=user).order_by("pk").values(*ADMIN_ACTION).iterator()
+    for holding in holdings.registered:
+        yield from holding.export(user)

@@ -176,6 +176,12 @@ def test_the_admin_sites_login_shares_the_limit_of_login(limits: Any, db: None) 
     assert Client().get("/admin/login/").status_code == 200
 
 
+def test_the_page_of_the_mails_link_shares_the_limit_of_resending(limits: Any, db: None) -> None:
+    assert statuses(3, "resend-verification") == [200] * 3
+    answer = Client().post("/verify-email", {"email": "nobody@example.com"})
+    assert (answer.status_code, answer.json()["code"]) == (429, "rate_limited")
+
+
 class TestWithoutItsRedis:
     def test_the_database_counts(self, limits: Any, db: None) -> None:
         limits.REDIS_URL = f"redis://:hidden@127.0.0.1:{free_port()}/0"

@@ -8,7 +8,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils.html import escape
 
-from attempts import flows
+from attempts.flows.recording import record_attempt
 from conftest import Person, browser_of
 
 ATTEMPTS = "/admin/attempts/attempt/"
@@ -24,7 +24,7 @@ def browser(admin: Person) -> Client:
 
 def attempt(person: Person, question_id: int = 5, **facts: Any) -> str:
     stands = {"language": "python", "submitted_code": CODE, "passed_tests": 1, "total_tests": 1}
-    return str(flows.record_attempt(user=person.user, question_id=question_id, **{**stands, **facts})["id"])
+    return str(record_attempt(user=person.user, question_id=question_id, **{**stands, **facts}).attempt["id"])
 
 
 def rows(browser: Client, path: str) -> list[tuple[str, int]]:

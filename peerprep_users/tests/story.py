@@ -114,6 +114,9 @@ class Newcomer:
         assert (summary["total_attempts"], summary["solved"]) == (5, 2)
         shown = self.call("GET", f"/api/v1/attempts/{self.attempts[0]}")
         assert shown["submitted_code"] == "print(42)"
+        assert [row["id"] for row in self.call("GET", "/api/v1/attempts/me/export")] == self.attempts[::-1]
+        assert self.call("GET", "/api/v1/attempts/me/export?format=csv").count("\r\n") == 6
+        assert self.call("GET", "/users/me/export")["profile"]["email"] == self.email
 
     def forgets_the_password(self) -> None:
         for _ in range(3):

@@ -16,7 +16,7 @@ DOCUMENT: dict[str, Any] = json.loads(document())
 OPERATIONS: dict[str, dict[str, Any]] = {
     f"{method.upper()} {path}": operation
     for path, methods in DOCUMENT["paths"].items()
-    for method, operation in methods.items()
+    for method, operation in sorted(methods.items())
 }
 OF_THE_API = [name for name, operation in OPERATIONS.items() if operation["tags"] != ["health"]]
 RESPONSES = [

@@ -3,17 +3,17 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from tqdm import tqdm
 
-from accounts.flows.housekeeping import past_its_use, purge
+from accounts.flows.housekeeping import tasks
 
 
 class Command(BaseCommand):
     help = (
-        "Removes what is past its use: expired tokens, sessions, codes, mails and old records. "
-        "It can run beside the service, and twice at once; run it once a day."
+        "Removes what is past its use: expired tokens, sessions, codes, mails, keys, old records, and what deleted "
+        "accounts have left behind. It can run beside the service, and twice at once; run it once a day."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        for name, rows in past_its_use().items():
-            with tqdm(total=rows.count(), desc=name, unit="rows", leave=False, disable=None) as bar:
-                removed = purge(rows, bar.update)
+        for name, task in tasks():
+            with tqdm(total=task.total, desc=name, unit="rows", leave=False, disable=None) as bar:
+                removed = task.run(bar.update)
             self.stdout.write(f"{name}: {removed} removed")

@@ -1,0 +1,36 @@
+"""What other apps keep about users. They say so themselves, since this app knows none of them."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from accounts.models import User
+
+Progress = Callable[[int], object]
+Section = tuple[str, Any]
+
+
+@dataclass(frozen=True)
+class Task:
+    """Something to remove: about how many rows, and what removes them and returns how many they were."""
+
+    total: int
+    run: Callable[[Progress], int]
+
+
+@dataclass(frozen=True)
+class Holdings:
+    """What an app does with what it keeps about users.
+
+    Args:
+        release: called in the transaction that deletes the user. Afterwards nothing is the user's.
+        export: names all that is kept about the user, each with a value or an iterator over rows.
+        expired: names what is past its use.
+    """
+
+    release: Callable[[User], None]
+    export: Callable[[User], Iterator[Section]]
+    expired: Callable[[], Iterator[tuple[str, Task]]]
+
+
+registered: list[Holdings] = []

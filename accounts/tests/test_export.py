@@ -1,0 +1,87 @@
+"""`GET /users/me/export`: all that the service holds about the user, and no secret."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from accounts.codes import new_code
+from accounts.models import PasswordReset, Session
+from conftest import Api, Mailbox, Person
+
+ATTEMPT = {"question_id": 1, "language": "python", "submitted_code": "x", "passed_tests": 1, "total_tests": 1}
+PARTS = {
+    "profile",
+    "sessions",
+    "revoked_refresh_tokens",
+    "reset_codes",
+    "mails",
+    "security_events",
+    "failed_login_counts",
+    "failed_logins",
+    "admin_actions",
+    "attempts",
+    "questions",
+    "idempotency_keys",
+}
+
+
+def live(person: Person, mailbox: Mailbox) -> None:
+    """Leaves something of every kind behind."""
+    person.api.post("/api/v1/attempts", ATTEMPT, **{"Idempotency-Key": "my-key"})
+    Api().post("/auth/login", {**person.credentials, "password": "wrong"})
+    Api().post("/auth/forgot-password", {"email": person.user.email})
+    mailbox.all()
+    refreshed = Api().post("/auth/refresh", {"refresh_token": person.tokens.refresh_token}).json()["refresh_token"]
+    for _ in range(2):
+        Api().post("/auth/refresh", {"refresh_token": refreshed})
+        refreshed = Api().post("/auth/refresh", {"refresh_token": refreshed}).json().get("refresh_token", refreshed)
+
+
+def exported(person: Person) -> dict[str, Any]:
+    answer = person.api.get("/users/me/export")
+    assert answer.status_code == 200
+    assert answer.headers["Content-Type"] == "application/json"
+    found: dict[str, Any] = json.loads(answer.getvalue())
+    return found
+
+
+def test_it_holds_everything(alice: Person, mailbox: Mailbox) -> None:
+    live(alice, mailbox)
+    found = exported(alice)
+    assert set(found) == PARTS
+    assert found["profile"]["email"] == "alice@example.com"
+    assert found["attempts"][0]["submitted_code"] == "x"
+    assert found["questions"][0]["question_id"] == 1
+    assert found["idempotency_keys"][0]["key"] == "my-key"
+    assert not [name for name in PARTS - {"security_events", "admin_actions"} if not found[name]]
+
+
+def test_it_holds_nobody_else_s(alice: Person, bob: Person, mailbox: Mailbox) -> None:
+    live(bob, mailbox)
+    found = exported(alice)
+    assert [name for name, value in found.items() if value] == ["profile", "sessions"]
+    assert "bob" not in json.dumps(found)
+
+
+def test_it_holds_no_secret(alice: Person, mailbox: Mailbox) -> None:
+    live(alice, mailbox)
+    new_code(alice.user.email)
+    text = json.dumps(exported(alice))
+    session = Session.objects.get(user=alice.user)
+    secrets = [alice.user.password, PasswordReset.objects.get().code_hash, alice.tokens.refresh_token]
+    ids = [session.refresh_id, session.previous_id, alice.tokens.refresh_token_id]
+    assert not [secret for secret in (*secrets, *map(str, ids)) if secret in text]
+    assert not re.search(r"argon2|_hash|\"jti\"|eyJ", text)
+
+
+@pytest.mark.parametrize("chunk", [1, 3, 500])
+def test_it_is_sent_in_pieces(alice: Person, chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("attempts.flows.history.CHUNK", chunk)
+    for question_id in range(1, 8):
+        alice.api.post("/api/v1/attempts", {**ATTEMPT, "question_id": question_id})
+    assert alice.api.get("/users/me/export").streaming
+    found = exported(alice)
+    assert [row["question_id"] for row in found["attempts"]] == [7, 6, 5, 4, 3, 2, 1]
+    assert [row["question_id"] for row in found["questions"]] == [1, 2, 3, 4, 5, 6, 7]

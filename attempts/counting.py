@@ -1,0 +1,236 @@
+"""The SQL that counts attempts: adding one to every count at once, and counting all of them again."""
+
+# ruff: noqa: S608, SLF001 - statements are put together from what is in this file, and `_meta` is public
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.db import connection, models, transaction
+
+from attempts.models import Attempt, LanguageCount, QuarterHour, QuestionStatus, Totals
+
+ON_POSTGRESQL = connection.vendor == "postgresql"
+
+# Which quarter of an hour a time is in.
+QUARTER = "CAST(floor(extract(epoch FROM {at}) / 900) AS integer)"
+if not ON_POSTGRESQL:
+    QUARTER = "CAST(strftime('%%s', {at}) AS integer) / 900"
+
+# --- Adding an attempt ----------------------------------------------------------------------------------------------
+
+# Each reads who and when from `held`. A user's attempts come one after the other, each later than the one before.
+ADD_ATTEMPT = """
+INSERT INTO attempts (
+    id, user_id, question_id, language, submitted_code, passed_tests, total_tests, runtime_ms, created_at
+)
+SELECT %(id)s, user_id, %(question_id)s, %(language)s, %(submitted_code)s, %(passed_tests)s, %(total_tests)s,
+    CAST(%(runtime_ms)s AS integer), at
+FROM held
+"""
+ADD_STATUS = """
+INSERT INTO user_question_status AS had (
+    user_id, question_id, attempts, best_passed_tests, total_tests, best_runtime_ms, first_attempt_at,
+    last_attempt_at, solved_at
+)
+SELECT user_id, %(question_id)s, 1, %(passed_tests)s, %(total_tests)s,
+    CASE WHEN %(solved)s = 1 THEN CAST(%(runtime_ms)s AS integer) END, at, at,
+    CASE WHEN %(solved)s = 1 THEN at END
+FROM held WHERE true
+ON CONFLICT (user_id, question_id) DO UPDATE SET
+    attempts = had.attempts + 1,
+    total_tests = CASE
+        WHEN excluded.best_passed_tests > had.best_passed_tests THEN excluded.total_tests
+        WHEN excluded.best_passed_tests = had.best_passed_tests AND excluded.total_tests < had.total_tests
+            THEN excluded.total_tests
+        ELSE had.total_tests END,
+    best_passed_tests = CASE
+        WHEN excluded.best_passed_tests > had.best_passed_tests THEN excluded.best_passed_tests
+        ELSE had.best_passed_tests END,
+    best_runtime_ms = CASE
+        WHEN had.best_runtime_ms IS NULL OR excluded.best_runtime_ms < had.best_runtime_ms
+            THEN excluded.best_runtime_ms
+        ELSE had.best_runtime_ms END,
+    last_attempt_at = excluded.last_attempt_at,
+    solved_at = coalesce(had.solved_at, excluded.solved_at)
+RETURNING attempts, CASE WHEN solved_at = last_attempt_at THEN 1 ELSE 0 END AS first_solve
+"""
+ADD_LANGUAGE = """
+INSERT INTO user_language_counts AS had (user_id, language, attempts, solved)
+SELECT user_id, %(language)s, 1, %(solved)s FROM held WHERE true
+ON CONFLICT (user_id, language) DO UPDATE SET
+    attempts = had.attempts + 1, solved = had.solved + excluded.solved
+"""
+ADD_ACTIVITY = f"""
+INSERT INTO user_activity AS had (user_id, quarter, attempts, solved)
+SELECT user_id, {QUARTER.format(at="at")}, 1, %(solved)s FROM held WHERE true
+ON CONFLICT (user_id, quarter) DO UPDATE SET
+    attempts = had.attempts + 1, solved = had.solved + excluded.solved
+"""
+ADD_TOTALS = """
+INSERT INTO user_attempt_totals AS had (
+    user_id, attempts, solving_attempts, questions, solved_questions, attempts_to_solve, last_attempt_at
+)
+SELECT user_id, 1, %(solved)s, CASE WHEN status.attempts = 1 THEN 1 ELSE 0 END, first_solve,
+    first_solve * status.attempts, at
+FROM held, status WHERE true
+ON CONFLICT (user_id) DO UPDATE SET
+    attempts = had.attempts + 1,
+    solving_attempts = had.solving_attempts + excluded.solving_attempts,
+    questions = had.questions + excluded.questions,
+    solved_questions = had.solved_questions + excluded.solved_questions,
+    attempts_to_solve = had.attempts_to_solve + excluded.attempts_to_solve,
+    last_attempt_at = excluded.last_attempt_at
+RETURNING last_attempt_at
+"""
+
+# All of it in one statement. The share of the user's row comes first: so an attempt and the deletion of its account
+# cannot wait for each other, and one of a deleted account finds nothing. The totals' row makes a user's attempts queue.
+ADD_AT_ONCE = f"""
+WITH held AS (
+    SELECT totals.user_id, CASE
+        WHEN totals.last_attempt_at >= %(at)s THEN totals.last_attempt_at + interval '1 microsecond'
+        ELSE %(at)s END AS at
+    FROM users JOIN user_attempt_totals totals ON totals.user_id = users.id
+    WHERE users.id = %(user_id)s
+    FOR KEY SHARE OF users FOR NO KEY UPDATE OF totals
+),
+attempt AS ({ADD_ATTEMPT}),
+status AS ({ADD_STATUS}),
+language AS ({ADD_LANGUAGE}),
+activity AS ({ADD_ACTIVITY})
+{ADD_TOTALS}
+"""
+BEGIN_TOTALS = """
+INSERT INTO user_attempt_totals (
+    user_id, attempts, solving_attempts, questions, solved_questions, attempts_to_solve
+)
+SELECT id, 0, 0, 0, 0, 0 FROM users WHERE id = %(user_id)s FOR KEY SHARE
+ON CONFLICT DO NOTHING
+"""
+# SQLite writes nothing from a WITH, and one transaction at a time writes: the same, one after the other.
+HELD = "WITH held AS (SELECT %(user_id)s AS user_id, %(at)s AS at)"
+LAST = """
+SELECT totals.last_attempt_at FROM users LEFT JOIN user_attempt_totals totals ON totals.user_id = users.id
+WHERE users.id = %(user_id)s
+"""
+STATUS = ", status AS (SELECT %(attempts)s AS attempts, %(first_solve)s AS first_solve)"
+
+
+def add(attempt: Attempt) -> bool:
+    """Stores the attempt and adds it to every count, all or nothing. Moves its time on where the user has a later one.
+
+    Returns:
+        False where the account is gone.
+    """
+    fields = [field for field in Attempt._meta.concrete_fields if not field.generated]
+    values = {str(field.column): prepared(field, getattr(attempt, field.attname)) for field in fields}
+    values |= {"at": values["created_at"], "solved": int(attempt.is_solved)}
+    at = add_at_once(values) if ON_POSTGRESQL else add_in_steps(attempt, values)
+    if at is None:
+        return False
+    attempt.created_at = at
+    return True
+
+
+def prepared(field: Any, value: Any) -> Any:
+    return field.get_db_prep_save(value, connection)
+
+
+def add_at_once(values: dict[str, Any]) -> datetime | None:
+    with connection.cursor() as cursor:
+        cursor.execute(ADD_AT_ONCE, values)
+        row = cursor.fetchone()
+        if row is None:  # the user's first attempt, or no user
+            cursor.execute(BEGIN_TOTALS, values)
+            cursor.execute(ADD_AT_ONCE, values)
+            row = cursor.fetchone()
+    at: datetime | None = row[0] if row else None
+    return at
+
+
+def add_in_steps(attempt: Attempt, values: dict[str, Any]) -> datetime | None:
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(LAST, values)
+        row = cursor.fetchone()
+        if row is None:
+            return None
+        at = attempt.created_at
+        if row[0]:
+            at = max(at, row[0].replace(tzinfo=UTC) + timedelta(microseconds=1))
+        values["at"] = prepared(Attempt._meta.get_field("created_at"), at)
+        for statement in (ADD_ATTEMPT, ADD_LANGUAGE, ADD_ACTIVITY, ADD_STATUS):
+            cursor.execute(HELD + statement, values)
+        attempts, first_solve = cursor.fetchone()
+        cursor.execute(HELD + STATUS + ADD_TOTALS, {**values, "attempts": attempts, "first_solve": first_solve})
+    return at
+
+
+# --- Counting all of them again -------------------------------------------------------------------------------------
+
+COUNTED = """
+SELECT user_id, question_id, passed_tests, total_tests, runtime_ms, created_at,
+    solved, max(passed_tests) OVER question AS best,
+    min(CASE WHEN solved THEN created_at END) OVER question AS solved_at
+FROM attempts WHERE {whose} WINDOW question AS (PARTITION BY user_id, question_id)
+"""
+RECOUNTS: dict[type[models.Model], str] = {
+    QuestionStatus: f"""
+SELECT user_id, question_id, count(*) AS attempts, best AS best_passed_tests,
+    min(CASE WHEN passed_tests = best THEN total_tests END) AS total_tests,
+    min(CASE WHEN solved THEN runtime_ms END) AS best_runtime_ms,
+    min(created_at) AS first_attempt_at, max(created_at) AS last_attempt_at, min(solved_at) AS solved_at
+FROM ({COUNTED}) counted GROUP BY user_id, question_id, best
+""",
+    Totals: f"""
+SELECT user_id, count(*) AS attempts, sum(CASE WHEN solved THEN 1 ELSE 0 END) AS solving_attempts,
+    count(DISTINCT question_id) AS questions,
+    count(DISTINCT CASE WHEN solved THEN question_id END) AS solved_questions,
+    sum(CASE WHEN created_at <= solved_at THEN 1 ELSE 0 END) AS attempts_to_solve, max(created_at) AS last_attempt_at
+FROM ({COUNTED}) counted GROUP BY user_id
+""",
+    LanguageCount: """
+SELECT user_id, language, count(*) AS attempts, sum(CASE WHEN solved THEN 1 ELSE 0 END) AS solved
+FROM attempts WHERE {whose} GROUP BY user_id, language
+""",
+    QuarterHour: f"""
+SELECT user_id, {QUARTER.format(at="created_at")} AS quarter, count(*) AS attempts,
+    sum(CASE WHEN solved THEN 1 ELSE 0 END) AS solved
+FROM attempts WHERE {{whose}} GROUP BY user_id, 2
+""",
+}
+# One statement sees one state, so attempts that arrive meanwhile are in both or in neither.
+DIFFERENCES = """
+WITH counted AS ({recount}), kept AS (SELECT {columns} FROM {table} WHERE {whose} AND attempts > 0)
+SELECT 'counted' AS side, more.* FROM (SELECT {columns} FROM counted EXCEPT SELECT {columns} FROM kept) more
+UNION ALL
+SELECT 'stored' AS side, less.* FROM (SELECT {columns} FROM kept EXCEPT SELECT {columns} FROM counted) less
+ORDER BY 2, 3, 1
+"""
+
+
+def columns(model: type[models.Model]) -> list[str]:
+    return [str(field.column) for field in model._meta.concrete_fields if field.name not in {"id", "pk"}]
+
+
+def differences(model: type[models.Model], whose: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
+    """What is stored and what is counted where they differ: the side, the user, and the columns after that."""
+    statement = DIFFERENCES.format(
+        recount=RECOUNTS[model].format(whose=whose),
+        columns=", ".join(columns(model)),
+        table=model._meta.db_table,
+        whose=whose,
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)
+        return list(cursor.fetchall())
+
+
+def store_recount(model: type[models.Model], whose: str, values: dict[str, Any]) -> None:
+    """Inserts what is counted; there must be nothing of those users."""
+    names = ", ".join(columns(model))
+    recount = RECOUNTS[model].format(whose=whose)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO {model._meta.db_table} ({names}) SELECT {names} FROM ({recount}) counted",
+            values,
+        )

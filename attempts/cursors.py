@@ -1,0 +1,70 @@
+"""Where a page ended, in a form that clients hand back and need not understand."""
+
+import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from datetime import UTC, datetime, timedelta
+from struct import Struct
+from typing import Any
+from uuid import UUID
+
+from attempts.models import LARGEST, Place
+from peerprep_users.fields import Text
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+PLACE = Struct(">q16s")
+QUESTION = Struct(">I")
+
+
+class Cursor(Text):
+    default_error_messages = {  # noqa: RUF012 - as DRF has it
+        "cursor": "Must be the cursor of a `next` link."
+    }
+
+    @staticmethod
+    def of(place: Any) -> str:
+        raise NotImplementedError
+
+    def bytes_of(self, data: Any, size: int) -> bytes:
+        text = super().to_internal_value(data)
+        if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", text):
+            self.fail("cursor")
+        try:
+            packed = urlsafe_b64decode(text + "=" * (-len(text) % 4))
+        except ValueError:
+            packed = b""
+        if len(packed) != size or encoded(packed) != text:
+            self.fail("cursor")
+        return packed
+
+
+def encoded(packed: bytes) -> str:
+    return urlsafe_b64encode(packed).rstrip(b"=").decode()
+
+
+class HistoryCursor(Cursor):
+    """A place in a user's history."""
+
+    def to_internal_value(self, data: Any) -> Place:  # type: ignore[override]  # the text becomes the place
+        microseconds, id_bytes = PLACE.unpack(self.bytes_of(data, PLACE.size))
+        try:
+            return Place(EPOCH + timedelta(microseconds=microseconds), UUID(bytes=id_bytes))
+        except OverflowError:
+            self.fail("cursor")
+
+    @staticmethod
+    def of(place: Place) -> str:
+        return encoded(PLACE.pack((place.created_at - EPOCH) // timedelta(microseconds=1), place.id.bytes))
+
+
+class QuestionCursor(Cursor):
+    """The number of the last question of a page."""
+
+    def to_internal_value(self, data: Any) -> int:  # type: ignore[override]  # the text becomes the number
+        question_id: int = QUESTION.unpack(self.bytes_of(data, QUESTION.size))[0]
+        if question_id > LARGEST:
+            self.fail("cursor")
+        return question_id
+
+    @staticmethod
+    def of(question_id: int) -> str:
+        return encoded(QUESTION.pack(question_id))

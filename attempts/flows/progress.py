@@ -1,0 +1,98 @@
+"""What the user's attempts come to, from what was counted when they were recorded."""
+
+from bisect import bisect
+from collections import Counter
+from collections.abc import Container
+from datetime import date, datetime, time, timedelta
+from functools import lru_cache
+from itertools import groupby
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import connection
+from django.db.models import Func, IntegerField, Sum, Value
+from django.utils import timezone
+
+from accounts.models import User
+from attempts.flows.history import Page
+from attempts.models import LanguageCount, QuarterHour, Totals
+
+DAY = timedelta(days=1)
+
+
+def summarise(*, user: User, known: Container[str] = ()) -> Page:
+    """Totals; `solved` counts distinct questions."""
+    totals = Totals.of(user)
+    etag = totals.etag("summary")
+    if etag in known:
+        return Page(None, etag)
+    summary = {
+        "total_attempts": totals.attempts,
+        "solved": totals.solved_questions,
+        "last_attempt_at": totals.last_attempt_at,
+    }
+    return Page([summary], etag)
+
+
+def show_statistics(*, user: User) -> dict[str, Any]:
+    """Rates are None where there is nothing to divide by."""
+    totals = Totals.of(user)
+    counts = LanguageCount.objects.filter(user=user).order_by("-attempts", "language")
+    return {
+        "acceptance_rate": totals.solving_attempts / totals.attempts if totals.attempts else None,
+        "by_language": list(counts.values("language", "attempts", "solved")),
+        "average_attempts_to_solve": (
+            totals.attempts_to_solve / totals.solved_questions if totals.solved_questions else None
+        ),
+    }
+
+
+def show_activity(*, user: User, tz: ZoneInfo, days: int) -> dict[str, Any]:
+    """Attempts of each of the last `days` days, today included, as the zone counts days."""
+    today = timezone.now().astimezone(tz).date()
+    first = today - (days - 1) * DAY
+    dates = [first + number * DAY for number in range(days)]
+    attempts, solved = Counter[date](), Counter[date]()
+    for number, tried, won in count_days(user, starts(first, days, tz)):
+        attempts[dates[number - 1]] += tried
+        solved[dates[number - 1]] += won
+    runs = [(active, len(list(run))) for active, run in groupby(day in attempts for day in dates)]
+    return {
+        "days": [{"date": day, "attempts": attempts[day], "solved": solved[day]} for day in dates],
+        "current_streak": current_streak(runs),
+        "longest_streak": max((length for active, length in runs if active), default=0),
+        "active_days": sum(length for active, length in runs if active),
+    }
+
+
+def current_streak(runs: list[tuple[bool, int]]) -> int:
+    """The run of active days that ends today, or yesterday: today is not over yet."""
+    if runs[-1] == (False, 1) and len(runs) > 1:
+        runs = runs[:-1]
+    active, length = runs[-1]
+    return length if active else 0
+
+
+@lru_cache(maxsize=256)
+def starts(first: date, days: int, tz: ZoneInfo) -> list[int]:
+    """Where each day begins; kept, since most users share a zone, and zones are slow."""
+    return [start_of(first + number * DAY, tz) for number in range(days)]
+
+
+def count_days(user: User, begins: list[int]) -> list[tuple[int, int, int]]:
+    """Attempts and solving ones of the days that begin at these quarters; the first day is 1."""
+    found = QuarterHour.objects.filter(user=user, quarter__gte=begins[0])
+    if connection.vendor == "postgresql":
+        day = Func(
+            "quarter", Value(begins, ArrayField(IntegerField())), function="width_bucket", output_field=IntegerField()
+        )
+        days = found.values(day=day).annotate(tried=Sum("attempts"), won=Sum("solved"))
+        return list(days.values_list("day", "tried", "won"))
+    rows = found.values_list("quarter", "attempts", "solved")
+    return [(bisect(begins, quarter), tried, won) for quarter, tried, won in rows]
+
+
+def start_of(day: date, tz: ZoneInfo) -> int:
+    """The quarter of an hour in which a day begins: with the first of two midnights, or after one that is left out."""
+    return int(datetime.combine(day, time(), tz).timestamp()) // QuarterHour.SECONDS

@@ -1,0 +1,58 @@
+"""Recording an attempt."""
+
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+from django.db import transaction
+from orjson import OPT_SORT_KEYS, dumps
+
+from accounts.models import User
+from attempts import counting
+from attempts.models import Attempt, IdempotencyKey, is_solved
+from peerprep_users.errors import NotAuthenticated, Refusal
+
+LISTED = ("id", "question_id", "language", "passed_tests", "total_tests", "created_at")
+
+
+class IdempotencyKeyReused(Refusal):
+    status = 422
+    code = "idempotency_key_reused"
+    detail = "This Idempotency-Key was sent with another body within the last 24 hours. Choose a new one."
+
+
+@dataclass(frozen=True)
+class Recorded:
+    attempt: dict[str, Any]
+    replayed: bool = False
+
+
+def record_attempt(*, user: User, key: str | None = None, **facts: Any) -> Recorded:
+    """Stores an attempt and counts it, both or neither. With a key, at most once within 24 hours.
+
+    Raises:
+        NotAuthenticated: the account was deleted meanwhile.
+        IdempotencyKeyReused: the key came with something else before.
+    """
+    attempt = Attempt(user=user, **facts)
+    if key is None:
+        return Recorded(stored(attempt))
+    fingerprint = sha256(dumps(facts, option=OPT_SORT_KEYS)).hexdigest()
+    with transaction.atomic():
+        claim = IdempotencyKey(user=user, key=key, fingerprint=fingerprint, attempt_id=attempt.pk)
+        first = IdempotencyKey.objects.claim(claim)
+        if first is None:
+            return Recorded(stored(attempt))
+    if first.fingerprint != fingerprint:
+        raise IdempotencyKeyReused
+    return Recorded(listed(Attempt.objects.filter(user=user).values(*LISTED).get(pk=first.attempt_id)), replayed=True)
+
+
+def stored(attempt: Attempt) -> dict[str, Any]:
+    if not counting.add(attempt):
+        raise NotAuthenticated
+    return listed({name: getattr(attempt, name) for name in LISTED})
+
+
+def listed(row: dict[str, Any]) -> dict[str, Any]:
+    return {**row, "is_solved": is_solved(row["passed_tests"], row["total_tests"])}

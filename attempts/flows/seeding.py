@@ -1,0 +1,107 @@
+"""Filling a database with made-up users and attempts."""
+
+# ruff: noqa: S608, SLF001 - the statement is put together from what is in this file, and `_meta` is public
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from typing import Any
+from uuid import UUID
+
+from django.contrib.auth.hashers import make_password
+from django.db import connection, transaction
+from django.utils import timezone
+from uuid_utils.compat import uuid7
+
+from accounts.models import User
+from attempts import counting, demo
+from attempts.flows.counters import patience
+from attempts.models import Attempt
+
+BATCH = 5_000
+COLUMNS = ", ".join(demo.Row._fields)
+FIELDS = {field.column: field for field in Attempt._meta.concrete_fields}
+
+
+def seed(*, users: int, attempts: int, progress: Callable[[int], object]) -> None:
+    """Adds so many users, nobody of whom can sign in, and attempts of theirs within the last year; all or nothing."""
+    with patience():
+        with transaction.atomic():
+            ids = add_users(users)
+            with without_indexes():
+                add_attempts(demo.attempts(ids, attempts, now=timezone.now(), seed=attempts), progress)
+            count_attempts(ids)
+        with connection.cursor() as cursor:
+            cursor.execute("ANALYZE")
+
+
+def add_users(count: int) -> list[UUID]:
+    """The new users' ids, ascending, with no other user's between the first and the last."""
+    ids = [uuid7() for _ in range(count)]
+    password, run = make_password(None), ids[0].hex[:12]
+    made = (
+        User(
+            id=user_id,
+            email=f"demo-{run}-{number}@example.com",
+            name=f"Demo {number}",
+            password=password,
+            is_verified=True,
+            created_at=timezone.now() - demo.YEAR,
+        )
+        for number, user_id in enumerate(ids, 1)
+    )
+    User.objects.bulk_create(made, batch_size=BATCH)
+    return ids
+
+
+@contextmanager
+def without_indexes() -> Iterator[None]:
+    """Makes the indexes of an empty table only when it is full, which is several times faster."""
+    if connection.vendor != "postgresql" or Attempt.objects.exists():
+        yield
+        return
+    indexes = Attempt._meta.indexes
+    with connection.schema_editor(atomic=False) as editor:
+        for index in indexes:
+            editor.remove_index(Attempt, index)
+        yield
+        for index in indexes:
+            editor.add_index(Attempt, index)
+
+
+def add_attempts(rows: Iterable[demo.Row], progress: Callable[[int], object]) -> None:
+    write = copy_attempts if connection.vendor == "postgresql" else insert_attempts
+    write(batches(rows, progress))
+
+
+def batches(rows: Iterable[demo.Row], progress: Callable[[int], object]) -> Iterator[list[demo.Row]]:
+    rows = iter(rows)
+    while batch := list(islice(rows, BATCH)):
+        yield batch
+        progress(len(batch))
+
+
+def copy_attempts(written: Iterable[list[demo.Row]]) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL work_mem = '256MB'; SET LOCAL maintenance_work_mem = '512MB'")
+        with cursor.copy(f"COPY attempts ({COLUMNS}) FROM STDIN") as copy:
+            for batch in written:
+                for row in batch:
+                    copy.write_row(row)
+
+
+def insert_attempts(written: Iterable[list[demo.Row]]) -> None:
+    fields: list[Any] = [FIELDS[name] for name in demo.Row._fields]
+    places = ", ".join(["%s"] * len(fields))
+    with connection.cursor() as cursor:
+        for batch in written:
+            cursor.executemany(
+                f"INSERT INTO attempts ({COLUMNS}) VALUES ({places})",
+                [[counting.prepared(field, value) for field, value in zip(fields, row, strict=True)] for row in batch],
+            )
+
+
+def count_attempts(users: list[UUID]) -> None:
+    values = {"first": counting.prepared(User._meta.pk, users[0]), "last": counting.prepared(User._meta.pk, users[-1])}
+    for model in counting.RECOUNTS:
+        counting.store_recount(model, "user_id BETWEEN %(first)s AND %(last)s", values)

@@ -1,0 +1,198 @@
+"""Pages by cursor, how many there are, and answers that the client has already."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from attempts.cursors import HistoryCursor
+from attempts.models import Attempt, Place
+from attempts.tests.made import attempt, attempts_at
+from conftest import Person
+
+ME = "/api/v1/attempts/me"
+START = datetime(2026, 11, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def history(alice: Person) -> list[str]:
+    """Ids of ten attempts, newest first; every other one solves."""
+    made = [
+        attempt(
+            alice,
+            created_at=START + timedelta(minutes=10 * number),
+            question_id=number % 5 + 1,
+            language=["c", "go"][number % 2],
+            passed_tests=number % 2,
+        )
+        for number in range(10)
+    ]
+    return [str(each["id"]) for each in made][::-1]
+
+
+def next_of(answer: Any) -> str | None:
+    link = answer.headers.get("Link", "")
+    found = re.fullmatch(r'<(/api/v1/attempts/me[^>]*)>; rel="next"', link)
+    assert bool(found) == bool(link)
+    return found[1] if found else None
+
+
+def follow(person: Person, path: str) -> list[Any]:
+    answers = [person.api.get(path)]
+    while link := next_of(answers[-1]):
+        answers.append(person.api.get(link))
+    assert {answer.status_code for answer in answers} == {200}
+    return answers
+
+
+def ids(answers: list[Any]) -> list[str]:
+    return [row["id"] for answer in answers for row in answer.json()]
+
+
+@pytest.mark.parametrize("limit", [1, 3, 5, 10, 11])
+def test_following_next_gives_all_in_order(alice: Person, history: list[str], limit: int) -> None:
+    answers = follow(alice, f"{ME}?limit={limit}")
+    assert ids(answers) == history
+    assert len(answers) == max(1, -(-10 // limit))
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["solved=true", "language=go", "until=2026-11-01T01:30:00+00:00&solved=false", "since=2026-11-01T00:30:00Z"],
+)
+def test_next_keeps_the_filters(alice: Person, history: list[str], query: str) -> None:
+    assert ids(follow(alice, f"{ME}?limit=2&{query}")) == ids(follow(alice, f"{ME}?{query}"))
+    assert len(follow(alice, f"{ME}?limit=2&{query}")) > 1
+
+
+def test_following_next_neither_repeats_nor_skips_while_others_arrive(alice: Person, history: list[str]) -> None:
+    seen, link = [], f"{ME}?limit=3"
+    while link:
+        answer = alice.api.get(link)
+        seen += ids([answer])
+        attempt(alice)
+        link = next_of(answer) or ""
+    assert seen == history
+
+
+def test_attempts_of_one_moment_are_neither_repeated_nor_skipped(alice: Person, history: list[str]) -> None:
+    Attempt.objects.update(created_at=START)
+    assert ids(follow(alice, f"{ME}?limit=3")) == sorted(history, reverse=True)
+
+
+def test_the_link_does_not_come_from_the_host_header(alice: Person, history: list[str]) -> None:
+    answer = alice.api.get(f"{ME}/?limit=3&offset=2&nope=1", Host="evil.example.com")
+    assert next_of(answer) == f"{ME}?limit=3&cursor={cursor_after(history[4])}"
+
+
+def cursor_after(attempt_id: str) -> str:
+    found = Attempt.objects.get(pk=attempt_id)
+    return HistoryCursor.of(Place(found.created_at, found.pk))
+
+
+def test_a_page_by_offset_leads_to_one_by_cursor(alice: Person, history: list[str]) -> None:
+    assert ids(follow(alice, f"{ME}?limit=3&offset=2")) == history[2:]
+
+
+def test_a_cursor_counts_more_than_an_offset(alice: Person, history: list[str]) -> None:
+    assert ids([alice.api.get(f"{ME}?offset=7&cursor={cursor_after(history[4])}")]) == history[5:]
+
+
+def test_somebody_else_s_cursor_shows_nobody_s_attempts(bob: Person, history: list[str]) -> None:
+    assert bob.api.get(f"{ME}?cursor={cursor_after(history[0])}").json() == []
+
+
+@pytest.mark.parametrize(
+    ("query", "count"),
+    [
+        ("", 10),
+        ("limit=3", 10),
+        ("limit=3&offset=8", 10),
+        ("question_id=2", 2),
+        ("question_id=9", 0),
+        ("language=go", 5),
+        ("language=rust", 0),
+        ("solved=true", 5),
+        ("solved=false&limit=1", 5),
+        ("solved=true&question_id=2", 1),
+        ("since=2026-11-01T00:30:00Z&limit=1", 7),
+    ],
+)
+def test_every_page_says_how_many_there_are(alice: Person, history: list[str], query: str, count: int) -> None:
+    assert {answer.headers["X-Total-Count"] for answer in follow(alice, f"{ME}?{query}")} == {str(count)}
+
+
+@pytest.mark.parametrize("query", ["", "question_id=2", "language=go", "solved=true", "solved=false"])
+def test_how_many_there_are_is_not_counted_anew(alice: Person, history: list[str], query: str) -> None:
+    with CaptureQueriesContext(connection) as queries:
+        alice.api.get(f"{ME}?{query}")
+    assert not [each for each in queries.captured_queries if "count(" in each["sql"].lower()]
+
+
+def test_how_many_pass_two_filters_is_counted_up_to_a_limit(
+    alice: Person, history: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("attempts.flows.history.COUNTED_UP_TO", 3)
+    assert alice.api.get(f"{ME}?solved=true&language=go").headers["X-Total-Count"] == "3"
+
+
+@pytest.mark.parametrize("offset", range(12))
+def test_a_deep_offset_gives_the_same_page(
+    alice: Person, history: list[str], offset: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("attempts.flows.history.DEEP", 0)
+    assert ids([alice.api.get(f"{ME}?limit=4&offset={offset}")]) == history[offset : offset + 4]
+
+
+def test_a_deep_offset_skips_no_more_than_a_quarter_of_an_hour(
+    alice: Person, history: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("attempts.flows.history.DEEP", 0)
+    with CaptureQueriesContext(connection) as queries:
+        alice.api.get(f"{ME}?limit=4&offset=8")
+    assert "OFFSET" not in queries.captured_queries[-1]["sql"]
+
+
+# --- ETag -----------------------------------------------------------------------------------------------------------
+
+TAGGED = [ME, f"{ME}?limit=2", f"{ME}?solved=true", f"{ME}/summary"]
+
+
+@pytest.mark.parametrize("path", TAGGED)
+@pytest.mark.parametrize("form", ["{}", "W/{}", '"x", {}'])
+def test_what_the_client_has_is_304_and_not_read(alice: Person, history: list[str], path: str, form: str) -> None:
+    tag = alice.api.get(path).headers["ETag"]
+    with CaptureQueriesContext(connection) as queries:
+        answer = alice.api.get(path, **{"If-None-Match": form.format(tag)})
+    assert (answer.status_code, answer.content, answer.headers["ETag"]) == (304, b"", tag)
+    assert "Content-Type" not in answer.headers
+    assert not [each for each in queries.captured_queries if 'FROM "attempts"' in each["sql"]]
+
+
+@pytest.mark.parametrize("path", TAGGED)
+def test_an_attempt_changes_the_etag(alice: Person, history: list[str], path: str) -> None:
+    tag = alice.api.get(path).headers["ETag"]
+    attempt(alice)
+    answer = alice.api.get(path, **{"If-None-Match": tag})
+    assert (answer.status_code, answer.headers["ETag"] != tag) == (200, True)
+
+
+def test_an_etag_holds_for_one_user_and_one_question_only(alice: Person, bob: Person) -> None:
+    attempts_at(alice, [START])
+    attempts_at(bob, [START])
+    tags = [person.api.get(path).headers["ETag"] for person in (alice, bob) for path in TAGGED]
+    assert len(set(tags)) == len(tags)
+
+
+@pytest.mark.parametrize("sent", ["", "x", '"x"', 'W/"x"', '"', "\xff", "x" * 5_000])
+def test_an_etag_of_something_else_is_answered_in_full(alice: Person, history: list[str], sent: str) -> None:
+    answer = alice.api.get(ME, **{"If-None-Match": sent})
+    assert (answer.status_code, len(answer.json())) == (200, 10)
+
+
+def test_a_later_page_has_no_etag(alice: Person, history: list[str]) -> None:
+    assert not [each for each in follow(alice, f"{ME}?limit=3")[1:] if "ETag" in each.headers]
+    assert "ETag" not in alice.api.get(f"{ME}?offset=1").headers

@@ -1,0 +1,203 @@
+"""What a user's attempts come to: questions, statistics, and days as the caller's time zone counts them."""
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+import time_machine
+
+from attempts.flows.progress import show_activity, start_of
+from attempts.models import QuarterHour
+from attempts.tests.made import attempt, attempts_at, got, plain_activity
+from conftest import Person
+
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+
+
+def at(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def activity(person: Person, now: datetime, tz: str = "UTC", days: int = 30) -> dict[str, Any]:
+    with time_machine.travel(now, tick=False):
+        return show_activity(user=person.user, tz=ZoneInfo(tz), days=days)
+
+
+def active(found: dict[str, Any]) -> dict[str, int]:
+    return {day["date"].isoformat(): day["attempts"] for day in found["days"] if day["attempts"]}
+
+
+# --- Questions ------------------------------------------------------------------------------------------------------
+
+
+def test_a_question_shows_what_was_reached(alice: Person) -> None:
+    attempt(alice, created_at=at("2026-11-01T10:00Z"), passed_tests=2, total_tests=5, runtime_ms=1)
+    attempt(alice, created_at=at("2026-11-01T11:00Z"), passed_tests=5, total_tests=5, runtime_ms=40)
+    attempt(alice, created_at=at("2026-11-01T12:00Z"), passed_tests=5, total_tests=5, runtime_ms=30)
+    assert got(alice, "/questions") == [
+        {
+            "question_id": 1,
+            "attempts": 3,
+            "best_passed_tests": 5,
+            "total_tests": 5,
+            "best_runtime_ms": 30,
+            "first_attempt_at": "2026-11-01T10:00:00Z",
+            "last_attempt_at": "2026-11-01T12:00:00Z",
+            "solved_at": "2026-11-01T11:00:00Z",
+        }
+    ]
+
+
+def test_an_unsolved_question_has_neither_runtime_nor_time_of_solving(alice: Person) -> None:
+    attempt(alice, runtime_ms=1)
+    row = got(alice, "/questions")[0]
+    assert (row["best_runtime_ms"], row["solved_at"]) == (None, None)
+
+
+def test_questions_come_in_pages_in_the_order_of_their_numbers(alice: Person, bob: Person) -> None:
+    attempt(bob, question_id=4)
+    for question_id in (9, 2**31 - 1, 1, 5, 3):
+        attempt(alice, question_id=question_id)
+    seen, link = [], "/api/v1/attempts/me/questions?limit=2"
+    while link:
+        answer = alice.api.get(link)
+        assert answer.headers["X-Total-Count"] == "5"
+        seen += [row["question_id"] for row in answer.json()]
+        attempt(alice, question_id=seen[-1])
+        link = answer.headers.get("Link", "").partition(">")[0].removeprefix("<")
+    assert seen == [1, 3, 5, 9, 2**31 - 1]
+
+
+# --- Statistics -----------------------------------------------------------------------------------------------------
+
+
+def test_statistics_of_a_newcomer_divide_by_nothing(alice: Person) -> None:
+    nothing: dict[str, Any] = {"acceptance_rate": None, "by_language": [], "average_attempts_to_solve": None}
+    assert got(alice, "/statistics") == nothing
+
+
+def test_statistics(alice: Person, bob: Person) -> None:
+    attempt(bob, language="c")
+    for question_id, language, passed in [(1, "go", 0), (1, "go", 1), (1, "c", 1), (2, "go", 1), (3, "ada", 0)]:
+        attempt(alice, question_id=question_id, language=language, passed_tests=passed)
+    assert got(alice, "/statistics") == {
+        "acceptance_rate": 0.6,
+        "by_language": [
+            {"language": "go", "attempts": 3, "solved": 2},
+            {"language": "ada", "attempts": 1, "solved": 0},
+            {"language": "c", "attempts": 1, "solved": 1},
+        ],
+        "average_attempts_to_solve": 1.5,
+    }
+
+
+# --- Activity -------------------------------------------------------------------------------------------------------
+
+
+def test_every_day_is_listed_the_oldest_first(alice: Person) -> None:
+    attempt(alice, passed_tests=1)
+    found = got(alice, "/activity?days=3&tz=UTC")
+    assert [set(day) for day in found["days"]] == [{"date", "attempts", "solved"}] * 3
+    assert sorted(day["date"] for day in found["days"]) == [day["date"] for day in found["days"]]
+    assert {name: value for name, value in found.items() if name != "days"} == {
+        "current_streak": 1,
+        "longest_streak": 1,
+        "active_days": 1,
+    }
+    assert found["days"][-1]["attempts"] == found["days"][-1]["solved"] == 1
+
+
+def test_a_year_of_utc_is_the_default(alice: Person) -> None:
+    assert got(alice, "/activity") == got(alice, "/activity?tz=UTC&days=365")
+    assert len(got(alice, "/activity")["days"]) == 365
+
+
+@pytest.mark.parametrize(
+    ("tz", "expected"),
+    [
+        ("UTC", {"2026-11-22": 1, "2026-11-23": 2}),
+        ("Asia/Singapore", {"2026-11-23": 1, "2026-11-24": 2}),  # +08:00
+        ("Asia/Kolkata", {"2026-11-23": 3}),  # +05:30
+        ("Asia/Kathmandu", {"2026-11-23": 2, "2026-11-24": 1}),  # +05:45
+        ("Pacific/Kiritimati", {"2026-11-23": 1, "2026-11-24": 2}),  # +14:00
+        ("Pacific/Pago_Pago", {"2026-11-22": 1, "2026-11-23": 2}),  # -11:00
+    ],
+)
+def test_a_day_is_one_of_the_caller_s_zone(alice: Person, tz: str, expected: dict[str, int]) -> None:
+    attempts_at(alice, [at("2026-11-22T20:00Z"), at("2026-11-23T17:59:59Z"), at("2026-11-23T18:15:00Z")])
+    assert active(activity(alice, NOW, tz)) == expected
+
+
+@pytest.mark.parametrize(
+    ("tz", "first"),
+    [
+        ("Europe/Berlin", date(2026, 3, 20)),  # a day of 23 hours
+        ("Europe/Berlin", date(2026, 10, 15)),  # and one of 25
+        ("America/New_York", date(2026, 10, 25)),
+        ("Australia/Lord_Howe", date(2026, 3, 28)),  # half an hour
+        ("America/Santiago", date(2026, 8, 28)),  # no midnight
+        ("America/Santiago", date(2026, 3, 28)),  # a last hour twice
+        ("America/Havana", date(2026, 10, 25)),  # two midnights
+        ("Africa/Cairo", date(2026, 4, 18)),
+        ("Africa/Cairo", date(2026, 10, 24)),
+        ("Asia/Tehran", date(2026, 3, 15)),
+        ("America/St_Johns", date(2026, 2, 25)),
+        ("UTC", date(2028, 2, 20)),  # a leap day
+    ],
+)
+def test_no_change_of_the_clock_and_no_leap_day_moves_an_attempt(alice: Person, tz: str, first: date) -> None:
+    begin = datetime.combine(first, datetime.min.time(), UTC)
+    now = begin + timedelta(days=18)
+    times = [begin + timedelta(minutes=15 * number) for number in range(18 * 96)]
+    QuarterHour.objects.bulk_create(
+        QuarterHour(user=alice.user, quarter=int(time.timestamp()) // 900, attempts=1, solved=0) for time in times
+    )
+    made = [{"created_at": time.isoformat(), "passed_tests": 0, "total_tests": 1} for time in times]
+    assert activity(alice, now, tz, 15) == plain_activity(made, now, ZoneInfo(tz), 15)
+
+
+def test_a_day_that_a_zone_left_out_takes_nothing(alice: Person) -> None:
+    tz = ZoneInfo("Pacific/Apia")
+    assert start_of(date(2011, 12, 30), tz) == start_of(date(2011, 12, 31), tz)
+
+
+def test_a_leap_year_may_be_asked_for_whole(alice: Person) -> None:
+    found = activity(alice, datetime(2028, 12, 31, 12, tzinfo=UTC), "UTC", 366)
+    assert [found["days"][0]["date"], found["days"][59]["date"]] == [date(2028, 1, 1), date(2028, 2, 29)]
+
+
+@pytest.mark.parametrize(
+    ("days", "current", "longest"),
+    [
+        ([], 0, 0),
+        ([24], 1, 1),
+        ([23], 1, 1),  # today is not over
+        ([22], 0, 1),
+        ([22, 23, 24], 3, 3),
+        ([22, 23], 2, 2),
+        ([10, 11, 12, 13, 23, 24], 2, 4),
+        ([10, 11, 22, 24], 1, 2),
+    ],
+)
+def test_streaks(alice: Person, days: list[int], current: int, longest: int) -> None:
+    attempts_at(alice, [NOW.replace(day=day) for day in days])
+    found = activity(alice, NOW)
+    assert (found["current_streak"], found["longest_streak"], found["active_days"]) == (current, longest, len(days))
+
+
+def test_an_activity_of_one_day_has_a_streak_too(alice: Person) -> None:
+    assert activity(alice, NOW, days=1)["current_streak"] == 0
+    attempts_at(alice, [NOW])
+    assert activity(alice, NOW, days=1)["current_streak"] == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "queries"), [("/summary", 2), ("/questions", 3), ("/activity", 2), ("/statistics", 3), ("?solved=true", 3)]
+)
+def test_no_call_reads_the_history(alice: Person, django_assert_num_queries: Any, path: str, queries: int) -> None:
+    attempts_at(alice, [NOW + timedelta(minutes=number) for number in range(5)])
+    with django_assert_num_queries(queries) as made:
+        got(alice, path)
+    if "?" not in path:
+        assert not [each for each in made.captured_queries if 'FROM "attempts"' in each["sql"]]
