@@ -44,7 +44,7 @@ def django_db_modify_db_settings(
         config["OPTIONS"]["init_command"] = "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;"
 
 
-HANDLER = ClientHandler(enforce_csrf_checks=False)  # one for all: loading the middleware costs more than most requests
+HANDLER = ClientHandler(enforce_csrf_checks=True)  # one for all: loading the middleware costs more than most requests
 
 
 class Api:

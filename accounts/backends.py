@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from accounts.addresses import normalised
 from accounts.flows.passwords import check_password
 from accounts.lockout import AccountLocked
-from accounts.models import User
+from accounts.models import EMAIL_LENGTH, User
 from peerprep_users.clients import Client
 
 
@@ -17,7 +17,7 @@ class EmailBackend(BaseBackend):
     def authenticate(
         self, request: HttpRequest | None, username: str | None = None, password: str | None = None, **kwargs: Any
     ) -> User | None:
-        if request is None or not username or not password:
+        if request is None or not username or not password or len(username) > EMAIL_LENGTH:
             return None
         try:
             return check_password(address=normalised(username), password=password, client=Client.of(request))

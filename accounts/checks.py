@@ -24,6 +24,14 @@ def times(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 
 
 @register(Tags.security)
+def memory(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    if max(1, settings.BORNE) < settings.WORKERS:
+        hint = f"WEB_CONCURRENCY={max(1, settings.BORNE)}, or a smaller ARGON2_MEMORY_KIB, leaves room for each hash."
+        return [checks.Warning("The workers may take more memory than there is.", hint=hint, id="accounts.W005")]
+    return []
+
+
+@register(Tags.security)
 def key(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     if settings.ALGORITHM == "HS256" and len(settings.SECRET_KEY.encode()) < settings.KEY_BYTES:
         hint = "RFC 7518 section 3.2 asks for 32 bytes. With ENV=prod a shorter one is refused."

@@ -40,6 +40,8 @@ SESSION = {
     "expires_at": "2026-12-24T12:00:00Z",
     "current": True,
 }
+EXPORT: dict[str, Any] = {str(name): [] for name in serializers.AccountExport().fields}
+EXPORT |= {"profile": PROFILE, "sessions": [SESSION]}
 JWK = {"crv": "Ed25519", "kty": "OKP", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}
 PASSWORD = "correct horse battery"  # noqa: S105 - an example
 ADDRESS = {"email": "alice@example.com"}
@@ -68,7 +70,7 @@ public = documented(
         answer=serializers.TokenPair,
         answered=TOKENS,
         status=201,
-        errors=(EmailTaken, RateLimited),
+        errors=(EmailTaken, RateLimited, Busy),
     ),
     login=auth(
         "login",
@@ -118,7 +120,7 @@ public = documented(
         sent={**ADDRESS, "code": "042117", "new_password": PASSWORD},
         answer=serializers.Ok,
         answered=OK,
-        errors=(InvalidResetCode,),
+        errors=(InvalidResetCode, Busy),
     ),
     verify_email=auth(
         "verifyEmail",
@@ -213,7 +215,7 @@ profile = documented(
         "exportMe",
         "All that the service holds about the user, as a file",
         answer=serializers.AccountExport,
-        answered={"profile": PROFILE, "sessions": [SESSION], "attempts": []},
+        answered=EXPORT,
         errors=SIGNED_IN,
     ),
     is_admin=users(

@@ -5,11 +5,12 @@ from typing import Any
 from django import forms
 from django.contrib.admin.forms import AdminAuthenticationForm, AdminPasswordChangeForm
 from django.core.exceptions import ValidationError
+from django.utils import timezone
 
 from accounts.addresses import normalised
 from accounts.flows.sessions import EmailNotVerified
 from accounts.lockout import AccountLocked, locked_until
-from accounts.models import User
+from accounts.models import EMAIL_LENGTH, User
 from peerprep_users.errors import Refusal
 
 
@@ -19,7 +20,10 @@ def told(refusal: Refusal) -> ValidationError:
 
 
 class LoginForm(AdminAuthenticationForm):
+    refusal: Refusal | None = None  # why it was not even looked at, or will not be from now on
+
     username = forms.EmailField(
+        max_length=EMAIL_LENGTH,
         label="E-mail address",
         widget=forms.EmailInput(attrs={"autofocus": True, "autocomplete": "username"}),
     )
@@ -32,12 +36,14 @@ class LoginForm(AdminAuthenticationForm):
         try:
             return super().clean()
         except Refusal as refusal:  # too many guesses at once
+            self.refusal = refusal
             raise told(refusal) from None
 
     def get_invalid_login_error(self) -> ValidationError:
         """Says so as soon as the account is locked. It is the same for an address that nobody has."""
-        if locked_until(normalised(self.cleaned_data["username"])):
-            return told(AccountLocked())
+        if end := locked_until(normalised(self.cleaned_data["username"])):
+            self.refusal = AccountLocked(retry_after=(end - timezone.now()).total_seconds())
+            return told(self.refusal)
         return super().get_invalid_login_error()
 
     def confirm_login_allowed(self, user: User) -> None:

@@ -4,14 +4,15 @@ import logging
 import re
 import threading
 from base64 import b64encode
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from secrets import token_bytes
 from typing import Any
 
-from argon2 import PasswordHasher, extract_parameters
-from argon2.exceptions import VerificationError, VerifyMismatchError
+from argon2 import Parameters, PasswordHasher, extract_parameters
+from argon2.exceptions import HashingError, VerificationError, VerifyMismatchError
 from django.conf import settings
 from django.contrib.auth import hashers
 from django.core.exceptions import ValidationError
@@ -24,7 +25,8 @@ log = logging.getLogger(__name__)
 
 PASSWORD_LENGTH = 1024
 SALT_BYTES = 22  # what Django makes them of
-MOST_MEMORY = 256 * 1024  # KiB; a hash that asks for more than this was not made here
+MOST_MEMORY = 256 * 1024  # KiB
+MOST_LANES = 64
 
 
 class TooManyHashes(Refusal):
@@ -34,23 +36,33 @@ class TooManyHashes(Refusal):
 
 
 # A hash takes 64 MiB and several processors for a tenth of a second, so few are made at once, and few wait for theirs.
-places = threading.BoundedSemaphore(settings.ARGON2_CONCURRENCY + settings.ARGON2_WAITING)
+PLACES = settings.ARGON2_CONCURRENCY + settings.ARGON2_WAITING
+PLACES_OF_ONE = PLACES * 2 // 3
 turns = threading.BoundedSemaphore(settings.ARGON2_CONCURRENCY)
 
 
+held: Counter[str] = Counter()  # of the places, by the account that they are for
+counting = threading.Lock()
+
+
 @contextmanager
-def place() -> Iterator[None]:
+def place(account: str) -> Iterator[None]:
     """Holds one of the few places of this process for work on a password, from before it waits for anything.
 
     Raises:
-        TooManyHashes: at once, so that no thread is left waiting that other calls need.
+        TooManyHashes: at once, so that no thread is left waiting that other calls need. One account may not have all.
     """
-    if not places.acquire(blocking=False):
-        raise TooManyHashes(retry_after=1)
+    with counting:
+        if held.total() >= PLACES or held[account] >= PLACES_OF_ONE:
+            raise TooManyHashes(retry_after=1)
+        held[account] += 1
     try:
         yield
     finally:
-        places.release()
+        with counting:
+            held[account] -= 1
+            if not held[account]:
+                del held[account]
 
 
 @contextmanager
@@ -77,13 +89,16 @@ class Argon2id(hashers.Argon2PasswordHasher):
     parallelism = settings.ARGON2_PARALLELISM
 
     def encode(self, password: str, salt: str) -> str:
-        with turn():
-            return str(super().encode(password, salt))
+        try:
+            with turn():
+                return str(super().encode(password, salt))
+        except HashingError as exc:
+            raise TooManyHashes(retry_after=1) from exc  # there is no memory left for it
 
     def verify(self, password: str, encoded: str) -> bool:
         """Whether it matches. Django's own says no to a corrupt hash as well; here that is a ValueError."""
         stored = encoded.removeprefix("argon2")
-        if extract_parameters(stored).memory_cost > max(MOST_MEMORY, self.memory_cost):
+        if not self.is_bearable(extract_parameters(stored)):
             raise ValueError
         try:
             with turn():
@@ -91,16 +106,24 @@ class Argon2id(hashers.Argon2PasswordHasher):
         except VerifyMismatchError:
             return False
         except VerificationError as exc:
+            if "allocation" in str(exc).lower():
+                raise TooManyHashes(retry_after=1) from exc
             raise ValueError from exc
 
+    def is_bearable(self, made: Parameters) -> bool:
+        """Whether the hash asks for no more than some passes over some memory; else it was not made here."""
+        work, own = made.memory_cost * made.time_cost, self.memory_cost * self.time_cost
+        most = made.memory_cost <= max(MOST_MEMORY, self.memory_cost) and work <= max(4 * MOST_MEMORY, own)
+        return most and made.parallelism <= max(MOST_LANES, self.parallelism)
 
-def hashed(password: str) -> str:
-    """The hash to store.
+
+def hashed(password: str, account: str) -> str:
+    """The hash to store for the account of that address.
 
     Raises:
         TooManyHashes.
     """
-    with place():
+    with place(account):
         return hashers.make_password(password)
 
 
@@ -120,25 +143,28 @@ class MaximumLengthValidator:
 class OverAgainValidator:
     """Refuses the user's address or name over again: `alicealice`. Django's compares with it only once."""
 
-    LEAST_PART = 3
-    LEAST_REST = 4  # characters that make it a password of its own
+    LEAST_REST = 4  # letters and digits that make it a password of its own
 
     def validate(self, password: str, user: Any = None) -> None:
         if user is None:
             return
-        for part in {*parts(user.email), *parts(user.name)}:
-            rest = password.lower().replace(part, "")
-            if len(part) >= self.LEAST_PART and len(rest) < self.LEAST_REST and len(rest) < len(password):
-                raise ValidationError(
-                    "The password is the e-mail address or the name over again.", "password_too_similar"
-                )
+        rest = letters(password)
+        for part in sorted({*parts(user.email), *parts(user.name)}, key=len, reverse=True):
+            rest = rest.replace(part, "")
+        if len(rest) < self.LEAST_REST and rest != letters(password):
+            raise ValidationError("The password is the e-mail address or the name over again.", "password_too_similar")
 
     def get_help_text(self) -> str:
         return "Your password must not be your e-mail address or your name over again."
 
 
 def parts(text: str) -> list[str]:
-    return [text.lower(), *re.split(r"\W+", text.lower())]
+    """The words of an address or a name, and all of them together."""
+    return [word for word in (letters(text), *map(letters, re.split(r"\W+", text))) if len(word) > 1]
+
+
+def letters(text: str) -> str:
+    return re.sub(r"[\W_]+", "", text.lower())
 
 
 @cache

@@ -77,6 +77,9 @@ def clear(address: str) -> None:
 
 
 def record_failure(address: str, client: Client, *, locked: bool) -> None:
+    """Records a guess that turned out wrong. The one that locks does so from now on, not from when it was counted."""
+    if locked:
+        rows(address).update(attempt_time=timezone.now())
     AccessFailureLog.objects.create(
         username=address,
         ip_address=client.ip,

@@ -8,7 +8,6 @@ from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager
-from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Lower
@@ -16,6 +15,7 @@ from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
 from accounts.addresses import normalised
+from accounts.names import no_control_characters
 from peerprep_users.clients import USER_AGENT_LENGTH
 from peerprep_users.outbox import Outgoing, OutgoingQuerySet
 
@@ -23,7 +23,6 @@ EMAIL_LENGTH = 254  # RFC 5321 section 4.5.3.1.3, less the angle brackets
 NAME_LENGTH = 100
 DEVICE_LENGTH = 100
 RESET_GUESSES = 5
-NO_CONTROL_CHARACTERS = RegexValidator(r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*\Z", "Must not contain control characters.")
 LAST_USED_PRECISION = timedelta(minutes=5)
 
 
@@ -73,7 +72,7 @@ class User(AbstractBaseUser):
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     email = models.EmailField(max_length=EMAIL_LENGTH)
     password = models.CharField(max_length=255, db_column="password_hash", editable=False)
-    name = models.CharField(max_length=NAME_LENGTH, validators=[NO_CONTROL_CHARACTERS])
+    name = models.CharField(max_length=NAME_LENGTH, validators=[no_control_characters])
     role = models.CharField(max_length=5, choices=Role, default=Role.USER)
     is_verified = models.BooleanField("verified", default=False)
     is_active = models.BooleanField("active", default=True)

@@ -8,7 +8,8 @@ from rest_framework import serializers
 
 from accounts.addresses import normalised
 from accounts.hashers import PASSWORD_LENGTH
-from accounts.models import EMAIL_LENGTH, NAME_LENGTH, NO_CONTROL_CHARACTERS, Role
+from accounts.models import EMAIL_LENGTH, NAME_LENGTH, Role
+from accounts.names import no_control_characters
 from peerprep_users.api import Shape
 from peerprep_users.fields import Text
 
@@ -52,7 +53,7 @@ def new_password(**kwargs: Any) -> Password:
 
 
 def name_field(**kwargs: Any) -> Text:
-    return Text(max_length=NAME_LENGTH, validators=[NO_CONTROL_CHARACTERS], **kwargs)
+    return Text(max_length=NAME_LENGTH, validators=[no_control_characters], **kwargs)
 
 
 class Registration(Shape):

@@ -64,6 +64,10 @@ class Site(AdminSite):
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         limit = spend("login", ip_of(request)) if request.method == "POST" else {}
         response = super().login(request, extra_context)
+        form = (getattr(response, "context_data", None) or {}).get("form")
+        if form is not None and form.refusal is not None:
+            response.status_code = form.refusal.status
+            limit |= form.refusal.headers
         for name, value in limit.items():
             response.headers[name] = value
         if request.method == "POST" and isinstance(response, HttpResponseRedirect):

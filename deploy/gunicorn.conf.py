@@ -57,6 +57,7 @@ timeout = 60
 graceful_timeout = 30
 keepalive = 5
 http_parser = "python"  # the other one needs a compiler to install, and answers some malformed requests differently
+limit_request_line = 8190  # so that the service itself refuses a value of a query that is too long
 limit_request_field_size = 16384  # so that the service itself refuses a token of 8 KiB
 control_socket_disable = True
 accesslog = None  # the service logs its requests itself, with their ids
@@ -80,9 +81,12 @@ def when_ready(server):
 
 
 def pre_request(worker, req):
-    """A body that is too large is refused unread, so nothing more can come on its connection: the answer says so."""
-    length = int(dict(req.headers).get("CONTENT-LENGTH") or 0)
-    if length > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+    """A body that is too large is refused unread, so nothing more can come on its connection: the answer says so.
+
+    How large a chunked one is, is known only when it has been read.
+    """
+    headers = dict(req.headers)
+    if "TRANSFER-ENCODING" in headers or int(headers.get("CONTENT-LENGTH") or 0) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
         req.force_close()
 
 

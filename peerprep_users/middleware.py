@@ -4,23 +4,25 @@ import logging
 import re
 import time
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any
 from uuid import uuid4
 
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.messages.middleware import MessageMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseForbidden
 from django.middleware.csrf import CsrfViewMiddleware
 from django.utils.deprecation import MiddlewareMixin
 
-from peerprep_users.errors import refusal_of, respond
+from peerprep_users.errors import MethodNotAllowed, Refusal, refusal_of, respond
 from peerprep_users.logging import request_id
 
 log = logging.getLogger(__name__)
 
 SANE_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 ADMIN = "/admin"
+KEPT = {"Allow", "Content-Range"}
 QUIET = {"/healthz", "/readyz", "/readyz/details", "/metrics"}
 
 
@@ -38,7 +40,7 @@ class RequestMiddleware:
         request.request_id = own_id  # type: ignore[attr-defined]  # for the lines that Django logs after this
         try:
             request.path_info = canonical(request)
-            response = self.get_response(request)
+            response = with_body(self.get_response(request))
             response.headers["X-Request-ID"] = own_id
             response.headers.setdefault("Cache-Control", "no-store")
             if request.path_info not in QUIET:
@@ -52,6 +54,16 @@ class RequestMiddleware:
         """Answers for the views that are not DRF's, as `errors.handle` does for those that are."""
         refusal = refusal_of(exception)
         return respond(refusal) if refusal else None
+
+
+def with_body(response: HttpResponseBase) -> HttpResponseBase:
+    """The answer, or the envelope where it is an error without a body, as those about static files are."""
+    if response.status_code < HTTPStatus.BAD_REQUEST or "Content-Type" in response.headers:
+        return response
+    refusal = MethodNotAllowed() if response.status_code == HTTPStatus.METHOD_NOT_ALLOWED else Refusal()
+    refusal.status = response.status_code
+    refusal.headers |= {name: value for name, value in response.headers.items() if name in KEPT}
+    return respond(refusal)
 
 
 def canonical(request: HttpRequest) -> str:
@@ -76,7 +88,8 @@ class AdminSessionMiddleware(AdminOnly, SessionMiddleware):
 
 
 class AdminCsrfViewMiddleware(AdminOnly, CsrfViewMiddleware):
-    pass
+    def process_view(self, request: HttpRequest, *view: Any) -> HttpResponseForbidden | None:
+        return super().process_view(request, *view) if is_admin(request) else None
 
 
 class AdminAuthenticationMiddleware(AdminOnly, AuthenticationMiddleware):

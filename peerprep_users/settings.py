@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Callable
 from datetime import timedelta
-from ipaddress import ip_address
+from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, NoReturn, TypeVar
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -17,6 +17,8 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from dotenv import load_dotenv
 from psycopg.pq import Conninfo
+
+from peerprep_users.machine import memory, processors
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 load_dotenv(BASE_DIR / ".env")
@@ -47,7 +49,12 @@ def env(name: str, default: T, parse: Callable[[str], T], wanted: str, *, exactl
 
 
 def text(name: str, default: str = "", *, exactly: bool = False) -> str:
-    return env(name, default, str, "text", exactly=exactly)
+    def parse(value: str) -> str:
+        if not value.replace("\t", " ").isprintable():
+            raise ValueError
+        return value
+
+    return env(name, default, parse, "text without control characters", exactly=exactly)
 
 
 def one_of(name: str, default: str, *choices: str) -> str:
@@ -86,16 +93,18 @@ def duration(name: str, default: float, unit: Literal["days", "minutes", "second
         refuse(name, f"a positive number of {unit}, up to ten years")
 
 
-def service(name: str, *schemes: str) -> str:
-    """The URL of another service, with one of these schemes; empty where there is none."""
+def service(name: str, *schemes: str, path: str = ".*") -> str:
+    """The URL of another service, with one of these schemes and such a path; empty where there is none."""
 
     def parse(value: str) -> str:
         parts = urlsplit(value)
-        if parts.scheme not in schemes or not parts.hostname or parts.port == 0:
+        if parts.scheme not in schemes or not parts.hostname or parts.port == 0 or parts.query:
+            raise ValueError
+        if not re.fullmatch(path, parts.path):
             raise ValueError
         return value
 
-    return env(name, "", parse, f"a URL of the form {schemes[0]}://user:password@host:port/")
+    return env(name, "", parse, f"a URL of the form {schemes[0]}://user:password@host:port/ without parameters")
 
 
 class Rate(NamedTuple):
@@ -132,22 +141,22 @@ PRODUCTION = ENV == "prod"
 
 def host(value: str) -> str:
     """The name or the address of a network interface; an IPv6 one in the brackets that a URL puts it in."""
-    if re.fullmatch(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*\.?", value):
+    if re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9_-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9_-]*[A-Za-z0-9])?)*\.?", value):
         return value
-    address = ip_address(value.removeprefix("[").removesuffix("]"))
+    address = IPv6Address(value[1:-1] if value.startswith("[") and value.endswith("]") else value)
     return f"[{address}]"
 
 
 HOST = env("HOST", "0.0.0.0", host, "a host name or an IP address")  # noqa: S104 - a container's only way to be reached
 PORT = integer("PORT", 8001, 1, 65535)
-PROCESSORS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-WORKERS = integer("WEB_CONCURRENCY", 2 * PROCESSORS, 1, 1000)
 DEBUG = False  # also in development: every answer is the documented JSON
 
 
 def base_url(value: str) -> str:
     parts = urlsplit(value)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.port == 0:
+        raise ValueError
+    if not re.fullmatch(r"[!-~]+", value) or parts.query or parts.fragment:
         raise ValueError
     return value.rstrip("/")
 
@@ -158,8 +167,10 @@ PUBLIC_BASE_URL = env("PUBLIC_BASE_URL", f"http://localhost:{PORT}", base_url, "
 
 KEY_BYTES = 32
 DEVELOPMENT_KEY = "peerprep-development-key-that-production-refuses"
-PLACEHOLDERS = (  # words of keys that people copy from examples; a random key has none of them
-    r"change|replace|secret|password|example|default|insecure|develop|placeholder|peerprep|^your|^dev\b|^test"
+PLACEHOLDERS = (  # of keys that people copy from examples, or type; a random key has none of them
+    r"change|replace|secret|password|example|default|insecure|develop|placeholder|peerprep|generate|please|random"
+    r"|^your|^dev\b|^test|^<|verygood|123456|abcdef|qwerty"
+    r"|09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7"  # FastAPI's tutorial
 )
 
 
@@ -207,7 +218,13 @@ PASSWORD_HASHERS = ["accounts.hashers.Argon2id"]
 ARGON2_TIME_COST = integer("ARGON2_TIME_COST", 3, 1, 100)
 ARGON2_MEMORY_KIB = integer("ARGON2_MEMORY_KIB", 65536, 64, 4_194_304)
 ARGON2_PARALLELISM = integer("ARGON2_PARALLELISM", 4, 1, 64)
-ARGON2_CONCURRENCY = integer("ARGON2_CONCURRENCY", max(1, PROCESSORS // WORKERS), 1, 64)  # hashes at once per process
+
+# Processes: two for each processor, if three quarters of the memory bear that many, each with a hash under way.
+PROCESS_MEMORY = 128 * 1024**2 + ARGON2_MEMORY_KIB * 1024
+BORNE = int(memory() * 0.75) // PROCESS_MEMORY
+WORKERS = integer("WEB_CONCURRENCY", max(1, min(2 * processors(), BORNE)), 1, 1000)
+
+ARGON2_CONCURRENCY = integer("ARGON2_CONCURRENCY", max(1, processors() // WORKERS), 1, 64)  # hashes at once per process
 ARGON2_WAITING = 31  # more that wait for their turn; any further is told to come again
 ARGON2_WAIT = timedelta(seconds=10)
 THREADS = ARGON2_CONCURRENCY + ARGON2_WAITING + 4  # some are left for every other call
@@ -251,7 +268,7 @@ AXES_ENABLE_ADMIN = False
 
 # --- Mail -----------------------------------------------------------------------------------------------------------
 
-EMAIL_HOST = text("MAIL_SERVER")
+EMAIL_HOST = env("MAIL_SERVER", "", host, "the name or the address of an SMTP server")
 EMAIL_PORT = integer("MAIL_PORT", 587, 1, 65535)
 EMAIL_USE_SSL = flag("MAIL_SSL_TLS", False)
 EMAIL_USE_TLS = flag("MAIL_STARTTLS", not EMAIL_USE_SSL)
@@ -298,6 +315,9 @@ ASYNCPG_TUNING = {
 }
 
 
+SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+
+
 def parameters(query: str) -> dict[str, str]:
     """The parameters of a database URL as libpq knows them, from its own names and from asyncpg's."""
     known = {option.keyword.decode() for option in Conninfo.get_defaults()}
@@ -305,6 +325,10 @@ def parameters(query: str) -> dict[str, str]:
     found = {renamed.get(name, name): value for name, value in parse_qsl(query) if name not in ASYNCPG_TUNING}
     for name in found.keys() - known:
         refuse("DATABASE_URL", f"without the parameter {name!r}, which PostgreSQL's client library does not know")
+    if not re.fullmatch(r"[0-9]{1,4}", found.get("connect_timeout", "0")):
+        refuse("DATABASE_URL", "given a connect_timeout in whole seconds")
+    if found.get("sslmode", "prefer") not in SSL_MODES:
+        refuse("DATABASE_URL", f"given an sslmode that is one of {', '.join(SSL_MODES)}")
     return found
 
 
@@ -400,7 +424,8 @@ SILENCED_SYSTEM_CHECKS = [
 
 def origins(value: str) -> list[str]:
     found = [word.rstrip("/") for word in words(value)]
-    if not all(re.fullmatch(r"https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?", origin) for origin in found):
+    form = r"https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]+)?"
+    if not all(re.fullmatch(form, origin) and urlsplit(origin).port != 0 for origin in found):
         raise ValueError
     return found
 
@@ -479,7 +504,7 @@ SPECTACULAR_SETTINGS = {
 
 # --- Other services ---------------------------------------------------------------------------------------------------
 
-REDIS_URL = service("REDIS_URL", "redis", "rediss")
+REDIS_URL = service("REDIS_URL", "redis", "rediss", path="/?[0-9]{0,4}")
 RABBITMQ_URL = service("RABBITMQ_URL", "amqp", "amqps")
 
 # --- Logs -----------------------------------------------------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 from django.db import transaction
 
-from accounts import hashers
 from accounts.devices import in_words
 from accounts.flows import mail
 from accounts.flows.passwords import check_password
@@ -31,14 +30,10 @@ def log_in(*, email: str, password: str, client: Client) -> TokenPair:
         raise InvalidCredentials
     if not user.is_verified:
         raise EmailNotVerified
-    upgraded = hashers.hashed(password) if hashers.is_outdated(user.password) else None
     with transaction.atomic():
         held = User.objects.locked(pk=user.pk, password=user.password)
         if held is None:
             raise InvalidCredentials  # the password has been changed since it was checked
-        if upgraded:
-            held.password = upgraded
-            held.save(update_fields=["password"])
         if KnownDevice.objects.meet(held, in_words(client.user_agent)):
             mail.queue(Mail.Kind.NEW_DEVICE, held.email, mail.circumstances(client))
         return TokenPair.of(start_session(held, client), held)

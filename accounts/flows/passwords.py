@@ -1,8 +1,10 @@
 """Checking, judging and changing passwords."""
 
+from contextlib import suppress
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth.hashers import make_password
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -44,7 +46,7 @@ def check_password(*, address: str, password: str, client: Client) -> User | Non
         Busy: other guesses at the same account took too long.
         TooManyHashes: this process has enough of them to do.
     """
-    with hashers.place(), lease(f"password:{address}", wait=GUESS_WAIT):
+    with hashers.place(address), lease(f"password:{address}", wait=GUESS_WAIT):
         failures = lockout.count_guess(address)
         user = User.objects.filter(email=address, is_active=True).first()
         try:
@@ -52,14 +54,23 @@ def check_password(*, address: str, password: str, client: Client) -> User | Non
         except hashers.TooManyHashes:
             lockout.take_back(address)
             raise
-        if right:
+        if right and user:
             lockout.clear(address)
+            upgrade_hash(user, password)
             return user
         locks = failures >= settings.LOGIN_FAILURE_LIMIT
         lockout.record_failure(address, client, locked=locks)
         if locks:
             report_lock(address, client)
         return None
+
+
+def upgrade_hash(user: User, password: str) -> None:
+    """Hashes a password that is right anew where the hash was made with other parameters. It can wait, under load."""
+    if hashers.is_outdated(user.password):
+        with suppress(hashers.TooManyHashes):
+            old, user.password = user.password, make_password(password)
+            User.objects.filter(pk=user.pk, password=old).update(password=user.password)
 
 
 def report_lock(address: str, client: Client) -> None:
@@ -105,7 +116,7 @@ def change_password(
     checked = check_password(address=user.email, password=old_password, client=client)
     if checked is None:
         raise OldPasswordIncorrect
-    encoded = hashers.hashed(new_password)
+    encoded = hashers.hashed(new_password, user.email)
     with transaction.atomic():
         current = User.objects.locked(pk=user.pk, password=checked.password)
         if current is None:

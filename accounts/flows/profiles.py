@@ -37,12 +37,11 @@ def update_profile(
         OldPasswordRequired, OldPasswordIncorrect, AccountLocked, Invalid: see `change_password`.
         NotAuthenticated: the account has just been deleted.
     """
+    user.name = name if name is not None else user.name
     if new_password is not None:
         change_password(user=user, session=session, new_password=new_password, old_password=old_password, client=client)
-    if name is not None:
-        user.name = name
-        if not User.objects.filter(pk=user.pk).update(name=name, updated_at=timezone.now()):
-            raise NotAuthenticated
+    if name is not None and not User.objects.filter(pk=user.pk).update(name=name, updated_at=timezone.now()):
+        raise NotAuthenticated
     return user
 
 

@@ -42,7 +42,7 @@ def register(*, email: str, password: str, name: str | None, client: Client) -> 
     judge(password, user, "password")
     if User.objects.filter(email=email).exists():
         raise EmailTaken
-    user.password = hashed(password)
+    user.password = hashed(password, email)
     try:
         with transaction.atomic():
             user.save(force_insert=True)

@@ -9,7 +9,7 @@ from accounts import lockout
 from accounts.codes import digest
 from accounts.flows import mail
 from accounts.flows.passwords import judge, set_password
-from accounts.hashers import hashed
+from accounts.hashers import TooManyHashes, hashed
 from accounts.models import Mail, PasswordReset, SecurityEvent, User
 from peerprep_users.clients import Client
 from peerprep_users.errors import Invalid, Refusal
@@ -64,14 +64,15 @@ def reset_password(*, email: str, code: str, new_password: str, client: Client) 
     Raises:
         InvalidResetCode.
         Invalid: the new password is too easy to guess. Only told to whoever knows the code, which stays good.
+        TooManyHashes: the code stays good.
     """
     reset, owner = guess(email, code)
     try:
         judge(new_password, owner, "new_password")
-    except Invalid:
+        encoded = hashed(new_password, email)
+    except (Invalid, TooManyHashes):
         PasswordReset.objects.return_guess(reset)
         raise
-    encoded = hashed(new_password)
     with transaction.atomic():
         user = User.objects.locked(pk=owner.pk)
         if user is None or not PasswordReset.objects.use(reset):

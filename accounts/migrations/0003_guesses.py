@@ -1,12 +1,9 @@
 import uuid
 
-import django.core.validators
 import django.utils.timezone
 from django.db import migrations, models
 
-NO_CONTROL_CHARACTERS = django.core.validators.RegexValidator(
-    "^[^\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029]*\\Z", "Must not contain control characters."
-)
+import accounts.names
 
 
 class Migration(migrations.Migration):
@@ -25,7 +22,7 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name="user",
             name="name",
-            field=models.CharField(max_length=100, validators=[NO_CONTROL_CHARACTERS]),
+            field=models.CharField(max_length=100, validators=[accounts.names.no_control_characters]),
         ),
         # By address instead of by user. A code lives for minutes, so none is carried over.
         migrations.DeleteModel(name="PasswordReset"),

@@ -76,6 +76,18 @@ def test_it_ends_when_it_is_revoked(browser: Client, admin: Person) -> None:
     assert browser.get(USERS).status_code == 200
 
 
+@pytest.mark.parametrize("length", [254, 255, 300, 5_000])
+def test_an_address_of_any_length_may_be_tried(db: None, length: int) -> None:
+    answer = sign_in("a@" + ".".join(["b" * 50] * 100)[: length - 6] + ".com")
+    assert answer.status_code == 200
+
+
+def test_the_form_says_by_its_status_too_that_the_account_is_locked(admin: Person) -> None:
+    answers = [sign_in(admin.user.email, "wrong password") for _ in range(4)]
+    assert [answer.status_code for answer in answers] == [200, 200, 403, 403]
+    assert all(890 <= int(answer.headers["Retry-After"]) <= 900 for answer in answers[2:])
+
+
 @pytest.mark.parametrize("path", ["/admin/nope", "/admin/nope/", "/admin/accounts/nope/"])
 def test_a_path_that_does_not_exist_is_not_found(path: str, client: Client) -> None:
     answer = client.get(path)

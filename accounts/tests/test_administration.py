@@ -48,7 +48,7 @@ def test_an_admin_changes_name_role_and_flags(browser: Client, alice: Person) ->
     assert alice.api.get("/users/is-admin").json() == {"is_admin": True}
 
 
-@pytest.mark.parametrize("name", ["Al\x00ice", "Al\rice", "Al\x85ice", "Al\u2028ice"])
+@pytest.mark.parametrize("name", ["Al\x00ice", "Al\rice", "Al\x85ice", "Al\u2028ice", "\u2028", "a\u202eb"])
 def test_a_name_has_no_control_characters(browser: Client, alice: Person, name: str) -> None:
     change(browser, alice.user, name=name)
     alice.user.refresh_from_db()

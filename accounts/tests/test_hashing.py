@@ -1,43 +1,41 @@
 """Hashing within bounds: few at once, few that wait, none of them for ever."""
 
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from argon2 import PasswordHasher
+from argon2.exceptions import VerificationError
 from axes.models import AccessAttempt
+from django.test import Client
 
 from accounts import hashers
+from accounts.codes import new_code
 from accounts.models import Lease, User
 from conftest import PASSWORD, Api, Person
 
 NEW = {"email": "new@example.com", "password": PASSWORD}
 
 
-@contextmanager
-def all_of(semaphore: threading.Semaphore) -> Iterator[None]:
-    taken = 0
-    while semaphore.acquire(blocking=False):
-        taken += 1
-    yield
-    for _ in range(taken):
-        semaphore.release()
-
-
 @pytest.fixture
 def busy(settings: Any) -> Iterator[None]:
     """What is hashed takes for ever."""
     settings.ARGON2_WAIT = timedelta(seconds=0.05)
-    with all_of(hashers.turns):
-        yield
+    for _ in range(settings.ARGON2_CONCURRENCY):
+        hashers.turns.acquire()
+    yield
+    for _ in range(settings.ARGON2_CONCURRENCY):
+        hashers.turns.release()
 
 
 @pytest.fixture
 def full() -> Iterator[None]:
     """Every place is taken."""
-    with all_of(hashers.places):
+    with ExitStack() as stack:
+        for number in range(hashers.PLACES):
+            stack.enter_context(hashers.place(str(number)))
         yield
 
 
@@ -72,9 +70,29 @@ def test_a_change_of_password_is_told_to_come_again(alice: Person) -> None:
 
 
 @pytest.mark.usefixtures("overload")
+def test_a_right_reset_code_stays_good(alice: Person) -> None:
+    code = new_code(alice.user.email)
+    body = {"email": alice.user.email, "code": code, "new_password": "another horse altogether"}
+    for _ in range(6):
+        assert_busy(Api().post("/auth/reset-password", body))
+    assert Api().post("/auth/verify-reset-code", {"email": alice.user.email, "code": code}).status_code == 200
+
+
+def test_one_account_cannot_have_every_place(api: Api, alice: Person, bob: Person) -> None:
+    with ExitStack() as stack:
+        for _ in range(hashers.PLACES_OF_ONE):
+            stack.enter_context(hashers.place(alice.user.email))
+        assert_busy(api.post("/auth/login", alice.credentials))
+        assert api.post("/auth/login", bob.credentials).status_code == 200
+    assert api.post("/auth/login", alice.credentials).status_code == 200
+    assert not hashers.held
+
+
+@pytest.mark.usefixtures("overload")
 def test_the_admin_site_says_so(admin: Person) -> None:
-    answer = Api().client.post("/admin/login/", {"username": admin.user.email, "password": PASSWORD})
+    answer = Client().post("/admin/login/", {"username": admin.user.email, "password": PASSWORD})
     assert "Try again in a moment" in answer.content.decode()
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
 
 
 @pytest.mark.usefixtures("overload")
@@ -87,10 +105,24 @@ def test_the_places_are_given_back(api: Api, alice: Person, settings: Any) -> No
         assert api.post("/auth/login", alice.credentials).status_code == 200
 
 
-def test_a_hash_that_would_take_all_the_memory_is_not_tried(
-    api: Api, alice: Person, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(
+    "parameters", ["m=4194304,t=1,p=1", "m=64,t=99999999,p=1", "m=262144,t=5,p=1", "m=64,t=1,p=65"]
+)
+def test_a_hash_that_asks_for_too_much_is_not_tried(
+    api: Api, alice: Person, parameters: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    alice.user.password = alice.user.password.replace("m=64,", "m=4194304,")
+    alice.user.password = alice.user.password.replace("m=64,t=1,p=1", parameters)
     alice.user.save(update_fields=["password"])
     assert api.post("/auth/login", alice.credentials).status_code == 401
     assert "cannot be read" in caplog.text
+
+
+def test_a_hash_for_which_there_is_no_memory_is_an_overload(
+    api: Api, alice: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_memory(*args: object) -> None:
+        raise VerificationError("Memory allocation error")
+
+    monkeypatch.setattr(PasswordHasher, "verify", no_memory)
+    assert_busy(api.post("/auth/login", alice.credentials))
+    assert not AccessAttempt.objects.filter(failures_since_start__gt=0).exists()

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.utils import timezone
 
+from accounts import hashers
 from accounts.codes import new_code
 from accounts.models import Lease, SecurityEvent
 from conftest import PASSWORD, Api, Mailbox, Person, Together
@@ -40,6 +41,21 @@ def test_it_opens_by_itself_to_the_second(alice: Person) -> None:
         assert guess(alice.user.email, PASSWORD) == 403
     with time_machine.travel(now + settings.LOGIN_LOCK, tick=False):
         assert guess(alice.user.email, PASSWORD) == 200
+
+
+def test_it_begins_with_the_answer_to_the_third_wrong_one(alice: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    start = timezone.now()
+    with time_machine.travel(start, tick=False) as clock:
+        guess(alice.user.email), guess(alice.user.email)
+
+        def slow(*args: object) -> bool:
+            clock.shift(8)
+            return False
+
+        monkeypatch.setattr(hashers, "matches", slow)
+        assert guess(alice.user.email) == 401
+        locked = Api().post("/auth/login", alice.credentials)
+        assert (locked.status_code, locked.headers["Retry-After"]) == (403, "900")
 
 
 def test_knocking_does_not_extend_it(alice: Person) -> None:

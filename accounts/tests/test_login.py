@@ -10,7 +10,7 @@ from django.conf import settings
 from django.contrib.auth.hashers import make_password
 
 from accounts import hashers
-from accounts.models import Session
+from accounts.models import Session, User
 from conftest import PASSWORD, Api, Person, Together, browser_of, person
 
 
@@ -126,3 +126,15 @@ def test_it_upgrades_an_old_hash_without_ending_sessions(
     assert ",t=1," in admin.user.password
     assert admin.api.get("/users/me").status_code == 200
     assert browser.get("/admin/").status_code == 200
+
+
+def test_of_several_at_once_with_an_old_hash_all_sign_in(
+    alice: Person, together: Together, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(5):
+        with monkeypatch.context() as patch:
+            patch.setattr(hashers.Argon2id, "time_cost", 2)
+            User.objects.update(password=make_password(PASSWORD))
+        answers = together(lambda _: Api().post("/auth/login", alice.credentials).status_code, 5)
+        assert answers == [200] * 5
+        assert ",t=1," in User.objects.get().password

@@ -140,3 +140,10 @@ def test_of_two_admins_leaving_at_once_one_stays(together: Together, db: None) -
         statuses = together(lambda turn, pair=pair: pair[turn].api.delete("/users/me").status_code, 2)
         assert sorted(statuses) == [200, 409]
         User.objects.all().delete()
+
+
+def test_a_new_password_is_judged_by_the_name_that_comes_with_it(alice: Person) -> None:
+    body = {"name": "Zebediah Quux", "new_password": "zebediah quux", "old_password": PASSWORD}
+    answer = alice.api.put("/users/me", body)
+    assert (answer.status_code, answer.json()["detail"][0]["type"]) == (422, "password_too_similar")
+    assert alice.api.get("/users/me").json()["name"] == "Alice"

@@ -51,7 +51,16 @@ def test_it_calls_somebody_without_a_name_by_their_address(api: Api) -> None:
     assert User.objects.get().name == "alice"
 
 
-EASY = ["password123", "alice@example.com", "Alice Liddell", "alicealice", "Alice.alice!", "LiddellLiddell1"]
+EASY = [
+    "password123",
+    "alice@example.com",
+    "Alice Liddell",
+    "alicealice",
+    "Alice.alice!",
+    "LiddellLiddell1",
+    "AliceLiddellAliceLiddell",
+    "liddell_alice_42",
+]
 
 
 @pytest.mark.parametrize("password", EASY)

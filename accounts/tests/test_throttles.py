@@ -169,7 +169,7 @@ def test_calls_without_a_limit_are_not_counted(limits: Any, alice: Person) -> No
 
 def test_the_admin_sites_login_shares_the_limit_of_login(limits: Any, db: None) -> None:
     assert statuses(2) == [401, 401]
-    form = {"username": "nobody@example.com", "password": "wrong password"}
+    form = {"username": "somebody@example.com", "password": "wrong password"}
     shown, refused = (Client().post("/admin/login/", form) for _ in range(2))
     assert (shown.status_code, shown.headers["RateLimit-Remaining"]) == (200, "0")
     assert (refused.status_code, refused.json()["code"]) == (429, "rate_limited")

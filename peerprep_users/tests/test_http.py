@@ -199,3 +199,21 @@ def test_it_is_not_ready_when_the_database_is_down(
     assert {"detail", "code"} <= set(answer.json())
     assert "database" in answer.content.decode()  # what is down
     assert "db.internal" not in answer.content.decode()
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/openapi.json", "/docs", "/redoc"])
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
+def test_it_answers_405_where_there_is_no_view_of_the_api_either(method: str, path: str) -> None:
+    answer = Api()(method, path, {})
+    assert envelope(answer, 405)["code"] == "method_not_allowed"
+    assert answer.headers["Allow"] == "GET, HEAD"
+
+
+def test_errors_about_static_files_have_the_envelope_too() -> None:
+    path = "/static/admin/css/base.css"
+    refused = Api().post(path)
+    assert envelope(refused, 405)["code"] == "method_not_allowed"
+    assert refused.headers["Allow"] == "GET, HEAD"
+    beyond = Api().get(path, Range="bytes=99999999-")
+    assert envelope(beyond, 416)["detail"]
+    assert beyond.headers["Content-Range"].startswith("bytes */")

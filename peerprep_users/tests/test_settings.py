@@ -195,6 +195,13 @@ def test_it_names_the_parameter_of_a_url_that_it_does_not_know(house: Path) -> N
     assert "hidden" not in message
 
 
+@pytest.mark.parametrize("parameter", ["connect_timeout=abc", "sslmode=banana", "ssl=true"])
+def test_it_refuses_a_value_of_a_url_that_means_nothing(house: Path, parameter: str) -> None:
+    message = refusal(house, DATABASE_URL=f"postgresql://user:hidden@db.example/users?{parameter}")
+    assert message.startswith("Configuration error: DATABASE_URL must be given ")
+    assert "hidden" not in message
+
+
 def test_it_hands_the_options_of_a_postgresql_url_on(house: Path) -> None:
     url = "postgresql://user:pass@db.example/users?sslmode=require"
     assert load(house, DATABASE_URL=url)["DATABASES"]["default"]["OPTIONS"]["sslmode"] == "require"
@@ -255,6 +262,20 @@ def test_it_reads_a_sqlite_url(house: Path, scheme: str) -> None:
         ("CORS_ALLOWED_ORIGINS", "https://peerprep.example/app"),
         ("CORS_ALLOWED_ORIGINS", "https://a.example https://b.example"),
         ("RATE_LIMIT_ENABLED", "sometimes"),
+        ("MAIL_FROM_NAME", "PeerPrep\r\nBcc: all@example.com"),
+        ("APP_NAME", "Peer\x07Prep"),
+        ("MAIL_SERVER", "smtp.example.com:25"),
+        ("MAIL_SERVER", "http://smtp.example.com"),
+        ("MAIL_SERVER", "two words"),
+        ("PUBLIC_BASE_URL", "http://two words"),
+        ("PUBLIC_BASE_URL", "http://peerprep.example:abc"),
+        ("PUBLIC_BASE_URL", "http://peerprep.example:99999"),
+        ("PUBLIC_BASE_URL", "http://peerprep.example/?next=1"),
+        ("CORS_ALLOWED_ORIGINS", "https://peerprep.example:99999"),
+        ("HOST", "-"),
+        ("HOST", "[::1"),
+        ("REDIS_URL", "redis://redis/0?db=abc"),
+        ("REDIS_URL", "redis://redis/abc"),
         ("REDIS_URL", "redis"),
         ("REDIS_URL", "http://:hidden@redis:6379"),
         ("REDIS_URL", "redis://:hidden@redis:port"),
@@ -267,7 +288,7 @@ def test_it_refuses(house: Path, name: str, value: str) -> None:
     assert message.startswith(f"Configuration error: {name} must be ")
     assert "\n" not in message
     assert "hidden" not in message
-    assert message == refusal(house, **{name: "?"})  # it never shows the value
+    assert message == refusal(house, **{name: "\a"})  # it never shows the value
 
 
 def test_it_refuses_both_kinds_of_tls(house: Path) -> None:
@@ -293,6 +314,9 @@ class TestTheSecretKey:
             "dev-0123456789abcdef-ghijklmnop-qrstuvwx",
             "this-is-only-a-Placeholder-0123456789abcdef",
             "0123456789abcdef0123456789abcdef",
+            "<put a long string of your own here, please>",
+            "qwertyuiopasdfghjklzxcvbnm-qwertyuiop",
+            "09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7",
         ],
     )
     def test_it_is_refused_in_production_where_it_is_no_secret(self, house: Path, key: str) -> None:
