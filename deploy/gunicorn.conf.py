@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 from http import HTTPStatus
 from uuid import uuid4
 
@@ -44,7 +45,13 @@ class Worker(ThreadWorker):
         super().handle_exit(sig, frame)
 
     def handle_quit(self, sig, frame):
-        """Leaves at once: the interpreter would first wait for threads that read from a client that says nothing."""
+        """Leaves at once: the interpreter would first wait for threads that read from a client that says nothing.
+
+        Ctrl-C brings one signal from the terminal and one from the master. The second must not interrupt the first
+        while that holds a lock.
+        """
+        for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
         stop_mail(self, timeout=2)
         os._exit(0)
 

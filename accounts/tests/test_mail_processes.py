@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from urllib.parse import urlencode
 
 import pytest
 from django.db import connection
@@ -35,7 +36,8 @@ def database_url() -> str:
     if connection.vendor == "sqlite":
         return f"sqlite:///{values['database']}"
     user = f"{values.get('user') or ''}:{values.get('password') or ''}@" if values.get("user") else ""
-    return f"postgresql://{user}{values.get('host') or ''}:{values.get('port') or ''}/{values['dbname']}"
+    where = urlencode({name: values[name] for name in ("host", "port") if values.get(name)})  # a socket's folder, too
+    return f"postgresql://{user}/{values['dbname']}?{where}"
 
 
 @contextmanager

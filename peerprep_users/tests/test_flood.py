@@ -13,7 +13,7 @@ from peerprep_users.seats import SEATS
 from peerprep_users.tests.servers import free_port, served
 
 LOGINS = 45  # more than one process has places for
-SLOW = {"ARGON2_TIME_COST": "10", "ARGON2_MEMORY_KIB": "16384", "WEB_CONCURRENCY": "1"}
+SLOW = {"ARGON2_TIME_COST": "5", "ARGON2_MEMORY_KIB": "16384", "WEB_CONCURRENCY": "1"}
 
 
 def test_other_calls_go_on(fresh_database: str) -> None:
