@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import socket
+import sys
 from http import HTTPStatus
 from uuid import uuid4
 
@@ -72,7 +74,12 @@ loglevel = "warning"
 
 
 def on_starting(server):
-    """Loads what the first login would have to wait for, once for all workers."""
+    """Says in one line where it cannot listen; loads what the first login would have to wait for."""
+    try:
+        family = socket.AF_INET6 if settings.HOST.startswith("[") else socket.AF_INET
+        socket.create_server((settings.HOST.strip("[]"), settings.PORT), family=family).close()
+    except OSError as exc:
+        sys.exit(f"Cannot listen on {bind}: {exc.strerror}.")
     from accounts.devices import in_words  # noqa: PLC0415 - Django is set up only now
 
     in_words("")

@@ -175,11 +175,16 @@ HEADERS: dict[str, dict[str, Any]] = {
         "schema": {"type": "integer", "minimum": 1},
         "example": 60,
     },
+    "RateLimit-Limit": {"description": "Calls in a window.", "schema": {"type": "integer"}, "example": 60},
+    "RateLimit-Remaining": {"description": "How many are left.", "schema": {"type": "integer"}, "example": 59},
+    "RateLimit-Reset": {"description": "Seconds to its end.", "schema": {"type": "integer"}, "example": 42},
+    "RateLimit-Policy": {"description": "Both in one.", "schema": {"type": "string"}, "example": "60;w=60"},
 }
+OF_RATE_LIMITS = [name for name in HEADERS if name.startswith("RateLimit-")]
 
 
-def headers_of(status: str, response: dict[str, Any]) -> dict[str, Any]:
-    names = ["X-Request-ID"]
+def headers_of(status: str, response: dict[str, Any], *, limited: bool) -> dict[str, Any]:
+    names = ["X-Request-ID", *(OF_RATE_LIMITS if limited else [])]
     if status == "401":
         names.append("WWW-Authenticate")
     if status in {"429", "503"} or "`account_locked`" in response["description"]:
@@ -214,6 +219,7 @@ def complete(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
     result["components"]["headers"] = HEADERS
     for path in result["paths"].values():
         for each in path.values():
+            limited = "429" in each["responses"]
             for status, response in each["responses"].items():
-                response["headers"] = response.get("headers", {}) | headers_of(status, response)
+                response["headers"] = response.get("headers", {}) | headers_of(status, response, limited=limited)
     return result

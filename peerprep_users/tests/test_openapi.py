@@ -77,6 +77,14 @@ def test_it_documents_the_headers_of_every_answer(status: str, response: dict[st
     assert {name: name in response["headers"] for name in wanted} == wanted
 
 
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_it_documents_rate_limits_where_there_are_some(name: str) -> None:
+    responses = OPERATIONS[name]["responses"]
+    wanted = {"RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "RateLimit-Policy"}
+    for response in responses.values():
+        assert wanted & response["headers"].keys() == (wanted if "429" in responses else set())
+
+
 @pytest.mark.parametrize(("status", "response"), ERRORS)
 def test_it_has_an_example_of_every_error(status: str, response: dict[str, Any]) -> None:
     examples = response["content"]["application/json"]["examples"]

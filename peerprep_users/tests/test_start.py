@@ -78,6 +78,17 @@ def test_a_database_that_does_not_answer_is_said_in_one_line(tmp_path: Path) -> 
     assert "hidden" not in done.stderr
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "203.0.113.7", "nosuch.invalid"])
+def test_where_it_cannot_listen_is_said_in_one_line(tmp_path: Path, host: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        variables = environment(tmp_path, HOST=host, PORT=str(taken.getsockname()[1]))
+        done = subprocess.run(
+            GUNICORN, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=30, check=False
+        )
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"Cannot listen on {host}:") and len(done.stderr.splitlines()) == 1
+
+
 def stopped(process: "subprocess.Popen[bytes]") -> tuple[int, float, str]:
     """Presses Ctrl-C. The exit code, the seconds that it took, and what was said."""
     began = time.monotonic()
