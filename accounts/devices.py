@@ -2,10 +2,36 @@
 
 from ua_parser import parse
 
+# What may be shown. The header is the caller's to choose, and the parser passes much of it on: whatever else it says
+# must not get into a mail that we sign.
+BROWSERS = {
+    "Chrome",
+    "Chrome Mobile",
+    "Chrome Mobile iOS",
+    "Chromium",
+    "Edge",
+    "Edge Mobile",
+    "Firefox",
+    "Firefox Mobile",
+    "Firefox iOS",
+    "HeadlessChrome",
+    "IE",
+    "Mobile Safari",
+    "Opera",
+    "Opera Mobile",
+    "Safari",
+    "Samsung Internet",
+    "Vivaldi",
+    "curl",
+}
+SYSTEMS = {"Android", "Chrome OS", "Debian", "Fedora", "FreeBSD", "Linux", "Mac OS X", "Ubuntu", "Windows", "iOS"}
+
 
 def in_words(user_agent: str) -> str:
     """`Firefox on Linux` for the header that Firefox sends; `an unknown device` for one that tells nothing."""
     result = parse(user_agent)
     browser = result.user_agent.family if result.user_agent else ""
     system = result.os.family if result.os else ""
-    return " on ".join(part for part in (browser, system) if part) or "an unknown device"
+    known = [browser] if browser in BROWSERS else []
+    known += [system] if system in SYSTEMS else []
+    return " on ".join(known) or "an unknown device"

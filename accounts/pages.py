@@ -8,7 +8,7 @@ from django.views.decorators.csrf import csrf_exempt
 from accounts.flows import registration
 from accounts.flows.registration import ExpiredVerificationToken, InvalidVerificationToken
 from accounts.serializers import Address
-from accounts.throttles import spend
+from accounts.throttles import RateLimited, spend
 from peerprep_users.api import validated
 from peerprep_users.clients import Client, ip_of
 from peerprep_users.errors import Invalid, allow
@@ -51,7 +51,13 @@ def send_link(request: HttpRequest, email: str) -> HttpResponse:
         body = validated(ADDRESS, {"email": email}, "body")
     except Invalid:
         return page(request, "no_address", email=email, status=422)
-    spend("resend_verification", ip_of(request))
+    try:
+        spend("resend_verification", ip_of(request))
+    except RateLimited as refusal:
+        response = page(request, "too_often", email=email, status=refusal.status)
+        for name, value in refusal.headers.items():
+            response.headers[name] = value
+        return response
     registration.resend_verification(**body, client=Client.of(request))
     return page(request, "asked")
 

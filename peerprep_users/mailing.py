@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property
+from typing import Any
 
 from django.conf import settings
 from django.core.mail import EmailMessage, get_connection
@@ -18,6 +19,7 @@ from django.core.mail.backends.base import BaseEmailBackend
 class SMTP(smtp.EmailBackend):
     """An SMTP client that can be told not to check certificates (`VALIDATE_CERTS=false`)."""
 
+    line: socket.socket | None = None
     PATIENCE = 60.0  # seconds to connect, and to send; `EMAIL_TIMEOUT` is for each step, and a server may dribble
 
     @cached_property
@@ -51,10 +53,34 @@ class SMTP(smtp.EmailBackend):
         finally:
             watchdog.cancel()
 
+    @property
+    def connection_class(self) -> Any:
+        """smtplib's client, whose socket is watched from the first byte on: its constructor reads the greeting."""
+        secure, watch = self.use_ssl, self.watch
+
+        class Client(super().connection_class):  # type: ignore[misc]  # chosen at run time
+            def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+                raw = smtplib.SMTP._get_socket(self, host, port, timeout)  # type: ignore[attr-defined]  # noqa: SLF001
+                watch(raw)
+                return self.context.wrap_socket(raw, server_hostname=self._host) if secure else raw  # type: ignore[no-any-return]
+
+        return Client
+
+    def watch(self, raw: socket.socket) -> None:
+        self.line = raw.dup()  # which stays the same when TLS takes the socket over
+
     def cut(self) -> None:
-        if self.connection and self.connection.sock:
+        if self.line:
             with suppress(OSError):
-                self.connection.sock.shutdown(socket.SHUT_RDWR)
+                self.line.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        try:
+            super().close()
+        finally:
+            if self.line:
+                self.line.close()
+                self.line = None
 
 
 class Console(console.EmailBackend):
@@ -110,7 +136,10 @@ def sentence(exc: Exception) -> str:  # noqa: C901, PLR0911, PLR0912 - one line 
         case smtplib.SMTPNotSupportedError() if "STARTTLS" in str(exc):
             return f"MAIL_STARTTLS: {server} does not offer it."
         case smtplib.SMTPNotSupportedError() if "AUTH" in str(exc):
-            return f"USE_CREDENTIALS: {server} offers no sign-in."
+            hint = "" if settings.EMAIL_USE_SSL or settings.EMAIL_USE_TLS else " It may offer one with MAIL_STARTTLS."
+            return f"USE_CREDENTIALS: {server} offers no sign-in.{hint}"
+        case smtplib.SMTPResponseException(smtp_code=530) if "STARTTLS" in str(exc).upper():
+            return f"MAIL_STARTTLS: {server} demands it."
         case smtplib.SMTPSenderRefused(smtp_code=530):
             return f"MAIL_USERNAME, MAIL_PASSWORD: {server} wants a sign-in."
         case smtplib.SMTPSenderRefused():

@@ -33,11 +33,15 @@ class OutgoingQuerySet(models.QuerySet[Row]):
             return None  # the usual case, found without a transaction
         with transaction.atomic():
             row = due.select_for_update(skip_locked=True).first()
-            if row is not None:
-                row.tries += 1
-                row.due_at = timezone.now() + CLAIM
-                row.save(update_fields=["tries", "due_at"])
-        return row
+            if row is None:
+                return None
+            row.tries += 1
+            row.due_at = timezone.now() + CLAIM
+            row.save(update_fields=["tries", "due_at"])
+        if row.tries <= TRIES:
+            return row
+        self.fail(row, "Each try ended without a result: the sender died, or the database failed.", for_good=True)
+        return self.claim()
 
     def renew(self, row: Row) -> bool:
         """Makes a claim last its full time from now on; False where it has run out and another sender has the row."""

@@ -1,5 +1,7 @@
 """Answers that are sent while they are made, so that they may be of any length."""
 
+import threading
+import weakref
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Any
@@ -8,7 +10,31 @@ import orjson
 from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
 from rest_framework.request import Request
 
+from peerprep_users.errors import Refusal
+
 PIECE = 64 * 1024
+
+
+STREAMS = 4  # at once in a process: each has a thread and a connection for as long as its client takes
+places = threading.BoundedSemaphore(STREAMS)
+
+
+class TooManyDownloads(Refusal):
+    status = 503
+    code = "busy"
+    detail = "Too many downloads at this moment. Try again in a moment."
+
+
+class Download(StreamingHttpResponse):
+    """Has one of the places for streams until it is closed, or forgotten."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.give_place_back = weakref.finalize(self, places.release)
+
+    def close(self) -> None:
+        super().close()
+        self.give_place_back()
 
 
 def download(request: Request, content: Iterable[bytes], kind: str, filename: str) -> HttpResponseBase:
@@ -16,12 +42,21 @@ def download(request: Request, content: Iterable[bytes], kind: str, filename: st
 
     Its first piece is made before the answer begins: what fails from the start is answered as a failure. Where a later
     one fails the connection is cut, which clients notice.
+
+    Raises:
+        TooManyDownloads: this process has enough of them to send.
     """
     headers = {"Content-Type": kind, "Content-Disposition": f'attachment; filename="{filename}"'}
     if request.method == "HEAD":
         return HttpResponse(headers=headers)
-    made = pieces(content)
-    return StreamingHttpResponse(chain([next(made)], made), headers=headers)
+    if not places.acquire(blocking=False):
+        raise TooManyDownloads(retry_after=5)
+    try:
+        made = pieces(content)
+        return Download(chain([next(made)], made), headers=headers)
+    except BaseException:
+        places.release()
+        raise
 
 
 def pieces(content: Iterable[bytes]) -> Iterator[bytes]:

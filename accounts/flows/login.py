@@ -2,11 +2,9 @@
 
 from django.db import transaction
 
-from accounts.devices import in_words
-from accounts.flows import mail
 from accounts.flows.passwords import check_password
-from accounts.flows.sessions import EmailNotVerified, TokenPair, start_session
-from accounts.models import KnownDevice, Mail, User
+from accounts.flows.sessions import EmailNotVerified, TokenPair, note_device, start_session
+from accounts.models import User
 from peerprep_users.clients import Client
 from peerprep_users.errors import Refusal
 
@@ -34,6 +32,5 @@ def log_in(*, email: str, password: str, client: Client) -> TokenPair:
         held = User.objects.locked(pk=user.pk, password=user.password)
         if held is None:
             raise InvalidCredentials  # the password has been changed since it was checked
-        if KnownDevice.objects.meet(held, in_words(client.user_agent)):
-            mail.queue(Mail.Kind.NEW_DEVICE, held.email, mail.circumstances(client))
+        note_device(held, client)
         return TokenPair.of(start_session(held, client), held)

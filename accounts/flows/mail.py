@@ -6,7 +6,7 @@ import threading
 from datetime import timedelta
 from typing import Any
 
-from django.db import Error, close_old_connections, connection, transaction
+from django.db import Error, InterfaceError, OperationalError, close_old_connections, connection, transaction
 from django.utils import timezone
 
 from accounts import mails
@@ -73,7 +73,7 @@ def deliver_due(stopping: threading.Event | None = None) -> int:
 def deliver(mail: Mail) -> None:
     try:
         send(mail)
-    except Error:
+    except (OperationalError, InterfaceError):
         raise  # the claim runs out, and the mail is tried again
     except Exception as exc:  # noqa: BLE001 - whatever it was, the mail must not be lost, nor stop those behind it
         reason = explained(exc)
@@ -105,10 +105,13 @@ def is_permanent(exc: Exception) -> bool:
     match exc:
         case smtplib.SMTPAuthenticationError() | smtplib.SMTPConnectError() | smtplib.SMTPHeloError():
             return False
+        case smtplib.SMTPResponseException() if type(exc) is smtplib.SMTPResponseException:
+            return False  # STARTTLS was refused
         case smtplib.SMTPResponseException():
             return exc.smtp_code >= PERMANENT and exc.smtp_code != AUTHENTICATION_REQUIRED
         case smtplib.SMTPRecipientsRefused():
-            return all(code >= PERMANENT for code, _ in exc.recipients.values())
+            codes = {code for code, _ in exc.recipients.values()}
+            return AUTHENTICATION_REQUIRED not in codes and min(codes) >= PERMANENT
     return False
 
 

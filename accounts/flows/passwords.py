@@ -59,9 +59,10 @@ def check_password(*, address: str, password: str, client: Client) -> User | Non
             upgrade_hash(user, password)
             return user
         locks = failures >= settings.LOGIN_FAILURE_LIMIT
-        lockout.record_failure(address, client, locked=locks)
-        if locks:
-            report_lock(address, client)
+        with transaction.atomic():
+            lockout.record_failure(address, client, locked=locks)
+            if locks:
+                report_lock(address, client)
         return None
 
 
@@ -77,10 +78,9 @@ def report_lock(address: str, client: Client) -> None:
     """Leaves the trace of a lock: an event, and a mail to the owner. For an unknown address exactly the same is done;
     the sender finds out that there is nobody to tell.
     """
-    with transaction.atomic():
-        owner = User.objects.locked(email=address)
-        events.record(SecurityEvent.Kind.ACCOUNT_LOCKED, address=address, user=owner, client=client)
-        mail.queue(Mail.Kind.ACCOUNT_LOCKED, address, mail.circumstances(client))
+    owner = User.objects.locked(email=address)
+    events.record(SecurityEvent.Kind.ACCOUNT_LOCKED, address=address, user=owner, client=client)
+    mail.queue(Mail.Kind.ACCOUNT_LOCKED, address, mail.circumstances(client))
 
 
 def judge(password: str, user: User, field: str) -> None:

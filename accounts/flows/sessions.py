@@ -12,7 +12,9 @@ from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
 
 from accounts import events
-from accounts.models import SecurityEvent, Session, User
+from accounts.devices import in_words
+from accounts.flows import mail
+from accounts.models import KnownDevice, Mail, SecurityEvent, Session, User
 from accounts.tokens import AccessToken, Claims, RefreshToken
 from peerprep_users.clients import Client
 from peerprep_users.errors import NotAuthenticated, NotFound, Refusal
@@ -60,7 +62,14 @@ def begin_session(*, user: User, client: Client, lasts: timedelta) -> Session:
         held = User.objects.locked(pk=user.pk, password=user.password)
         if held is None:
             raise NotAuthenticated
+        note_device(held, client)
         return start_session(held, client, lasts)
+
+
+def note_device(user: User, client: Client) -> None:
+    """Mails the owner where the password was given on a device that is new for them, in the caller's transaction."""
+    if KnownDevice.objects.meet(user, in_words(client.user_agent)):
+        mail.queue(Mail.Kind.NEW_DEVICE, user.email, mail.circumstances(client))
 
 
 def start_session(user: User, client: Client, lasts: timedelta | None = None) -> Session:

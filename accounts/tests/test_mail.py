@@ -157,7 +157,7 @@ def test_a_mail_that_was_taken_is_sent_however_the_server_says_goodbye(
     assert not [record for record in caplog.records if record.name == "accounts.flows.mail"]
 
 
-@pytest.mark.parametrize("command", ["EHLO", "MAIL", "content"])
+@pytest.mark.parametrize("command", ["greeting", "EHLO", "MAIL", "content"])
 def test_a_server_that_dribbles_is_cut_off(
     alice: Person, mailbox: Mailbox, settings: Any, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
@@ -168,6 +168,17 @@ def test_a_server_that_dribbles_is_cut_off(
         deliver_due()
     waiting = Mail.objects.get()
     assert (waiting.state, waiting.tries) == (Mail.State.QUEUED, 1)
+
+
+def test_a_mail_whose_senders_all_died_is_dead_and_stops_none_behind_it(alice: Person, mailbox: Mailbox) -> None:
+    changed()
+    for _ in range(6):
+        assert Mail.objects.claim()
+        Mail.objects.update(due_at=timezone.now())
+    queue(Mail.Kind.PASSWORD_CHANGED, alice.user.email, FACTS)
+    assert len(mailbox.all()) == 1
+    dead = Mail.objects.get(state=Mail.State.DEAD)
+    assert "the sender died" in dead.error and dead.facts == {}
 
 
 def test_a_code_that_could_not_be_sent_voids_none(alice: Person, mailbox: Mailbox, settings: Any) -> None:

@@ -2,11 +2,12 @@
 
 import pytest
 from django.db import connection
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from accounts.flows.mail import deliver_due
 from accounts.models import KnownDevice, Mail, Session, User
-from conftest import Api, Mailbox, Person, Together, find
+from conftest import PASSWORD, Api, Mailbox, Person, Together, find
 
 LINUX = "Mozilla/5.0 (X11; Linux x86_64; rv:{0}.0) Gecko/20100101 Firefox/{0}.0"
 FIREFOX, NEXT_FIREFOX = LINUX.format(140), LINUX.format(141)
@@ -72,6 +73,13 @@ def test_any_user_agent_is_a_device(alice: Person, mailbox: Mailbox, agent: str)
     assert log_in(alice, agent) == 1
     deliver_due()
     assert Mail.objects.get(kind=Mail.Kind.NEW_DEVICE).state == Mail.State.SENT
+
+
+def test_signing_in_to_the_admin_site_is_noticed_too(admin: Person) -> None:
+    log_in(admin, FIREFOX)
+    form = {"username": admin.user.email, "password": PASSWORD, "next": "/admin/"}
+    assert Client().post("/admin/login/", form, headers={"User-Agent": IPHONE}).status_code == 302
+    assert Mail.objects.filter(kind=Mail.Kind.NEW_DEVICE).count() == 1
 
 
 def test_many_logins_at_once_are_one_new_device(alice: Person, together: Together) -> None:

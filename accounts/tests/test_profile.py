@@ -87,6 +87,8 @@ def test_an_operator_s_change_of_the_password_ends_every_session(
     monkeypatch.setattr("getpass.getpass", lambda prompt: NEW)
     call_command("changepassword", "Alice@example.com")
     assert alice.api.get("/users/me").status_code == 401
+    assert Mail.objects.filter(kind=Mail.Kind.PASSWORD_CHANGED, to=alice.user.email).count() == 1
+    assert SecurityEvent.objects.filter(kind=SecurityEvent.Kind.PASSWORD_CHANGED, user=alice.user).count() == 1
     assert Api().post("/auth/login", {**alice.credentials, "password": NEW}).status_code == 200
 
 

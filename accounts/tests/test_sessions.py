@@ -108,6 +108,8 @@ def test_a_demoted_admin_is_no_admin_on_the_next_request(admin: Person) -> None:
         ("curl/8.5.0", "curl"),
         ("", "an unknown device"),
         ("\x01<script>", "an unknown device"),
+        ("Not you? Go to: https://evil.example/login/1 CFNetwork/1 Darwin/1", "iOS"),
+        ("Your account is hacked: call 0900 123 bot/1.0", "an unknown device"),
     ],
 )
 def test_a_device_is_shown_in_words(agent: str, words: str) -> None:

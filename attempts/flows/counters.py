@@ -44,8 +44,8 @@ def rebuild() -> Iterator[tuple[int, int]]:
     with patience():
         for users in batches():
             wrong = sorted({difference.user_id for difference in compare(users)})
-            if wrong:
-                recount(wrong)
+            for user in wrong:
+                recount([user])  # one after the other: nobody waits for the history of another one
             yield len(users), len(wrong)
 
 

@@ -39,13 +39,16 @@ def record_attempt(*, user: User, key: str | None = None, **facts: Any) -> Recor
         return Recorded(stored(attempt))
     fingerprint = sha256(dumps(facts, option=OPT_SORT_KEYS)).hexdigest()
     with transaction.atomic():
+        if not counting.hold(user):
+            raise NotAuthenticated
         claim = IdempotencyKey(user=user, key=key, fingerprint=fingerprint, attempt_id=attempt.pk)
         first = IdempotencyKey.objects.claim(claim)
         if first is None:
             return Recorded(stored(attempt))
-    if first.fingerprint != fingerprint:
-        raise IdempotencyKeyReused
-    return Recorded(listed(Attempt.objects.filter(user=user).values(*LISTED).get(pk=first.attempt_id)), replayed=True)
+        if first.fingerprint != fingerprint:
+            raise IdempotencyKeyReused
+        found = Attempt.objects.filter(user=user).values(*LISTED).get(pk=first.attempt_id)
+    return Recorded(listed(found), replayed=True)
 
 
 def stored(attempt: Attempt) -> dict[str, Any]:

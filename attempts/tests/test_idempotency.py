@@ -114,9 +114,12 @@ def test_twenty_at_once_are_one_attempt_and_twenty_equal_answers(together: Toget
         assert Attempt.objects.filter(user=somebody.user).count() == 1
 
 
-def test_a_key_beside_the_deletion_of_its_account_leaves_nothing(together: Together, db: None) -> None:
-    for number in range(20):
+@pytest.mark.parametrize("age", [timedelta(0), timedelta(hours=25)], ids=["new", "expired"])
+def test_a_key_beside_the_deletion_of_its_account_leaves_nothing(together: Together, db: None, age: timedelta) -> None:
+    for number in range(10):
         somebody = person(f"user{number}@example.com")
+        send(somebody)
+        IdempotencyKey.objects.update(created_at=timezone.now() - age)
 
         def act(turn: int, somebody: Person = somebody) -> int:
             answer = somebody.api.delete("/users/me") if turn == 2 else send(somebody)

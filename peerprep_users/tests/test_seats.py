@@ -7,10 +7,13 @@ from typing import Any
 
 import pytest
 from django.db import DEFAULT_DB_ALIAS, connection, connections
+from django.http import HttpResponseBase
 from django.test import RequestFactory
+from rest_framework.request import Request
 
 from conftest import Person
 from peerprep_users.seats import SEATS, seats
+from peerprep_users.streams import STREAMS, TooManyDownloads, download
 from peerprep_users.wsgi import application
 
 Elsewhere = Callable[[Callable[[], Any]], Any]
@@ -108,3 +111,22 @@ def test_a_stream_that_is_broken_off_leaves_nothing(elsewhere: Elsewhere, alice:
 
     assert elsewhere(begin)
     assert connection.is_usable()
+
+
+def test_few_downloads_are_made_at_once() -> None:
+    def begin() -> HttpResponseBase:
+        return download(Request(RequestFactory().get("/")), iter([b"content"]), "text/plain", "content.txt")
+
+    begun = [begin() for _ in range(STREAMS)]
+    with pytest.raises(TooManyDownloads) as refused:
+        begin()
+    assert (refused.value.status, refused.value.headers["Retry-After"]) == (503, "5")
+    begun[0].close()
+    begun[0].close()  # which gives no second place back
+    begun[0] = begin()
+    with pytest.raises(TooManyDownloads):
+        begin()
+    del begun[1:]  # forgotten, unclosed
+    begun += [begin() for _ in range(STREAMS - 1)]
+    for answer in begun:
+        answer.close()

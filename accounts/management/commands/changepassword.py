@@ -3,9 +3,14 @@ from typing import Any
 from django.contrib.auth.management.commands import changepassword
 from django.db import transaction
 
+from accounts import events
 from accounts.addresses import normalised
+from accounts.flows import mail
 from accounts.flows.sessions import end_sessions
-from accounts.models import Session, User
+from accounts.models import Mail, SecurityEvent, Session, User
+from peerprep_users.clients import Client
+
+OPERATOR = Client(ip=None, user_agent="")
 
 
 class Command(changepassword.Command):
@@ -18,4 +23,6 @@ class Command(changepassword.Command):
             user = User.objects.locked(email=address)
             if user is not None:
                 end_sessions(user, Session.End.PASSWORD)
+                events.record(SecurityEvent.Kind.PASSWORD_CHANGED, address=address, user=user, client=OPERATOR)
+                mail.queue(Mail.Kind.PASSWORD_CHANGED, address, mail.circumstances(OPERATOR))
         return done
