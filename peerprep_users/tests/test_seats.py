@@ -12,6 +12,7 @@ from django.test import RequestFactory
 from rest_framework.request import Request
 
 from conftest import Person
+from peerprep_users import streams
 from peerprep_users.seats import SEATS, seats
 from peerprep_users.streams import STREAMS, TooManyDownloads, download
 from peerprep_users.wsgi import application
@@ -113,7 +114,9 @@ def test_a_stream_that_is_broken_off_leaves_nothing(elsewhere: Elsewhere, alice:
     assert connection.is_usable()
 
 
-def test_few_downloads_are_made_at_once() -> None:
+def test_few_downloads_are_made_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "places", threading.BoundedSemaphore(STREAMS))  # other tests may have left some taken
+
     def begin() -> HttpResponseBase:
         return download(Request(RequestFactory().get("/")), iter([b"content"]), "text/plain", "content.txt")
 
