@@ -90,6 +90,13 @@ def record_failure(address: str, client: Client, *, locked: bool) -> None:
     )
 
 
+def is_recorded(address: str) -> bool:
+    """Whether the failure that locked the account is on record."""
+    row = rows(address).first()
+    recorded = AccessFailureLog.objects.filter(username=address, locked_out=True)
+    return row is None or recorded.filter(attempt_time__gte=row.attempt_time).exists()
+
+
 class AccountHandler(AxesDatabaseHandler):
     """What axes' own parts ask: its backend before the admin's login form, its commands, its signal receivers."""
 

@@ -112,7 +112,8 @@ def in_redis(name: str, period: timedelta) -> Spent | None:
     key = f"rate:{name}"
     milliseconds = round(period.total_seconds() * 1000)
     try:
-        with client().pipeline(transaction=True) as pipe:
+        server = client()  # held until the end: of two made at once one is forgotten, which closes its connections
+        with server.pipeline(transaction=True) as pipe:
             pipe.incr(key)
             pipe.pexpire(key, milliseconds, nx=True)
             pipe.pttl(key)

@@ -3,6 +3,7 @@
 # ruff: noqa: S608, SLF001 - statements are put together from what is in this file, and `_meta` is public
 
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from typing import Any
 
 from django.db import connection, models, transaction
@@ -153,14 +154,17 @@ def prepared(field: Any, value: Any) -> Any:
 
 def add_at_once(values: dict[str, Any]) -> datetime | None:
     with connection.cursor() as cursor:
-        cursor.execute(ADD_AT_ONCE, values)
-        row = cursor.fetchone()
-        if row is None:  # the user's first attempt, or no user
-            cursor.execute(BEGIN_TOTALS, values)
+        for begun in count():
             cursor.execute(ADD_AT_ONCE, values)
-            row = cursor.fetchone()
-    at: datetime | None = row[0] if row else None
-    return at
+            if row := cursor.fetchone():
+                at: datetime = row[0]
+                return at
+            if begun:  # no user; or a recount has just replaced the totals, and the next try finds them
+                cursor.execute("SELECT 1 FROM users WHERE id = %(user_id)s", values)
+                if cursor.fetchone() is None:
+                    return None
+            cursor.execute(BEGIN_TOTALS, values)  # the user's first attempt
+    return None
 
 
 def add_in_steps(attempt: Attempt, values: dict[str, Any]) -> datetime | None:

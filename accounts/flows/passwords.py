@@ -47,7 +47,12 @@ def check_password(*, address: str, password: str, client: Client) -> User | Non
         TooManyHashes: this process has enough of them to do.
     """
     with hashers.place(address), lease(f"password:{address}", wait=GUESS_WAIT):
-        failures = lockout.count_guess(address)
+        try:
+            failures = lockout.count_guess(address)
+        except lockout.AccountLocked:
+            if not lockout.is_recorded(address):  # whoever was about to record it died
+                note_failure(address, client, locks=True)
+            raise
         user = User.objects.filter(email=address, is_active=True).first()
         try:
             right = hashers.matches(password, user.password if user else None)
@@ -58,11 +63,7 @@ def check_password(*, address: str, password: str, client: Client) -> User | Non
             lockout.clear(address)
             upgrade_hash(user, password)
             return user
-        locks = failures >= settings.LOGIN_FAILURE_LIMIT
-        with transaction.atomic():
-            lockout.record_failure(address, client, locked=locks)
-            if locks:
-                report_lock(address, client)
+        note_failure(address, client, locks=failures >= settings.LOGIN_FAILURE_LIMIT)
         return None
 
 
@@ -72,6 +73,13 @@ def upgrade_hash(user: User, password: str) -> None:
         with suppress(hashers.TooManyHashes):
             old, user.password = user.password, make_password(password)
             User.objects.filter(pk=user.pk, password=old).update(password=user.password)
+
+
+@transaction.atomic
+def note_failure(address: str, client: Client, *, locks: bool) -> None:
+    lockout.record_failure(address, client, locked=locks)
+    if locks:
+        report_lock(address, client)
 
 
 def report_lock(address: str, client: Client) -> None:

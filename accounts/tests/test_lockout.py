@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.utils import timezone
 
-from accounts import hashers
+from accounts import hashers, lockout
 from accounts.codes import new_code
 from accounts.models import Lease, SecurityEvent
 from conftest import PASSWORD, Api, Mailbox, Person, Together
@@ -157,6 +157,14 @@ def test_the_next_lock_leaves_its_own_trace(alice: Person, mailbox: Mailbox) -> 
         lock(alice.user.email)
         assert SecurityEvent.objects.filter(kind=SecurityEvent.Kind.ACCOUNT_LOCKED).count() == 2
         assert len(mailbox.all()) == 2
+
+
+def test_a_lock_whose_trace_was_lost_leaves_it_at_the_next_try(alice: Person, mailbox: Mailbox) -> None:
+    for _ in range(3):
+        lockout.count_guess(alice.user.email)  # and then the process died
+    assert [guess(alice.user.email), guess(alice.user.email, PASSWORD)] == [403, 403]
+    assert SecurityEvent.objects.filter(kind=SecurityEvent.Kind.ACCOUNT_LOCKED, user=alice.user).count() == 1
+    assert len(mailbox.all()) == 1
 
 
 def test_the_trace_tells_from_where(alice: Person, caplog: pytest.LogCaptureFixture) -> None:

@@ -114,7 +114,7 @@ def test_a_stream_that_is_broken_off_leaves_nothing(elsewhere: Elsewhere, alice:
     assert connection.is_usable()
 
 
-def test_few_downloads_are_made_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_few_downloads_are_made_at_once(monkeypatch: pytest.MonkeyPatch, db: None) -> None:
     monkeypatch.setattr(streams, "places", threading.BoundedSemaphore(STREAMS))  # other tests may have left some taken
 
     def begin() -> HttpResponseBase:
