@@ -115,10 +115,5 @@ class AccountHandler(AxesDatabaseHandler):
 
 
 def admin_lockout_response(request: HttpRequest, response: HttpResponse, credentials: Any) -> HttpResponse:
-    """The admin's login form says itself that the account is locked. What is left is the status, and for how long."""
-    end = locked_until(normalised(request.POST.get("username", "")))
-    if end is not None:
-        locked = AccountLocked(retry_after=(end - timezone.now()).total_seconds())
-        response.status_code = locked.status
-        response["Retry-After"] = locked.headers["Retry-After"]
+    """The admin site's own page: it says already that the account is locked, and for how long."""
     return response

@@ -77,7 +77,7 @@ def context(mail: Mail, user: User) -> dict[str, Any]:
         "device": in_words(agent) if agent is not None else "",
         "lock_minutes": minutes(settings.LOGIN_LOCK),
         "code_minutes": minutes(settings.RESET_CODE_TTL),
-        "link_hours": f"{settings.VERIFICATION_TTL.total_seconds() / 3600:g}",
+        "link_hours": link_hours(),
     }
 
 
@@ -90,6 +90,10 @@ def message_id(mail: Mail) -> str:
     """The same for each try, so that a mailbox can tell that it has the mail; but each try has a new code."""
     number = f".{mail.tries}" if mail.kind == Mail.Kind.RESET_CODE else ""
     return f"<{mail.pk}{number}@{settings.MAIL_FROM.rpartition('@')[2]}>"
+
+
+def link_hours() -> str:
+    return f"{settings.VERIFICATION_TTL.total_seconds() / 3600:g}"
 
 
 def minutes(span: timedelta) -> str:

@@ -1,5 +1,7 @@
 """The page behind the link of the verification mail, for when `PUBLIC_BASE_URL` is the service itself."""
 
+from collections.abc import Mapping
+
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -7,6 +9,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from accounts.flows import registration
 from accounts.flows.registration import ExpiredVerificationToken, InvalidVerificationToken
+from accounts.mails import link_hours
 from accounts.serializers import Address
 from accounts.throttles import RateLimited, spend
 from peerprep_users.api import validated
@@ -54,23 +57,28 @@ def send_link(request: HttpRequest, email: str) -> HttpResponse:
     try:
         spend("resend_verification", ip_of(request))
     except RateLimited as refusal:
-        response = page(request, "too_often", email=email, status=refusal.status)
-        for name, value in refusal.headers.items():
-            response.headers[name] = value
-        return response
+        return page(request, "too_often", email=email, status=refusal.status, headers=refusal.headers)
     registration.resend_verification(**body, client=Client.of(request))
     return page(request, "asked")
 
 
-def page(request: HttpRequest, outcome: str, *, token: str = "", email: str = "", status: int = 200) -> HttpResponse:
+def page(
+    request: HttpRequest,
+    outcome: str,
+    *,
+    token: str = "",
+    email: str = "",
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+) -> HttpResponse:
     context = {
         "outcome": outcome,
         "token": token,
         "email": email,
         "product": settings.MAIL_FROM_NAME,
-        "hours": f"{settings.VERIFICATION_TTL.total_seconds() / 3600:g}",
+        "hours": link_hours(),
     }
     response = render(request, "accounts/verify_email.html", context, status=status)
-    for name, value in HEADERS.items():
+    for name, value in {**HEADERS, **(headers or {})}.items():
         response.headers[name] = value
     return response
