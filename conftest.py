@@ -3,8 +3,10 @@
 import asyncio
 import json
 import re
+import shutil
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -28,7 +30,7 @@ from accounts.flows.sessions import TokenPair, start_session
 from accounts.models import Role, Session, User
 from peerprep_users import clients
 from peerprep_users.tests.environment import DATABASE_URL
-from peerprep_users.tests.servers import free_port
+from peerprep_users.tests.servers import free_port, migrate
 
 PASSWORD = "correct horse battery"
 
@@ -131,16 +133,34 @@ def admin(db: None) -> Person:
     return person("root@example.com", role=Role.ADMIN)
 
 
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a migrated database that nobody uses, of the kind that the suite runs on: migrating takes seconds."""
+    with database(tmp_path_factory) as url:
+        migrate(url)
+        yield url
+
+
 @pytest.fixture(scope="module")
-def fresh_database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a database for a running server, of the kind that the suite runs on."""
+def fresh_database(migrated: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a migrated, empty database for a running server."""
+    with database(tmp_path_factory, of=migrated) as url:
+        yield url
+
+
+@contextmanager
+def database(folders: pytest.TempPathFactory, of: str = "") -> Iterator[str]:
+    """The URL of a new database: an empty one, or a copy."""
     if not DATABASE_URL.startswith("postgres"):
-        yield f"sqlite:///{tmp_path_factory.mktemp('served') / 'db.sqlite3'}"
+        file = folders.mktemp("served") / "db.sqlite3"
+        if of:
+            shutil.copy(of.removeprefix("sqlite:///"), file)
+        yield f"sqlite:///{file}"
         return
-    name = f"served_{uuid4().hex[:12]}"
+    name, template = f"served_{uuid4().hex[:12]}", urlsplit(of).path[1:] or "template1"
     url = re.sub(r"\+\w+", "", DATABASE_URL, count=1)
     with psycopg.connect(url, autocommit=True) as server:
-        server.execute(SQL("CREATE DATABASE {}").format(Identifier(name)))
+        server.execute(SQL("CREATE DATABASE {} TEMPLATE {}").format(Identifier(name), Identifier(template)))
         yield urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
         server.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
 

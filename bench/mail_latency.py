@@ -11,7 +11,7 @@ from contextlib import nullcontext
 
 import httpx
 
-from peerprep_users.tests.servers import free_port, served
+from peerprep_users.tests.servers import free_port, migrate, served
 from peerprep_users.tests.smtp import SILENCE, scripted
 
 CALLS = 40
@@ -30,6 +30,7 @@ def medians(smtp_port):
     mail = {"MAIL_SERVER": "127.0.0.1", "MAIL_PORT": str(smtp_port), "MAIL_STARTTLS": "false", "LOG_LEVEL": "CRITICAL"}
     with tempfile.TemporaryDirectory() as folder:
         database = f"sqlite:///{folder}/bench.sqlite3"
+        migrate(database)
         with (
             served(free_port(), DATABASE_URL=database, WEB_CONCURRENCY="2", **mail) as base_url,
             httpx.Client(base_url=base_url, trust_env=False, timeout=60) as http,

@@ -21,13 +21,16 @@ def free_port() -> int:
     return port
 
 
+def migrate(database_url: str) -> None:
+    command = [sys.executable, "manage.py", "migrate", "--noinput", "--verbosity", "0"]
+    subprocess.run(command, cwd=ROOT, env={**os.environ, "DATABASE_URL": database_url}, check=True)
+
+
 @contextmanager
 def served(port: int, **environment: str) -> Iterator[str]:
-    """Migrates the database and serves on `port`, as `make run` does. Gives the base URL."""
+    """Serves on `port`, with a database that is migrated already. Gives the base URL."""
     base_url = f"http://127.0.0.1:{port}"
     variables = {**os.environ, "HOST": "127.0.0.1", "PORT": str(port), "PUBLIC_BASE_URL": base_url, **environment}
-    migrate = [sys.executable, "manage.py", "migrate", "--noinput", "--verbosity", "0"]
-    subprocess.run(migrate, cwd=ROOT, env=variables, check=True)
     gunicorn = [sys.executable, "-m", "gunicorn", "-c", "deploy/gunicorn.conf.py"]
     with subprocess.Popen(gunicorn, cwd=ROOT, env=variables) as process:
         try:

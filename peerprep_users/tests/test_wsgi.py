@@ -145,9 +145,9 @@ class Wire:
 
 
 @pytest.fixture(scope="module")
-def wire(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wire]:
-    port, database = free_port(), tmp_path_factory.mktemp("wire") / "db.sqlite3"
-    with served(port, DATABASE_URL=f"sqlite:///{database}", WEB_CONCURRENCY="1", LOGIN_FAILURE_LIMIT="1000"):
+def wire(fresh_database: str) -> Iterator[Wire]:
+    port = free_port()
+    with served(port, DATABASE_URL=fresh_database, WEB_CONCURRENCY="1", LOGIN_FAILURE_LIMIT="1000"):
         yield Wire(port)
 
 
