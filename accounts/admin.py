@@ -49,11 +49,10 @@ class Pages(ModelAdmin):
         except (ValueError, DataError):
             raise IncorrectLookupParameters from None
 
-
-    def log_change(self, *args: Any) -> None:
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
         """The audit trail is the record."""
 
-    def log_deletions(self, *args: Any) -> None:
+    def log_deletions(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
         """The audit trail is the record."""
 
 

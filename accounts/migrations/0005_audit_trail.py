@@ -52,7 +52,9 @@ class Migration(migrations.Migration):
         migrations.RemoveIndex("SecurityEvent", "security_events_of_user"),
         migrations.RenameModel("SecurityEvent", "AuditEntry"),
         migrations.AlterModelTable("AuditEntry", "audit_trail"),
-        migrations.AlterModelOptions("AuditEntry", {"verbose_name": "audit entry", "verbose_name_plural": "audit trail"}),
+        migrations.AlterModelOptions(
+            "AuditEntry", {"verbose_name": "audit entry", "verbose_name_plural": "audit trail"}
+        ),
         migrations.AlterField(
             "AuditEntry",
             "user",

@@ -131,7 +131,9 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex("AuditEntry", models.Index(fields=["-occurred_at"], name="audit_trail_newest")),
         migrations.AddIndex("AuditEntry", models.Index(fields=["user_id", "-occurred_at"], name="audit_trail_of_user")),
-        migrations.AddIndex("AuditEntry", models.Index(fields=["actor_id", "-occurred_at"], name="audit_trail_by_actor")),
+        migrations.AddIndex(
+            "AuditEntry", models.Index(fields=["actor_id", "-occurred_at"], name="audit_trail_by_actor")
+        ),
         migrations.AddIndex(
             "AuditEntry",
             models.Index(fields=["id"], condition=models.Q(("position", None)), name="audit_trail_unchained"),

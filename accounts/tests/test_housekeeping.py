@@ -13,11 +13,11 @@ from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, Ou
 
 from accounts.codes import new_code
 from accounts.flows.housekeeping import past_its_use, purge
-from accounts.models import Lease, Mail, PasswordReset, SecurityEvent, Session, User
+from accounts.models import AuditEntry, Lease, Mail, PasswordReset, Session, User
 from conftest import Api, Mailbox, Person, Together, person
 
 TOKENS = (OutstandingToken, BlacklistedToken)
-EVERYTHING = (*TOKENS, Session, PasswordReset, Lease, Mail, AccessAttempt, AccessFailureLog, SecurityEvent)
+EVERYTHING = (*TOKENS, Session, PasswordReset, Lease, Mail, AccessAttempt, AccessFailureLog, AuditEntry)
 
 
 def live_through(alice: Person, mailbox: Mailbox) -> None:
