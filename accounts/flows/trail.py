@@ -65,7 +65,7 @@ def held_head() -> AuditHead | None:
         last = chained().order_by("position").last()
         if last is not None:
             log.error("The head of the audit trail was gone; it goes on from %s:%s", last.position, last.hash)
-        start = AuditHead(position=last.position, hash=last.hash) if last else AuditHead()
+        start = AuditHead(position=last.position or 0, hash=last.hash) if last else AuditHead()
         AuditHead.objects.bulk_create([start], ignore_conflicts=True)
         head = AuditHead.objects.select_for_update(skip_locked=True).first()
     return head

@@ -36,7 +36,7 @@ ACTORS = [
 ]
 
 
-def text(length, **options):
+def text(length: int, **options: bool) -> models.CharField:
     """A text column, empty in the rows that are there."""
     return models.CharField(max_length=length, default="", **options)
 

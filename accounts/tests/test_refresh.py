@@ -62,7 +62,7 @@ def test_a_replay_after_the_grace_ends_that_session_alone(alice: Person) -> None
         assert Api(newest["access_token"]).get("/users/me").status_code == 401
         assert other.api.get("/users/me").status_code == 200
     event = AuditEntry.objects.get()
-    assert (event.kind, event.user) == (AuditEntry.Kind.REFRESH_TOKEN_REUSED, alice.user)
+    assert (event.kind, event.user_id) == (AuditEntry.Kind.REFRESH_TOKEN_REUSED, alice.user.pk)
 
 
 def test_a_token_from_before_the_predecessor_has_no_grace(alice: Person) -> None:

@@ -15,7 +15,7 @@ class Command(Operation):
     examples = """
 createsuperuser
 createsuperuser --email boss@example.com
-DJANGO_SUPERUSER_PASSWORD=... createsuperuser --noinput --email boss@example.com
+createsuperuser --noinput --email boss@example.com    # the password: DJANGO_SUPERUSER_PASSWORD
 """
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -25,7 +25,7 @@ DJANGO_SUPERUSER_PASSWORD=... createsuperuser --noinput --email boss@example.com
             "--no-input",
             action="store_false",
             dest="interactive",
-            help="ask nothing: the password is DJANGO_SUPERUSER_PASSWORD, the address --email or DJANGO_SUPERUSER_EMAIL",
+            help="ask nothing: the password is DJANGO_SUPERUSER_PASSWORD, the address also DJANGO_SUPERUSER_EMAIL",
         )
 
     def handle(self, *args: Any, email: str, interactive: bool, **options: Any) -> None:
