@@ -180,16 +180,23 @@ def demote(user: User) -> None:
     administration.set_role(user=user, role=Role.USER, by=Actor.operator(), reason="left")
 
 
+def deactivate(user: User) -> None:
+    administration.deactivate(user=user, by=Actor.operator(), reason="left")
+
+
+WAYS = {0: demote, 1: lambda user: delete_account(user=user, client=NO_CLIENT), 2: deactivate}
+
+
 def leaves(user: User, way: int) -> bool:
     """Whether the user could be demoted or deleted."""
     try:
-        delete_account(user=user, client=NO_CLIENT) if way else demote(user)
+        WAYS[way](user)
     except LastAdmin:
         return False
     return True
 
 
-@pytest.mark.parametrize("ways", [(0, 0), (0, 1)], ids=["both demoted", "one deleted"])
+@pytest.mark.parametrize("ways", [(0, 0), (0, 1), (2, 1)], ids=["both demoted", "one deleted", "one deactivated"])
 def test_of_two_admins_who_go_at_once_one_stays(together: Together, ways: tuple[int, int]) -> None:
     for _ in range(20):
         User.objects.all().delete()

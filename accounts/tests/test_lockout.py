@@ -123,7 +123,7 @@ def test_it_leaves_a_trace_and_one_mail(alice: Person, mailbox: Mailbox, caplog:
     lock(alice.user.email)
     guess(alice.user.email)
     event = AuditEntry.objects.get(kind=AuditEntry.Kind.ACCOUNT_LOCKED)
-    assert (event.user, event.address, event.ip) == (alice.user, "a***@example.com", "127.0.0.1")
+    assert (event.user_id, event.address, event.ip) == (alice.user.pk, "a***@example.com", "127.0.0.1")
     assert [record.message for record in caplog.records if record.name == "accounts.security"] == ["account_locked"]
     assert [mail["To"] for mail in mailbox.all()] == ["alice@example.com"]
     assert "nobody can sign in" in mailbox.text()

@@ -116,8 +116,9 @@ def test_deleting_the_account_leaves_nothing_of_it(api: Api, alice: Person, bob:
     answer = alice.api.delete("/users/me")
     assert (answer.status_code, answer.json()) == (200, {"message": "Account deleted successfully."})
     assert alice.api.get("/users/me").status_code == 401
-    for model in (OutstandingToken, Mail, PasswordReset, AuditEntry, AccessAttempt, AccessFailureLog):
+    for model in (OutstandingToken, Mail, PasswordReset, AccessAttempt, AccessFailureLog):
         assert not model.objects.exists(), model
+    assert AuditEntry.objects.get().kind == AuditEntry.Kind.ACCOUNT_DELETED
     assert list(User.objects.all()) == [bob.user]
     for name in ("Attempt", "QuestionStatus"):
         assert apps.get_model("attempts", name).objects.count() == 1
