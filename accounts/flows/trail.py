@@ -6,9 +6,11 @@ passes by. The head is logged with each batch: logs that are kept elsewhere show
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import islice
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Min, QuerySet
@@ -105,15 +107,16 @@ def verify(*, noted: Link | None = None, progress: Progress = lambda _: None) ->
     """
     chain_entries()
     head = AuditHead.objects.first() or AuditHead()
-    entries = AuditEntry.objects.filter(position__lte=head.position).order_by("position").iterator(BATCH)
     count, last = 0, None
-    for batch in batches(entries):
-        gone = deleted_among(batch)
-        for entry in batch:
-            last = last or beginning(entry, noted)
-            last = checked(entry, last, gone, noted)
-        count += len(batch)
-        progress(len(batch))
+    entries: Any = AuditEntry.objects.filter(position__lte=head.position).order_by("position").iterator(BATCH)
+    with closing(entries):  # also where it ends early: its cursor is the server's
+        for batch in batches(entries):
+            gone = deleted_among(batch)
+            for entry in batch:
+                last = last or beginning(entry, noted)
+                last = checked(entry, last, gone, noted)
+            count += len(batch)
+            progress(len(batch))
     check_end(last or Link(0, ""), Link(head.position, head.hash), noted)
     return count, Link(head.position, head.hash)
 

@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from accounts.audit import Actor, Kind, record
 from accounts.flows import administration
+from accounts.flows.mail import Sender
 from accounts.flows.trail import chain_entries
 from accounts.models import AuditEntry, AuditHead, Role
 from accounts.trail import AppendOnly
@@ -195,6 +196,17 @@ def test_writers_and_two_chainers_leave_no_gap(together: Together) -> None:
     assert "400 entries" in verify()
 
 
+def test_the_sender_of_mail_chains_at_most_once_a_second(alice: Person) -> None:
+    sender = Sender()
+    write(alice.user, 1)
+    sender.chain()
+    assert AuditHead.objects.get().position == 1
+    write(alice.user, 1)
+    with CaptureQueriesContext(connection) as queries:
+        sender.chain()
+    assert not queries.captured_queries
+
+
 # --- What is in it --------------------------------------------------------------------------------------------------
 
 
@@ -286,5 +298,5 @@ def test_a_lock_is_by_anyone_and_is_listed(alice: Person, api: Api) -> None:
     for _ in range(3):
         api.post("/auth/login", {**alice.credentials, "password": "wrong password"})
     out = StringIO()
-    call_command("audit", "list", user="alice@example.com", kind="account_locked", since="2020-01-01", stdout=out)
+    call_command("audit", "list", "--user=alice@example.com", "--kind=account_locked", "--since=2020-01-01", stdout=out)
     assert re.fullmatch(r"\S+ \S+ UTC  account_locked +a\*\*\*@example.com  by anyone  127.0.0.1\n", out.getvalue())
