@@ -223,7 +223,7 @@ def test_its_queries_are_as_many_for_everybody(alice: Person, unverified: Person
         with CaptureQueriesContext(connection) as queries:
             explain_login(address=somebody.user.email)
         counts.append(len(queries))
-    assert counts == [11, 11]
+    assert counts == [10, 10]
 
 
 def test_it_tells_of_a_reused_token(alice: Person, api: Api) -> None:
