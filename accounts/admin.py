@@ -9,7 +9,6 @@ import rest_framework_simplejwt.token_blacklist.admin  # noqa: F401 - both regis
 from axes.models import AccessFailureLog
 from django.contrib import admin, messages
 from django.contrib.admin.actions import delete_selected
-from django.contrib.admin.models import LogEntry
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.auth.models import Group
 from django.db import DataError, transaction
@@ -19,12 +18,11 @@ from django.http import HttpRequest, HttpResponseRedirect
 from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
 
 from accounts import lockout
-from accounts.addresses import masked
+from accounts.audit import Actor
 from accounts.devices import in_words
-from accounts.flows.administration import change_account
-from accounts.flows.mail import resend
-from accounts.flows.profiles import delete_account
-from accounts.models import Mail, SecurityEvent, Session, User
+from accounts.flows import administration
+from accounts.models import AuditEntry, Mail, Role, Session, User
+from peerprep_users.clients import Client
 from peerprep_users.errors import Refusal
 
 if TYPE_CHECKING:
@@ -51,6 +49,17 @@ class Pages(ModelAdmin):
         except (ValueError, DataError):
             raise IncorrectLookupParameters from None
 
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        """The audit trail is the record."""
+
+    def log_deletions(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
+        """The audit trail is the record."""
+
+
+def acting(request: HttpRequest) -> Actor:
+    user: Any = request.user
+    return Actor.admin(user, Client.of(request))
+
 
 class ReadOnly(Pages):
     """Facts to look up, which nobody edits."""
@@ -73,6 +82,7 @@ class ReadOnly(Pages):
 # --- Users ----------------------------------------------------------------------------------------------------------
 
 View = Callable[..., Any]
+UNGIVEN = "not asked for by this form"
 
 
 def refusing(view: View) -> View:
@@ -121,19 +131,28 @@ class UserAdmin(Pages):
     @admin.action(permissions=["change"], description="Open the lock of selected users")
     def unlock(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
         for user in queryset:
-            lockout.clear(user.email)
-            self.log_change(request, user, "Opened the lock.")
+            administration.unlock(address=user.email, by=acting(request))
         self.message_user(request, "They may try their passwords again.", messages.SUCCESS)
 
     def save_model(self, request: HttpRequest, obj: User, form: "ModelForm[User]", change: bool) -> None:
-        change_account(user=obj, changed=form.changed_data)
+        by, changed = acting(request), form.changed_data
+        if "name" in changed:
+            administration.rename(user=obj, name=obj.name, by=by)
+        if "is_verified" in changed and obj.is_verified:
+            administration.verify_address(user=obj, by=by)
+        if "role" in changed:
+            administration.set_role(user=obj, role=Role(obj.role), by=by, reason=UNGIVEN)
+        if "is_active" in changed and obj.is_active:
+            administration.reactivate(user=obj, by=by)
+        if "is_active" in changed and not obj.is_active:
+            administration.deactivate(user=obj, by=by, reason=UNGIVEN)
 
     def delete_model(self, request: HttpRequest, obj: User) -> None:
-        delete_account(user=obj)
+        administration.delete(user=obj, by=acting(request), reason=UNGIVEN)
 
     def delete_queryset(self, request: HttpRequest, queryset: Iterable[User]) -> None:
         for user in queryset:
-            delete_account(user=user)
+            administration.delete(user=user, by=acting(request), reason=UNGIVEN)
 
     def get_deleted_objects(self, objs: Collection[User], request: HttpRequest) -> tuple[Any, ...]:
         """Counts what goes with the users. Django would read every row of it, and refuse since much of it is read-only.
@@ -148,19 +167,6 @@ class UserAdmin(Pages):
             if found:
                 counts[str(model._meta.verbose_name_plural)] = found  # noqa: SLF001
         return [str(user) for user in objs], counts, set(), []
-
-    def log_change(self, request: HttpRequest, obj: User, message: Any) -> LogEntry:
-        return self.mask([super().log_change(request, obj, message)])[0]
-
-    def log_deletions(self, request: HttpRequest, queryset: QuerySet[User]) -> list[LogEntry]:
-        return self.mask(super().log_deletions(request, queryset))
-
-    def mask(self, entries: list[LogEntry]) -> list[LogEntry]:
-        """The log outlives the account, so it must not keep the address."""
-        for entry in entries:
-            entry.object_repr = masked(entry.object_repr)
-            entry.save(update_fields=["object_repr"])
-        return entries
 
 
 # --- Facts about accounts -------------------------------------------------------------------------------------------
@@ -218,9 +224,7 @@ class MailAdmin(ReadOnly):
 
     @admin.action(permissions=["resend"], description="Send selected dead mails again")
     def resend(self, request: HttpRequest, queryset: QuerySet[Mail]) -> None:
-        revived = [mail for mail in queryset if resend(mail=mail)]
-        for mail in revived:
-            self.log_change(request, mail, "Queued again.")
+        revived = [mail for mail in queryset if administration.resend_mail(mail=mail, by=acting(request))]
         left = queryset.count() - len(revived)
         if revived:
             self.message_user(request, f"Queued again: {len(revived)}.", messages.SUCCESS)
@@ -228,22 +232,14 @@ class MailAdmin(ReadOnly):
             why = "not dead, or reset codes that nobody waits for any more; their owners ask for another"
             self.message_user(request, f"Left as they are: {left} ({why}).", messages.WARNING)
 
-    def log_change(self, request: HttpRequest, obj: Mail, message: Any) -> LogEntry:
-        """The log outlives the mail, so it must not keep the address."""
-        entry = super().log_change(request, obj, message)
-        entry.object_repr = f"{obj.kind} to {masked(obj.to)}"
-        entry.save(update_fields=["object_repr"])
-        return entry
 
-
-@admin.register(SecurityEvent)
-class SecurityEventAdmin(OfDevice):
-    list_display = ["kind", "address", "user", "occurred_at", "ip", "device"]
-    list_filter = ["kind", "occurred_at"]
-    list_select_related = ["user"]
-    search_fields = ["address", "user__email", "ip", "request_id"]
+@admin.register(AuditEntry)
+class AuditEntryAdmin(OfDevice):
+    list_display = ["kind", "address", "actor_kind", "actor_name", "occurred_at", "ip", "device"]
+    list_filter = ["kind", "actor_kind", "occurred_at"]
+    search_fields = ["address", "actor_name", "ip", "request_id"]
     ordering = ["-occurred_at", "-id"]
-    details = ["user_agent", "request_id"]
+    details = ["user_id", "actor_id", "reason", "facts", "user_agent", "request_id", "position"]
 
 
 @admin.register(AccessFailureLog)

@@ -71,9 +71,9 @@ def take_back(address: str) -> None:
     rows(address).filter(failures_since_start__gt=0).update(failures_since_start=F("failures_since_start") - 1)
 
 
-def clear(address: str) -> None:
-    """Forgets the failures: after a success, a reset of the password, or an admin's word."""
-    AccessAttempt.objects.filter(username=address).delete()
+def clear(address: str) -> bool:
+    """Forgets the failures: after a success, a reset of the password, or an admin's word. Whether there were any."""
+    return bool(AccessAttempt.objects.filter(username=address).delete()[0])
 
 
 def record_failure(address: str, client: Client, *, locked: bool) -> None:
