@@ -18,7 +18,7 @@ SHOWN = ("id", "question_id", "language", "submitted_code", "passed_tests", "tot
 EXPORTED = (*SHOWN[:-1], "runtime_ms", "created_at")
 DEEP = 1_000  # what is skipped by reading it
 BEFORE_ALL = datetime(1, 1, 1, tzinfo=UTC)
-CHUNK = 500
+CHUNK = 64  # of 64 KiB at most each: what an export holds at a time
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ QUESTION = (
 
 
 def export_attempts(*, user: User) -> Iterator[dict[str, Any]]:
-    """All of the user's attempts with their code, newest first, read a few hundred at a time."""
+    """All of the user's attempts with their code, newest first, read a few dozen at a time."""
     found = Attempt.objects.history_of(user).values(*EXPORTED)
     rows = list(found[:CHUNK])
     while rows:

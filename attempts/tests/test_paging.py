@@ -210,7 +210,7 @@ TAGGED = [ME, f"{ME}?limit=2", f"{ME}?solved=true", f"{ME}/summary"]
 
 
 @pytest.mark.parametrize("path", TAGGED)
-@pytest.mark.parametrize("form", ["{}", "W/{}", '"x", {}'])
+@pytest.mark.parametrize("form", ["{}", "W/{}", '"x", {}', 'W/"x",W/{}', " * "])
 def test_what_the_client_has_is_304_and_not_read(alice: Person, history: list[str], path: str, form: str) -> None:
     tag = alice.api.get(path).headers["ETag"]
     with CaptureQueriesContext(connection) as queries:
