@@ -90,22 +90,26 @@ RANKED = ",\n    ".join(
     for alike, rank in RANKS.items()
 )
 COLUMNS = ", ".join(RANKS.values())
+# Without a join: PostgreSQL guesses that few ranks are wrong, and might look for each in all the others.
 WRONG = f"""
-FROM (SELECT id AS ranked_id, {RANKED.replace(" AS ", " AS right_")} FROM attempts WHERE {{whose}}) ranked
-WHERE attempts.id = ranked_id AND ({COLUMNS}) <> ({", ".join(f"right_{rank}" for rank in RANKS.values())})
+WITH wrong AS MATERIALIZED (
+    SELECT * FROM (
+        SELECT user_id, id AS wrong_id, {COLUMNS}, {RANKED.replace(" AS ", " AS right_")} FROM attempts WHERE {{whose}}
+    ) ranked WHERE ({COLUMNS}) <> ({", ".join(f"right_{rank}" for rank in RANKS.values())})
+)
 """
 
 
 def misranked(whose: str, values: dict[str, Any]) -> dict[UUID, int]:
     """How many attempts of each user have a wrong rank."""
-    statement = f"SELECT user_id, count(*) FROM attempts, {WRONG.strip().removeprefix('FROM')} GROUP BY user_id"
     with connection.cursor() as cursor:
-        cursor.execute(statement.format(whose=whose), values)
+        cursor.execute(f"{WRONG} SELECT user_id, count(*) FROM wrong GROUP BY user_id".format(whose=whose), values)
         return {UUID(str(user_id)): wrong for user_id, wrong in cursor.fetchall()}
 
 
 def rank_anew(whose: str, values: dict[str, Any]) -> None:
     """Corrects every rank that is wrong."""
     settings = ", ".join(f"{rank} = right_{rank}" for rank in RANKS.values())
+    statement = f"{WRONG} UPDATE attempts SET {settings} FROM wrong WHERE attempts.id = wrong_id"
     with connection.cursor() as cursor:
-        cursor.execute(f"UPDATE attempts SET {settings} {WRONG}".format(whose=whose), values)
+        cursor.execute(statement.format(whose=whose), values)

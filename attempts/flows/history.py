@@ -3,6 +3,7 @@
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -47,32 +48,31 @@ def list_attempts(
         offset = 0
     elif offset >= DEEP:
         bound, offset = ranks.skip(user, offset, **filters) or (BEFORE_ALL, 0)
-    found = selected(user, cursor, bound, **filters)
-    rows = [listed(row) for row in found[offset : offset + limit + 1]]
+    found = read(user, cursor, bound, slice(offset, offset + limit + 1), **filters)
+    rows = [listed(row) for row in found]
     last = rows[limit - 1] if len(rows) > limit else None
     place = last and Place(last["created_at"], last["id"])
     total = totals.counted(**filters) if filters.keys() <= {"solved"} else ranks.count(user, **filters)
     return Page(rows[:limit], etag, total, place)
 
 
-def selected(user: User, cursor: Place | None, bound: datetime | None, **filters: Any) -> QuerySet[Any, Any]:
-    """The attempts that pass the filters, newest first.
+def read(user: User, cursor: Place | None, bound: datetime | None, part: slice, **filters: Any) -> list[dict[str, Any]]:
+    """A part of the attempts that pass the filters, newest first.
 
-    Those of one outcome and those of the other are each in an index's order, and are merged, so that an index more for
-    both together need not be written.
+    The indexes by a filter are by outcome too. Without an outcome both are read and merged, here: PostgreSQL reads all
+    of both for a UNION, and Django for SQLite makes none of what is limited.
     """
 
     def of_outcome(**outcome: Any) -> QuerySet[Any, Any]:
-        found = Attempt.objects.filter(user=user).matching(**filters, **outcome)
+        found = Attempt.objects.history_of(user).matching(**filters, **outcome)
         found = found.older_than(cursor) if cursor else found
         rows: QuerySet[Any, Any] = (found.filter(created_at__lt=bound) if bound else found).values(*LISTED)
         return rows
 
     if "solved" in filters or not filters.keys() & {"question_id", "language"}:
-        found = of_outcome()
-    else:
-        found = of_outcome(solved=True).union(of_outcome(solved=False), all=True)
-    return found.order_by("-created_at", "-id")
+        return list(of_outcome()[part])
+    both = [row for solved in (True, False) for row in of_outcome(solved=solved)[: part.stop]]
+    return sorted(both, key=itemgetter("created_at", "id"), reverse=True)[part]
 
 
 def show_attempt(*, user: User, attempt_id: UUID) -> dict[str, Any]:

@@ -16,6 +16,12 @@ def vacuum_early(apps: Any, schema_editor: Any) -> None:
         )
 
 
+def patient(apps: Any, schema_editor: Any) -> None:
+    """An index of a large table takes longer than a statement of a request may."""
+    if schema_editor.connection.vendor == "postgresql":
+        schema_editor.execute("SET LOCAL statement_timeout = 0")
+
+
 class Migration(migrations.Migration):
     dependencies = [
         ("attempts", "0002_counts_and_keys"),
@@ -23,6 +29,7 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.RunPython(patient, patient),
         migrations.CreateModel(
             name="PairCount",
             fields=[
