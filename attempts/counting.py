@@ -9,7 +9,7 @@ from typing import Any
 from django.db import connection, models, transaction
 
 from accounts.models import User
-from attempts.models import Attempt, LanguageCount, QuarterHour, QuestionStatus, Totals
+from attempts.models import Attempt, LanguageCount, PairCount, QuarterHour, QuestionStatus, Totals
 
 ON_POSTGRESQL = connection.vendor == "postgresql"
 
@@ -21,25 +21,29 @@ if not ON_POSTGRESQL:
 # --- Adding an attempt ----------------------------------------------------------------------------------------------
 
 # Each reads who and when from `held`. A user's attempts come one after the other, each later than the one before.
+# What counts those like an attempt returns its rank.
 ADD_ATTEMPT = """
 INSERT INTO attempts (
-    id, user_id, question_id, language, submitted_code, passed_tests, total_tests, runtime_ms, created_at
+    id, user_id, question_id, language, submitted_code, passed_tests, total_tests, runtime_ms, created_at,
+    rank, question_rank, language_rank, pair_rank
 )
 SELECT %(id)s, user_id, %(question_id)s, %(language)s, %(submitted_code)s, %(passed_tests)s, %(total_tests)s,
-    CAST(%(runtime_ms)s AS integer), at
-FROM held
+    CAST(%(runtime_ms)s AS integer), at, held.rank, status.rank, language.rank, pair.rank
+FROM held, status, language, pair
 """
-ADD_STATUS = """
+RANK = "CASE WHEN %(solved)s = 1 THEN {solving} ELSE attempts - {solving} END AS rank"
+ADD_STATUS = f"""
 INSERT INTO user_question_status AS had (
-    user_id, question_id, attempts, best_passed_tests, total_tests, best_runtime_ms, first_attempt_at,
+    user_id, question_id, attempts, solving_attempts, best_passed_tests, total_tests, best_runtime_ms, first_attempt_at,
     last_attempt_at, solved_at
 )
-SELECT user_id, %(question_id)s, 1, %(passed_tests)s, %(total_tests)s,
+SELECT user_id, %(question_id)s, 1, %(solved)s, %(passed_tests)s, %(total_tests)s,
     CASE WHEN %(solved)s = 1 THEN CAST(%(runtime_ms)s AS integer) END, at, at,
     CASE WHEN %(solved)s = 1 THEN at END
 FROM held WHERE true
 ON CONFLICT (user_id, question_id) DO UPDATE SET
     attempts = had.attempts + 1,
+    solving_attempts = had.solving_attempts + excluded.solving_attempts,
     total_tests = CASE
         WHEN excluded.best_passed_tests > had.best_passed_tests THEN excluded.total_tests
         WHEN excluded.best_passed_tests = had.best_passed_tests AND excluded.total_tests < had.total_tests
@@ -54,13 +58,22 @@ ON CONFLICT (user_id, question_id) DO UPDATE SET
         ELSE had.best_runtime_ms END,
     last_attempt_at = excluded.last_attempt_at,
     solved_at = coalesce(had.solved_at, excluded.solved_at)
-RETURNING attempts, CASE WHEN solved_at = last_attempt_at THEN 1 ELSE 0 END AS first_solve
+RETURNING attempts, CASE WHEN solved_at = last_attempt_at THEN 1 ELSE 0 END AS first_solve,
+    {RANK.format(solving="solving_attempts")}
 """
-ADD_LANGUAGE = """
+ADD_LANGUAGE = f"""
 INSERT INTO user_language_counts AS had (user_id, language, attempts, solved)
 SELECT user_id, %(language)s, 1, %(solved)s FROM held WHERE true
 ON CONFLICT (user_id, language) DO UPDATE SET
     attempts = had.attempts + 1, solved = had.solved + excluded.solved
+RETURNING {RANK.format(solving="solved")}
+"""
+ADD_PAIR = f"""
+INSERT INTO user_question_language_counts AS had (user_id, question_id, language, attempts, solved)
+SELECT user_id, %(question_id)s, %(language)s, 1, %(solved)s FROM held WHERE true
+ON CONFLICT (user_id, question_id, language) DO UPDATE SET
+    attempts = had.attempts + 1, solved = had.solved + excluded.solved
+RETURNING {RANK.format(solving="solved")}
 """
 ADD_ACTIVITY = f"""
 INSERT INTO user_activity AS had (user_id, quarter, attempts, solved)
@@ -91,14 +104,16 @@ ADD_AT_ONCE = f"""
 WITH held AS (
     SELECT totals.user_id, CASE
         WHEN totals.last_attempt_at >= %(at)s THEN totals.last_attempt_at + interval '1 microsecond'
-        ELSE %(at)s END AS at
+        ELSE %(at)s END AS at,
+        1 + {RANK.format(solving="solving_attempts")}
     FROM users JOIN user_attempt_totals totals ON totals.user_id = users.id
     WHERE users.id = %(user_id)s
     FOR KEY SHARE OF users FOR NO KEY UPDATE OF totals
 ),
-attempt AS ({ADD_ATTEMPT}),
 status AS ({ADD_STATUS}),
 language AS ({ADD_LANGUAGE}),
+pair AS ({ADD_PAIR}),
+attempt AS ({ADD_ATTEMPT}),
 activity AS ({ADD_ACTIVITY})
 {ADD_TOTALS}
 """
@@ -110,12 +125,17 @@ SELECT id, 0, 0, 0, 0, 0 FROM users WHERE id = %(user_id)s FOR KEY SHARE
 ON CONFLICT DO NOTHING
 """
 # SQLite writes nothing from a WITH, and one transaction at a time writes: the same, one after the other.
-HELD = "WITH held AS (SELECT %(user_id)s AS user_id, %(at)s AS at)"
-LAST = """
-SELECT totals.last_attempt_at FROM users LEFT JOIN user_attempt_totals totals ON totals.user_id = users.id
+HELD = "WITH held AS (SELECT %(user_id)s AS user_id, %(at)s AS at, %(rank)s AS rank)"
+LAST = f"""
+SELECT totals.last_attempt_at, 1 + coalesce({RANK.format(solving="solving_attempts").removesuffix(" AS rank")}, 0)
+FROM users LEFT JOIN user_attempt_totals totals ON totals.user_id = users.id
 WHERE users.id = %(user_id)s
 """
-STATUS = ", status AS (SELECT %(attempts)s AS attempts, %(first_solve)s AS first_solve)"
+ADDED = """,
+status AS (SELECT %(attempts)s AS attempts, %(first_solve)s AS first_solve, %(question_rank)s AS rank),
+language AS (SELECT %(language_rank)s AS rank),
+pair AS (SELECT %(pair_rank)s AS rank)
+"""
 
 
 def hold(user: User) -> bool:
@@ -173,14 +193,20 @@ def add_in_steps(attempt: Attempt, values: dict[str, Any]) -> datetime | None:
         row = cursor.fetchone()
         if row is None:
             return None
+        last, values["rank"] = row
         at = attempt.created_at
-        if row[0]:
-            at = max(at, row[0].replace(tzinfo=UTC) + timedelta(microseconds=1))
+        if last:
+            at = max(at, last.replace(tzinfo=UTC) + timedelta(microseconds=1))
         values["at"] = prepared(Attempt._meta.get_field("created_at"), at)
-        for statement in (ADD_ATTEMPT, ADD_LANGUAGE, ADD_ACTIVITY, ADD_STATUS):
+
+        def added(statement: str) -> tuple[Any, ...]:
             cursor.execute(HELD + statement, values)
-        attempts, first_solve = cursor.fetchone()
-        cursor.execute(HELD + STATUS + ADD_TOTALS, {**values, "attempts": attempts, "first_solve": first_solve})
+            return cursor.fetchone() or ()
+
+        values["attempts"], values["first_solve"], values["question_rank"] = added(ADD_STATUS)
+        values["language_rank"], values["pair_rank"] = *added(ADD_LANGUAGE), *added(ADD_PAIR)
+        for statement in (ADD_ACTIVITY, ADDED + ADD_ATTEMPT, ADDED + ADD_TOTALS):
+            cursor.execute(HELD + statement, values)
     return at
 
 
@@ -194,7 +220,8 @@ FROM attempts WHERE {whose} WINDOW question AS (PARTITION BY user_id, question_i
 """
 RECOUNTS: dict[type[models.Model], str] = {
     QuestionStatus: f"""
-SELECT user_id, question_id, count(*) AS attempts, best AS best_passed_tests,
+SELECT user_id, question_id, count(*) AS attempts, sum(CASE WHEN solved THEN 1 ELSE 0 END) AS solving_attempts,
+    best AS best_passed_tests,
     min(CASE WHEN passed_tests = best THEN total_tests END) AS total_tests,
     min(CASE WHEN solved THEN runtime_ms END) AS best_runtime_ms,
     min(created_at) AS first_attempt_at, max(created_at) AS last_attempt_at, min(solved_at) AS solved_at
@@ -210,6 +237,10 @@ FROM ({COUNTED}) counted GROUP BY user_id
     LanguageCount: """
 SELECT user_id, language, count(*) AS attempts, sum(CASE WHEN solved THEN 1 ELSE 0 END) AS solved
 FROM attempts WHERE {whose} GROUP BY user_id, language
+""",
+    PairCount: """
+SELECT user_id, question_id, language, count(*) AS attempts, sum(CASE WHEN solved THEN 1 ELSE 0 END) AS solved
+FROM attempts WHERE {whose} GROUP BY user_id, question_id, language
 """,
     QuarterHour: f"""
 SELECT user_id, {QUARTER.format(at="created_at")} AS quarter, count(*) AS attempts,

@@ -73,6 +73,12 @@ class Attempt(models.Model):
     total_tests = models.PositiveSmallIntegerField()
     runtime_ms = models.PositiveIntegerField(null=True)
     created_at = models.DateTimeField(default=timezone.now)
+    # The attempt's number among those of its user with the same outcome: of all, and of those that are like it.
+    # From these it follows how many there are up to a time, without counting: see `attempts/ranks.py`.
+    rank = models.PositiveIntegerField(default=0, db_default=0)
+    question_rank = models.PositiveIntegerField(default=0, db_default=0)
+    language_rank = models.PositiveIntegerField(default=0, db_default=0)
+    pair_rank = models.PositiveIntegerField(default=0, db_default=0)  # of its question and its language together
     # A column, since PostgreSQL cannot guess how often two others are equal, and chooses its plan by the guess.
     solved = models.GeneratedField(expression=SOLVED, output_field=models.BooleanField(), db_persist=True)  # type: ignore[arg-type]
 
@@ -87,10 +93,14 @@ class Attempt(models.Model):
         indexes = [
             # A user's history, newest first; a recount; the removal of what an account left behind.
             models.Index(fields=["user", "-created_at", "-id"], name="attempts_history"),
-            # The same with one filter. Without these, a rare value would be looked for in the whole history.
-            models.Index(fields=["user", "question_id", "-created_at", "-id"], name="attempts_of_question"),
-            models.Index(fields=["user", "language", "-created_at", "-id"], name="attempts_in_language"),
-            models.Index(fields=["user", "solved", "-created_at", "-id"], name="attempts_solved"),
+            # The same with filters: without these, a rare value would be looked for in the whole history. Where the
+            # outcome is not among the filters, both are read and merged. And the newest attempt before a time.
+            models.Index(fields=["user", "solved", "-created_at", "-id"], name="attempts_by_outcome"),
+            models.Index(fields=["user", "question_id", "solved", "-created_at", "-id"], name="attempts_by_question"),
+            models.Index(fields=["user", "language", "solved", "-created_at", "-id"], name="attempts_by_language"),
+            models.Index(
+                fields=["user", "question_id", "language", "solved", "-created_at", "-id"], name="attempts_by_both"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -118,6 +128,7 @@ class QuestionStatus(models.Model):
     user = models.ForeignKey(User, models.DO_NOTHING, related_name="questions", db_index=False, db_constraint=False)
     question_id = models.PositiveIntegerField()
     attempts = models.PositiveIntegerField()
+    solving_attempts = models.PositiveIntegerField(db_default=0)
     best_passed_tests = models.PositiveSmallIntegerField()
     total_tests = models.PositiveSmallIntegerField()  # of the best attempt; of equally good ones, the fewest
     best_runtime_ms = models.PositiveIntegerField(null=True)  # of the solving attempts
@@ -162,6 +173,12 @@ class Totals(models.Model):
     def of(cls, user: User) -> Totals:
         return cls.objects.filter(user=user).first() or cls(user=user)
 
+    def counted(self, *, solved: bool | None = None) -> int:
+        """How many attempts there are, of one outcome where it is given."""
+        if solved is None:
+            return self.attempts
+        return self.solving_attempts if solved else self.attempts - self.solving_attempts
+
     def etag(self, *facts: object) -> str:
         """Names a state of the user's history, and what of it is asked for: every attempt changes it."""
         state = [getattr(self, field.attname) for field in self._meta.concrete_fields]
@@ -184,6 +201,23 @@ class LanguageCount(models.Model):
         return self.language
 
 
+class PairCount(models.Model):
+    """A user's attempts at a question in a language."""
+
+    pk = models.CompositePrimaryKey("user_id", "question_id", "language")
+    user = models.ForeignKey(User, models.DO_NOTHING, related_name="+", db_index=False, db_constraint=False)
+    question_id = models.PositiveIntegerField()
+    language = models.CharField(max_length=LANGUAGE_LENGTH)
+    attempts = models.PositiveIntegerField()
+    solved = models.PositiveIntegerField()
+
+    class Meta:
+        db_table = "user_question_language_counts"
+
+    def __str__(self) -> str:
+        return f"question {self.question_id}, {self.language}"
+
+
 class QuarterHour(models.Model):
     """A user's attempts in a quarter of an hour: every zone's days begin at the beginning of one."""
 
@@ -198,7 +232,7 @@ class QuarterHour(models.Model):
     class Meta:
         db_table = "user_activity"
         indexes = [
-            # A year of a busy user, and a jump to a deep offset: 35,000 rows, each in another page of the table.
+            # A year of a busy user: 35,000 rows, each in another page of the table.
             models.Index(fields=["user", "quarter"], include=["attempts", "solved"], name="user_activity_counts"),
         ]
 

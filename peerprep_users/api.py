@@ -1,6 +1,6 @@
 """The base of every view, and the check that input passes before anything else sees it."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -74,9 +74,17 @@ TYPES: dict[str | None, str] = {
 }
 
 
-def known_etags(request: Request) -> set[str]:
+class AnyTag(Container[str]):
+    """What `*` stands for."""
+
+    def __contains__(self, tag: object) -> bool:
+        return True
+
+
+def known_etags(request: Request) -> Container[str]:
     """The states of an answer that the caller has already; compared weakly, as RFC 9110 section 13.1.2 says."""
-    return {tag.removeprefix("W/") for tag in parse_etags(request.META.get("HTTP_IF_NONE_MATCH", ""))}
+    tags = parse_etags(request.META.get("HTTP_IF_NONE_MATCH", ""))
+    return AnyTag() if tags == ["*"] else {tag.removeprefix("W/") for tag in tags}
 
 
 def uuid_in_path(name: str, value: str) -> UUID:

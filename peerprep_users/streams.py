@@ -4,6 +4,8 @@ import threading
 import weakref
 from collections.abc import Iterable, Iterator
 from itertools import chain
+from socket import SO_SNDTIMEO, SOL_SOCKET, socket
+from struct import pack
 from typing import Any
 
 import orjson
@@ -23,6 +25,14 @@ class TooManyDownloads(Refusal):
     status = 503
     code = "busy"
     detail = "Too many downloads at this moment. Try again in a moment."
+
+
+STALLED = 60  # seconds
+
+
+def cut_off_when_stalled(connection: socket, seconds: float = STALLED) -> None:
+    """Lets a send fail whose client reads nothing for so long: its download's place and connection are others'."""
+    connection.setsockopt(SOL_SOCKET, SO_SNDTIMEO, pack("ll", int(seconds), int(seconds % 1 * 1_000_000)))
 
 
 class Download(StreamingHttpResponse):

@@ -10,6 +10,7 @@ from django.conf import settings
 from django.core.handlers import wsgi
 
 from peerprep_users.seats import seats
+from peerprep_users.streams import cut_off_when_stalled
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "peerprep_users.settings")
 
@@ -41,7 +42,11 @@ class Application(wsgi.WSGIHandler):
         seats.sit_down()
         try:
             response = super().__call__(environ, start_response)
-            return Stream(response) if getattr(response, "streaming", False) else response
+            if not getattr(response, "streaming", False):
+                return response
+            if connection := environ.get("gunicorn.socket"):
+                cut_off_when_stalled(connection)
+            return Stream(response)
         finally:
             seats.stand_up()
 

@@ -9,7 +9,8 @@ from uuid import UUID
 from django.db import connection, models, transaction
 
 from accounts.models import User
-from attempts import counting
+from attempts import counting, ranks
+from attempts.models import Attempt
 
 BATCH = 200
 
@@ -24,7 +25,7 @@ class Difference:
     facts: tuple[Any, ...]
 
     def __str__(self) -> str:
-        names = counting.columns(self.model)[1:]
+        names = ["misranked"] if self.model is Attempt else counting.columns(self.model)[1:]
         facts = " ".join(f"{name}={value}" for name, value in zip(names, self.facts, strict=True))
         return f"{self.model._meta.db_table} user_id={self.user_id} {self.side}: {facts}"  # noqa: SLF001
 
@@ -58,6 +59,7 @@ def recount(users: list[UUID]) -> None:
         for model in counting.RECOUNTS:
             model._base_manager.filter(user__in=held).delete()  # noqa: SLF001
             counting.store_recount(model, whose, values)
+        ranks.rank_anew(whose, values)
 
 
 def batches() -> Iterator[list[UUID]]:
@@ -74,7 +76,7 @@ def compare(users: list[UUID]) -> list[Difference]:
         Difference(model, UUID(str(user_id)), side, tuple(facts))
         for model in counting.RECOUNTS
         for side, user_id, *facts in counting.differences(model, whose, values)
-    ]
+    ] + [Difference(Attempt, user, "stored", (wrong,)) for user, wrong in ranks.misranked(whose, values).items()]
 
 
 def among(users: list[UUID]) -> tuple[str, dict[str, Any]]:

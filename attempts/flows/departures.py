@@ -19,12 +19,21 @@ from accounts.flows.housekeeping import purge, removal
 from accounts.holdings import Progress, Section, Task
 from accounts.models import User
 from attempts.flows.history import export_attempts, export_questions
-from attempts.models import Attempt, Departure, IdempotencyKey, LanguageCount, QuarterHour, QuestionStatus, Totals
+from attempts.models import (
+    Attempt,
+    Departure,
+    IdempotencyKey,
+    LanguageCount,
+    PairCount,
+    QuarterHour,
+    QuestionStatus,
+    Totals,
+)
 
 log = logging.getLogger(__name__)
 
 AT_ONCE = 2_000
-OF_USERS: tuple[Any, ...] = (Attempt, QuestionStatus, QuarterHour, LanguageCount, IdempotencyKey)
+OF_USERS: tuple[Any, ...] = (Attempt, QuestionStatus, QuarterHour, LanguageCount, PairCount, IdempotencyKey)
 
 
 def release(user: User) -> None:

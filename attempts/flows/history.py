@@ -3,22 +3,23 @@
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
-from django.db import connection
-from django.db.models import Model
+from django.db.models import QuerySet
 
 from accounts.models import User
+from attempts import ranks
 from attempts.flows.recording import LISTED, listed
-from attempts.models import Attempt, AttemptQuerySet, LanguageCount, Place, QuarterHour, QuestionStatus, Totals
+from attempts.models import Attempt, Place, QuestionStatus, Totals
 from peerprep_users.errors import NotFound
 
 SHOWN = ("id", "question_id", "language", "submitted_code", "passed_tests", "total_tests", "created_at")
 EXPORTED = (*SHOWN[:-1], "runtime_ms", "created_at")
-COUNTED_UP_TO = 10_000
-DEEP = 10_000
-CHUNK = 500
+DEEP = 1_000  # what is skipped by reading it
+BEFORE_ALL = datetime(1, 1, 1, tzinfo=UTC)
+CHUNK = 64  # of 64 KiB at most each: what an export holds at a time
 
 
 @dataclass(frozen=True)
@@ -42,55 +43,36 @@ def list_attempts(
     etag = "" if cursor or offset else totals.etag("attempts", limit, sorted(filters.items()))
     if etag and etag in known:
         return Page(None, etag)
-    found = Attempt.objects.history_of(user).matching(**filters)
+    bound = None
     if cursor:
-        found, offset = found.older_than(cursor), 0
-    elif offset >= DEEP and not filters:
-        found, offset = jump(user, found, offset)
-    rows = [listed(row) for row in found.values(*LISTED)[offset : offset + limit + 1]]
+        offset = 0
+    elif offset >= DEEP:
+        bound, offset = ranks.skip(user, offset, **filters) or (BEFORE_ALL, 0)
+    found = read(user, cursor, bound, slice(offset, offset + limit + 1), **filters)
+    rows = [listed(row) for row in found]
     last = rows[limit - 1] if len(rows) > limit else None
     place = last and Place(last["created_at"], last["id"])
-    return Page(rows[:limit], etag, total(user, totals, **filters), place)
+    total = totals.counted(**filters) if filters.keys() <= {"solved"} else ranks.count(user, **filters)
+    return Page(rows[:limit], etag, total, place)
 
 
-def total(user: User, totals: Totals, **filters: Any) -> int:
-    """How many attempts pass the filters: as counted already, or else counted up to a limit."""
-    if not filters:
-        return totals.attempts
-    if filters.keys() == {"solved"}:
-        return totals.solving_attempts if filters["solved"] else totals.attempts - totals.solving_attempts
-    for name, model in COUNTED.items():
-        if filters.keys() == {name}:
-            counted = model._default_manager.filter(user=user, **filters).values_list("attempts", flat=True)  # noqa: SLF001
-            return counted.first() or 0
-    return Attempt.objects.filter(user=user).matching(**filters)[:COUNTED_UP_TO].count()
+def read(user: User, cursor: Place | None, bound: datetime | None, part: slice, **filters: Any) -> list[dict[str, Any]]:
+    """A part of the attempts that pass the filters, newest first.
 
+    The indexes by a filter are by outcome too. Without an outcome both are read and merged, here: PostgreSQL reads all
+    of both for a UNION, and Django for SQLite makes none of what is limited.
+    """
 
-COUNTED: dict[str, type[Model]] = {"question_id": QuestionStatus, "language": LanguageCount}
+    def of_outcome(**outcome: Any) -> QuerySet[Any, Any]:
+        found = Attempt.objects.history_of(user).matching(**filters, **outcome)
+        found = found.older_than(cursor) if cursor else found
+        rows: QuerySet[Any, Any] = (found.filter(created_at__lt=bound) if bound else found).values(*LISTED)
+        return rows
 
-
-def jump(user: User, found: AttemptQuerySet, offset: int) -> tuple[AttemptQuerySet, int]:
-    """Skips whole quarters of an hour by their counts: a deep page then skips no more attempts than its quarter has."""
-    with connection.cursor() as cursor:
-        cursor.execute(JUMP, [id_of(user), offset])
-        row = cursor.fetchone()
-    if row is None:
-        return found.none(), 0
-    quarter, skipped = row
-    end = datetime.fromtimestamp((quarter + 1) * QuarterHour.SECONDS, UTC)
-    return found.filter(created_at__lt=end), offset - skipped
-
-
-def id_of(user: User) -> Any:
-    return User._meta.pk.get_db_prep_value(user.pk, connection)  # noqa: SLF001
-
-
-JUMP = """
-SELECT quarter, reached - attempts FROM (
-    SELECT quarter, attempts, sum(attempts) OVER (ORDER BY quarter DESC) AS reached FROM user_activity
-    WHERE user_id = %s
-) counted WHERE reached > %s ORDER BY quarter DESC LIMIT 1
-"""
+    if "solved" in filters or not filters.keys() & {"question_id", "language"}:
+        return list(of_outcome()[part])
+    both = [row for solved in (True, False) for row in of_outcome(solved=solved)[: part.stop]]
+    return sorted(both, key=itemgetter("created_at", "id"), reverse=True)[part]
 
 
 def show_attempt(*, user: User, attempt_id: UUID) -> dict[str, Any]:
@@ -126,7 +108,7 @@ QUESTION = (
 
 
 def export_attempts(*, user: User) -> Iterator[dict[str, Any]]:
-    """All of the user's attempts with their code, newest first, read a few hundred at a time."""
+    """All of the user's attempts with their code, newest first, read a few dozen at a time."""
     found = Attempt.objects.history_of(user).values(*EXPORTED)
     rows = list(found[:CHUNK])
     while rows:

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Container
 from datetime import date, datetime, time, timedelta
 from functools import lru_cache
-from itertools import groupby
+from itertools import count, groupby
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -51,27 +51,42 @@ def show_statistics(*, user: User) -> dict[str, Any]:
 def show_activity(*, user: User, tz: ZoneInfo, days: int) -> dict[str, Any]:
     """Attempts of each of the last `days` days, today included, as the zone counts days."""
     today = timezone.now().astimezone(tz).date()
-    first = today - (days - 1) * DAY
-    dates = [first + number * DAY for number in range(days)]
-    attempts, solved = Counter[date](), Counter[date]()
-    for number, tried, won in count_days(user, starts(first, days, tz)):
-        attempts[dates[number - 1]] += tried
-        solved[dates[number - 1]] += won
-    runs = [(active, len(list(run))) for active, run in groupby(day in attempts for day in dates)]
+    attempts, solved = by_day(user, today, days, tz)
+    dates = days_until(today, days)
+    runs = [len(list(run)) for active, run in groupby(day in attempts for day in dates) if active]
+    current = current_streak(user, today, days, tz, attempts)
     return {
         "days": [{"date": day, "attempts": attempts[day], "solved": solved[day]} for day in dates],
-        "current_streak": current_streak(runs),
-        "longest_streak": max((length for active, length in runs if active), default=0),
-        "active_days": sum(length for active, length in runs if active),
+        "current_streak": current,
+        "longest_streak": max([current, *runs]),
+        "active_days": sum(runs),
     }
 
 
-def current_streak(runs: list[tuple[bool, int]]) -> int:
-    """The run of active days that ends today, or yesterday: today is not over yet."""
-    if runs[-1] == (False, 1) and len(runs) > 1:
-        runs = runs[:-1]
-    active, length = runs[-1]
-    return length if active else 0
+def days_until(today: date, days: int) -> list[date]:
+    return [today - number * DAY for number in reversed(range(days))]
+
+
+def by_day(user: User, today: date, days: int, tz: ZoneInfo) -> tuple[Counter[date], Counter[date]]:
+    """Attempts and solving ones of each of the last days that has any."""
+    attempts, solved = Counter[date](), Counter[date]()
+    dates = days_until(today, days)
+    for number, tried, won in count_days(user, starts(dates[0], days, tz)):
+        attempts[dates[number - 1]] += tried
+        solved[dates[number - 1]] += won
+    return attempts, solved
+
+
+def current_streak(user: User, today: date, days: int, tz: ZoneInfo, active: Container[date]) -> int:
+    """The run of active days that ends today, or yesterday: today is not over yet.
+
+    Where it is as long as what was read, twice as much is read: as much as the streak is long, whatever the history.
+    """
+    last = today if today in active else today - DAY
+    length = next(number for number in count() if last - number * DAY not in active)
+    if last - length * DAY > today - days * DAY:
+        return length
+    return current_streak(user, today, 2 * days, tz, by_day(user, today, 2 * days, tz)[0])
 
 
 @lru_cache(maxsize=256)

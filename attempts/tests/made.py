@@ -92,18 +92,16 @@ def plain_activity(made: list[dict[str, Any]], now: datetime, tz: ZoneInfo, days
     for each in listed:
         streak = streak + 1 if each else 0
         longest = max(longest, streak)
-    current = streak
-    if not listed[-1]:
-        for each in reversed(listed[:-1]):
-            if not each:
-                break
-            current += 1
+    active = {day_of(each) for each in made}
+    current, day = 0, today if today in active else today - timedelta(days=1)
+    while day - timedelta(days=current) in active:
+        current += 1
     return {
         "days": [
             {"date": day, "attempts": len(each), "solved": len([one for one in each if solves(one)])}
             for day, each in zip(dates, listed, strict=True)
         ],
         "current_streak": current,
-        "longest_streak": longest,
+        "longest_streak": max(longest, current),
         "active_days": len([each for each in listed if each]),
     }

@@ -13,12 +13,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from attempts.flows import counters, progress
-from attempts.models import Attempt, LanguageCount, QuarterHour, QuestionStatus, Totals
+from attempts.models import Attempt, LanguageCount, PairCount, QuarterHour, QuestionStatus, Totals
 from attempts.tests.made import attempt, attempts_at, got, plain_activity, recount
 from conftest import Person, Together, person
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
-COUNTS: list[Any] = [QuestionStatus, Totals, LanguageCount, QuarterHour]
+COUNTS: list[Any] = [QuestionStatus, Totals, LanguageCount, PairCount, QuarterHour]
 
 SENT = st.builds(
     lambda question_id, language, total_tests, missing, runtime_ms, pause: {
@@ -73,7 +73,7 @@ def test_an_attempt_is_one_statement_on_postgresql_after_the_first(
     alice: Person, django_assert_num_queries: Any
 ) -> None:
     attempt(alice)
-    with django_assert_num_queries(1 if connection.vendor == "postgresql" else 8):  # a savepoint's two among them
+    with django_assert_num_queries(1 if connection.vendor == "postgresql" else 9):  # a savepoint's two among them
         attempt(alice)
 
 
@@ -97,6 +97,7 @@ def history(alice: Person, bob: Person) -> None:
 def spoil(alice: Person) -> None:
     for model in COUNTS:
         model.objects.filter(user=alice.user).update(attempts=99)
+    Attempt.objects.filter(user=alice.user).update(language_rank=99)
 
 
 @pytest.mark.usefixtures("history")
@@ -114,7 +115,7 @@ def test_verify_shows_what_differs_and_fails(alice: Person, bob: Person, capsys:
     lines = capsys.readouterr().out.splitlines()
     assert f"user_language_counts user_id={alice.user.pk} counted: language=python attempts=5 solved=5" in lines
     assert f"user_language_counts user_id={alice.user.pk} stored: language=python attempts=99 solved=5" in lines
-    assert {line.split()[0] for line in lines} == {model._meta.db_table for model in COUNTS}
+    assert {line.split()[0] for line in lines} == {model._meta.db_table for model in (Attempt, *COUNTS)}
     assert not [line for line in lines if str(bob.user.pk) in line]
 
 

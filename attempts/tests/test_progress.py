@@ -186,6 +186,16 @@ def test_streaks(alice: Person, days: list[int], current: int, longest: int) -> 
     assert (found["current_streak"], found["longest_streak"], found["active_days"]) == (current, longest, len(days))
 
 
+@pytest.mark.parametrize(("days", "reads"), [(1, 5), (7, 2), (10, 1), (30, 1)])
+def test_a_streak_is_no_shorter_for_what_is_asked(
+    alice: Person, days: int, reads: int, django_assert_num_queries: Any
+) -> None:
+    attempts_at(alice, [NOW.replace(day=day) for day in range(16, 24)])
+    with django_assert_num_queries(reads):
+        found = activity(alice, NOW, days=days)
+    assert (found["current_streak"], found["longest_streak"], len(found["days"])) == (8, 8, days)
+
+
 def test_an_activity_of_one_day_has_a_streak_too(alice: Person) -> None:
     assert activity(alice, NOW, days=1)["current_streak"] == 0
     attempts_at(alice, [NOW])

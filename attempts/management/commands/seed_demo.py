@@ -27,5 +27,5 @@ seed_demo --users 1000 --attempts 100000
             raise CommandError("There must be one user at least, and no fewer than no attempts.")
         started = time.monotonic()
         with tqdm(total=attempts, desc="attempts", unit="rows", leave=False, disable=None) as bar:
-            seed(users=users, attempts=attempts, progress=bar.update)
+            seed(users=users, attempts=attempts, progress=bar.update, say=bar.set_description)
         self.stdout.write(f"{users} users and {attempts} attempts in {time.monotonic() - started:.1f} s")

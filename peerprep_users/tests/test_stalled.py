@@ -1,0 +1,19 @@
+"""A client that takes nothing does not keep its download's place for ever."""
+
+import socket
+import time
+
+import pytest
+
+from peerprep_users.streams import cut_off_when_stalled
+
+
+def test_a_send_fails_once_its_client_has_read_nothing_for_so_long() -> None:
+    server, client = socket.socketpair()
+    with server, client:
+        cut_off_when_stalled(server, 0.1)
+        began = time.monotonic()
+        with pytest.raises(BlockingIOError):
+            server.sendall(bytes(10_000_000))
+        assert time.monotonic() - began < 5
+        assert client.recv(1)
