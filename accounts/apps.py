@@ -7,7 +7,10 @@ class AccountsConfig(AppConfig):
     default = True
 
     def ready(self) -> None:
-        from accounts import checks  # noqa: F401, PLC0415 - registers the system checks
+        from accounts import checks, metrics  # noqa: F401, PLC0415 - registers the system checks
+        from peerprep_users import exposition  # noqa: PLC0415 - the models are there only now
+
+        exposition.stored.append(metrics.session_gauges)
 
 
 class AdminConfig(admin.AdminConfig):

@@ -19,6 +19,7 @@ from redis.retry import Retry
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
+from accounts.metrics import RATE_LIMITED
 from peerprep_users.clients import ip_of
 from peerprep_users.errors import Refusal
 
@@ -72,6 +73,7 @@ def spend(name: str, ip: str | None) -> dict[str, str]:
         "RateLimit-Policy": f"{limit.calls};w={round(limit.period.total_seconds())}",
     }
     if spent.calls > limit.calls:
+        RATE_LIMITED.labels(name).inc()
         refusal = RateLimited(retry_after=spent.seconds)
         refusal.headers |= headers
         raise refusal

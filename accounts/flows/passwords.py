@@ -13,6 +13,7 @@ from accounts import events, hashers, lockout
 from accounts.flows import mail
 from accounts.flows.sessions import end_sessions
 from accounts.leases import lease
+from accounts.metrics import LOCKS
 from accounts.models import Mail, SecurityEvent, Session, User
 from peerprep_users.clients import Client
 from peerprep_users.errors import Invalid, Refusal
@@ -89,6 +90,7 @@ def report_lock(address: str, client: Client) -> None:
     owner = User.objects.locked(email=address)
     events.record(SecurityEvent.Kind.ACCOUNT_LOCKED, address=address, user=owner, client=client)
     mail.queue(Mail.Kind.ACCOUNT_LOCKED, address, mail.circumstances(client))
+    LOCKS.inc()
 
 
 def judge(password: str, user: User, field: str) -> None:
