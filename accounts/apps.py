@@ -7,8 +7,12 @@ class AccountsConfig(AppConfig):
     default = True
 
     def ready(self) -> None:
-        from accounts import checks, metrics  # noqa: F401, PLC0415 - registers the system checks
-        from peerprep_users import exposition  # noqa: PLC0415 - the models are there only now
+        from accounts import (  # noqa: F401, PLC0415 - registers the system checks
+            checks,
+            examinations,
+            metrics,
+        )
+        from peerprep_users import exposition, soundness  # noqa: F401, PLC0415 - registers examinations
 
         exposition.stored.append(metrics.session_gauges)
 

@@ -19,6 +19,7 @@ from redis.retry import Retry
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
+from accounts import proxies
 from accounts.metrics import RATE_LIMITED
 from peerprep_users.clients import ip_of
 from peerprep_users.errors import Refusal
@@ -42,6 +43,7 @@ class Throttle(BaseThrottle):
         self.name = name
 
     def allow_request(self, request: Request, view: Any) -> bool:
+        proxies.note(request)
         view.headers |= spend(self.name, ip_of(request))
         return True
 
