@@ -112,14 +112,12 @@ WRONG: list[tuple[str, int, Callable[[Any], Any]]] = [
     ("proxy_not_trusted", 0, hops(0, "192.0.2.1")),
     ("proxies_missing", 0, hops(2, "192.0.2.1")),
     ("redis_unset", 0, configured(WORKERS=4)),
-    ("redis_down", 1, lambda sound: configured(REDIS_URL=f"redis://127.0.0.1:{free_port()}/0")(sound)),
+    ("redis_down", 1, configured(REDIS_URL=f"redis://127.0.0.1:{free_port()}/0")),
     ("rate_limits_off", 0, configured(RATE_LIMIT_ENABLED=False)),
     (
         "mail_server",
         1,
-        lambda sound: configured(
-            EMAIL_HOST="127.0.0.1", EMAIL_PORT=free_port(), EMAIL_BACKEND="peerprep_users.mailing.SMTP"
-        )(sound),
+        configured(EMAIL_HOST="127.0.0.1", EMAIL_PORT=free_port(), EMAIL_BACKEND="peerprep_users.mailing.SMTP"),
     ),
     ("outbox_late", 0, lambda _: old_mail(6)),
     ("outbox_stuck", 1, lambda _: old_mail(21)),
@@ -173,8 +171,9 @@ def test_it_looks_at_the_disk(
 @pytest.mark.skipif(POSTGRESQL, reason="it is about SQLite")
 def test_it_looks_at_the_journal(sound: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     other = closing(sqlite3.connect(":memory:").cursor())
-    monkeypatch.setattr(connection, "cursor", lambda: other)
-    assert [finding.code for finding in soundness.journal()] == ["sqlite_journal"]
+    with monkeypatch.context() as moment:
+        moment.setattr(connection, "cursor", lambda: other)
+        assert [finding.code for finding in soundness.journal()] == ["sqlite_journal"]
 
 
 def test_it_examines_the_rest_without_a_database(sound: Any, monkeypatch: pytest.MonkeyPatch) -> None:
