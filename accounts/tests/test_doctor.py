@@ -91,7 +91,16 @@ def hops(count: int, addresses: str) -> Callable[[Any], None]:
 
 
 def configured(**facts: Any) -> Callable[[Any], None]:
-    return lambda sound: [setattr(sound, name, value) for name, value in facts.items()] and None
+    def change(sound: Any) -> None:
+        for name, value in facts.items():
+            setattr(sound, name, value)
+
+    return change
+
+
+def key_of_another_algorithm(sound: Any) -> None:
+    key(sound)
+    sound.ALGORITHM = "EdDSA"
 
 
 def unmigrate(_: Any) -> None:
@@ -123,7 +132,7 @@ WRONG: list[tuple[str, int, Callable[[Any], Any]]] = [
     ("outbox_stuck", 1, lambda _: old_mail(21)),
     ("outbox_dead", 0, lambda _: old_mail(1, "dead")),
     ("signing_key_sealed", 1, lambda sound: key(sound, sealed=seal("another key").encrypt(b"x").decode())),
-    ("signing_key_algorithm", 0, lambda sound: key(sound) or configured(ALGORITHM="EdDSA")(sound)),
+    ("signing_key_algorithm", 0, key_of_another_algorithm),
     ("signing_key_staged", 0, lambda sound: key(sound, activated_at=None, staged_at=long_ago(31))),
     ("signing_key_replaced", 0, lambda sound: key(sound, replaced_at=long_ago(31), activated_at=long_ago(40))),
     ("static_files_missing", 1, lambda sound: shutil.rmtree(sound.STATIC_ROOT / "admin")),
