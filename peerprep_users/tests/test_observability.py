@@ -29,7 +29,8 @@ def out() -> Iterator[StringIO]:
     stream = StringIO()
     handler = logging.StreamHandler(stream)
     handler.addFilter(RequestFilter())
-    options = {name: value for name, value in configured.LOGGING["formatters"]["json"].items() if name != "()"}
+    logs: dict[str, Any] = configured.LOGGING
+    options = {name: value for name, value in logs["formatters"]["json"].items() if name != "()"}
     handler.setFormatter(JsonFormatter(**options))
     root = logging.getLogger()
     level = root.level
@@ -127,7 +128,7 @@ def scraped(api: Api) -> dict[str, list[Any]]:
 
 
 def value(found: dict[str, list[Any]], name: str, **labels: str) -> float:
-    return sum(sample.value for sample in found.get(name, []) if labels.items() <= sample.labels.items())
+    return float(sum(sample.value for sample in found.get(name, []) if labels.items() <= sample.labels.items()))
 
 
 def test_what_happens_is_counted(api: Api, alice: Person, settings: Any) -> None:
