@@ -7,7 +7,14 @@ class AccountsConfig(AppConfig):
     default = True
 
     def ready(self) -> None:
-        from accounts import checks  # noqa: F401, PLC0415 - registers the system checks
+        from accounts import (  # noqa: F401, PLC0415 - registers the system checks
+            checks,
+            examinations,
+            metrics,
+        )
+        from peerprep_users import exposition, soundness  # noqa: F401, PLC0415 - registers examinations
+
+        exposition.stored.append(metrics.session_gauges)
 
 
 class AdminConfig(admin.AdminConfig):

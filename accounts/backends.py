@@ -7,7 +7,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 
 from accounts.addresses import normalised
-from accounts.flows.passwords import check_password
+from accounts.flows.login import InvalidCredentials, log_in_to_admin_site
 from accounts.lockout import AccountLocked
 from accounts.models import EMAIL_LENGTH, User
 from peerprep_users.clients import Client
@@ -20,7 +20,9 @@ class EmailBackend(BaseBackend):
         if request is None or not username or not password or len(username) > EMAIL_LENGTH:
             return None
         try:
-            return check_password(address=normalised(username), password=password, client=Client.of(request))
+            return log_in_to_admin_site(email=normalised(username), password=password, client=Client.of(request))
+        except InvalidCredentials:
+            return None
         except AccountLocked:
             raise PermissionDenied from None
 

@@ -210,13 +210,16 @@ def seal(secret: str) -> Fernet:
     return Fernet(base64.urlsafe_b64encode(digest))
 
 
+def opened(row: SigningKey) -> bytes:
+    secrets = (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
+    return MultiFernet([seal(secret) for secret in secrets]).decrypt(row.sealed)
+
+
 def unsealed(row: SigningKey) -> bytes:
     """The private key. One that was sealed with an older `SECRET_KEY` is sealed anew on the way."""
     try:
         return seal(settings.SECRET_KEY).decrypt(row.sealed)
     except InvalidToken:
-        pem = MultiFernet([seal(secret) for secret in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)]).decrypt(
-            row.sealed
-        )
+        pem = opened(row)
         SigningKey.objects.filter(pk=row.pk).update(sealed=seal(settings.SECRET_KEY).encrypt(pem).decode())
         return pem

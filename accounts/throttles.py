@@ -19,6 +19,8 @@ from redis.retry import Retry
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
+from accounts import proxies
+from accounts.metrics import RATE_LIMITED
 from peerprep_users.clients import ip_of
 from peerprep_users.errors import Refusal
 
@@ -41,6 +43,7 @@ class Throttle(BaseThrottle):
         self.name = name
 
     def allow_request(self, request: Request, view: Any) -> bool:
+        proxies.note(request)
         view.headers |= spend(self.name, ip_of(request))
         return True
 
@@ -72,6 +75,7 @@ def spend(name: str, ip: str | None) -> dict[str, str]:
         "RateLimit-Policy": f"{limit.calls};w={round(limit.period.total_seconds())}",
     }
     if spent.calls > limit.calls:
+        RATE_LIMITED.labels(name).inc()
         refusal = RateLimited(retry_after=spent.seconds)
         refusal.headers |= headers
         raise refusal

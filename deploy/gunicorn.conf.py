@@ -1,11 +1,15 @@
 """How gunicorn serves the service, in development and in production alike."""
 
+import atexit
 import json
 import os
+import shutil
 import signal
 import socket
 import sys
+import tempfile
 from http import HTTPStatus
+from pathlib import Path
 from uuid import uuid4
 
 from django.conf import settings
@@ -13,6 +17,26 @@ from gunicorn import util
 from gunicorn.workers.gthread import ThreadWorker
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "peerprep_users.settings")
+
+
+def make_metrics_folder():
+    """Where each process counts in files of its own, new for each master: /tmp, which a read-only container has too.
+
+    prometheus_client looks for it when it is imported. A reload reads this file again, in the same master; a new
+    master inherits the variable of the old one, which still has that folder.
+    """
+    prefix = f"peerprep-metrics-{os.getpid()}-"
+    if not Path(os.environ.get("PROMETHEUS_MULTIPROC_DIR", "")).name.startswith(prefix):
+        folder = os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix=prefix)
+        atexit.register(remove_metrics_folder, folder, os.getpid())
+
+
+def remove_metrics_folder(folder, master):
+    if os.getpid() == master:  # a worker inherits what is to be done at the exit
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+make_metrics_folder()
 
 bind = f"{settings.HOST}:{settings.PORT}"
 wsgi_app = "peerprep_users.wsgi"
@@ -25,11 +49,15 @@ def write_error(sock, status_int, reason, mesg):
         status_int, reason = 400, "Bad Request"
     code = "request_too_large" if status_int in {413, 414, 431} else "bad_request"
     body = json.dumps({"detail": f"This is not a valid HTTP request: {reason}.", "code": code}).encode()
+    request_id = uuid4().hex
     head = (
         f"HTTP/1.1 {status_int} {reason}\r\nConnection: close\r\nContent-Type: application/json\r\n"
-        f"Cache-Control: no-store\r\nX-Request-ID: {uuid4().hex}\r\nContent-Length: {len(body)}\r\n\r\n"
+        f"Cache-Control: no-store\r\nX-Request-ID: {request_id}\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     util.write_nonblock(sock, head.encode("latin-1") + body)
+    from peerprep_users.accesslog import MALFORMED, OTHER, note  # noqa: PLC0415 - Django is set up only now
+
+    note(method=OTHER, route=MALFORMED, status=int(status_int), seconds=0.0, request_id=request_id)
 
 
 util.write_error = write_error
@@ -106,7 +134,9 @@ def pre_request(worker, req):
 
 def post_worker_init(worker):
     from accounts.flows.mail import Sender  # noqa: PLC0415 - Django is set up only now
+    from peerprep_users.metrics import WORKERS  # noqa: PLC0415
 
+    WORKERS.set(1)
     worker.mail_sender = Sender()
     worker.mail_sender.start()
 
@@ -119,3 +149,10 @@ def stop_mail(worker, timeout):
 
 def worker_exit(server, worker):
     stop_mail(worker, timeout=15)
+
+
+def child_exit(server, worker):
+    """Takes a process that has ended out of the gauges. What it counted stays counted."""
+    from prometheus_client.multiprocess import mark_process_dead  # noqa: PLC0415 - it looks for its folder
+
+    mark_process_dead(worker.pid)

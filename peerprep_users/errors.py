@@ -14,6 +14,8 @@ from orjson import dumps
 from rest_framework import exceptions
 from rest_framework.response import Response
 
+from peerprep_users.metrics import DATABASE_ERRORS
+
 log = logging.getLogger(__name__)
 
 Problem = dict[str, Any]
@@ -122,6 +124,7 @@ def not_json(exc: Exception) -> Refusal:
 
 def dependency_down(exc: Exception) -> Refusal:
     log.error("The database is not available: %s", exc)
+    DATABASE_ERRORS.labels(type(exc).__name__).inc()
     return Unavailable(retry_after=1)
 
 

@@ -7,7 +7,8 @@ from pythonjsonlogger.core import RESERVED_ATTRS
 
 request_id: ContextVar[str] = ContextVar("request_id", default="-")
 
-KNOWN = {*RESERVED_ATTRS, "request_id", "request"}
+IN_MESSAGE = {"method", "route", "status", "duration_ms"}  # of a request's line
+KNOWN = {*RESERVED_ATTRS, *IN_MESSAGE, "request_id", "request"}
 
 
 class RequestFilter(logging.Filter):

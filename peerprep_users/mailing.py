@@ -91,9 +91,10 @@ class Console(console.EmailBackend):
 
 
 @contextmanager
-def connected() -> Iterator[BaseEmailBackend]:
+def connected(*, patience: float = SMTP.PATIENCE, **options: Any) -> Iterator[BaseEmailBackend]:
     """A connection to where mail goes. It is closed quietly: a server has what it took, however it says goodbye."""
-    server: BaseEmailBackend = get_connection()
+    server: BaseEmailBackend = get_connection(**options)
+    server.PATIENCE = patience  # type: ignore[attr-defined]
     try:
         server.open()
         yield server

@@ -1,9 +1,9 @@
 """What holds for every request: its id, one path with or without a slash, no caching, and a line in the log."""
 
-import logging
 import re
 import time
 from collections.abc import Callable
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 from uuid import uuid4
@@ -11,19 +11,19 @@ from uuid import uuid4
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.messages.middleware import MessageMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
+from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseForbidden
 from django.middleware.csrf import CsrfViewMiddleware
 from django.utils.deprecation import MiddlewareMixin
 
+from peerprep_users import accesslog
 from peerprep_users.errors import MethodNotAllowed, Refusal, refusal_of, respond
 from peerprep_users.logging import request_id
-
-log = logging.getLogger(__name__)
+from peerprep_users.metrics import DATABASE_ERRORS, IN_PROGRESS
 
 SANE_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 ADMIN = "/admin"
 KEPT = {"Allow", "Content-Range"}
-QUIET = {"/healthz", "/readyz", "/readyz/details", "/metrics"}
 
 
 class RequestMiddleware:
@@ -34,6 +34,7 @@ class RequestMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         started = time.perf_counter()
+        IN_PROGRESS.inc()
         sent = request.META.get("HTTP_X_REQUEST_ID", "")
         own_id = sent if SANE_ID.fullmatch(sent) else uuid4().hex
         token = request_id.set(own_id)
@@ -43,17 +44,46 @@ class RequestMiddleware:
             response = with_body(self.get_response(request))
             response.headers["X-Request-ID"] = own_id
             response.headers.setdefault("Cache-Control", "no-store")
-            if request.path_info not in QUIET:
-                elapsed = (time.perf_counter() - started) * 1000
-                log.info("%s %s %d %.1f ms", request.method, request.path_info, response.status_code, elapsed)
-            return response
+            return when_sent(response, partial(finish, request, response.status_code, started, own_id))
         finally:
             request_id.reset(token)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """Answers for the views that are not DRF's, as `errors.handle` does for those that are."""
         refusal = refusal_of(exception)
+        if refusal is None and isinstance(exception, DatabaseError):
+            DATABASE_ERRORS.labels(type(exception).__name__).inc()
         return respond(refusal) if refusal else None
+
+
+def when_sent(response: HttpResponseBase, finish: Callable[[], None]) -> HttpResponseBase:
+    """Calls `finish` with an answer that is ready; with one that is made while it is sent, at its end."""
+    if not response.streaming:
+        finish()
+        return response
+    close = response.close
+
+    def close_and_finish() -> None:
+        response.close = close  # type: ignore[method-assign]  # a server may close twice
+        try:
+            close()
+        finally:
+            finish()
+
+    response.close = close_and_finish  # type: ignore[method-assign]
+    return response
+
+
+def finish(request: HttpRequest, status: int, started: float, own_id: str) -> None:
+    IN_PROGRESS.dec()
+    accesslog.note(
+        method=accesslog.method_of(request),
+        route=accesslog.route_of(request),
+        status=status,
+        seconds=time.perf_counter() - started,
+        request_id=own_id,
+        user_id=accesslog.user_id_of(request),
+    )
 
 
 def with_body(response: HttpResponseBase) -> HttpResponseBase:

@@ -174,11 +174,15 @@ PLACEHOLDERS = (  # of keys that people copy from examples, or type; a random ke
 )
 
 
+def is_guessable(key: str) -> bool:
+    """Whether it is a placeholder, or repeats itself."""
+    repetitive = len(set(key)) < KEY_BYTES // 4 or key in (key * 2)[1:-1]
+    return repetitive or re.search(PLACEHOLDERS, key, re.IGNORECASE) is not None
+
+
 def secret_key(value: str) -> str:
     """RFC 7518 section 3.2 asks as many bits of an HS256 key as SHA-256 gives: 32 bytes."""
-    placeholder = re.search(PLACEHOLDERS, value, re.IGNORECASE)
-    repetitive = len(set(value)) < KEY_BYTES // 4 or value in (value * 2)[1:-1]
-    if PRODUCTION and (placeholder or repetitive or len(value.encode()) < KEY_BYTES):
+    if PRODUCTION and (is_guessable(value) or len(value.encode()) < KEY_BYTES):
         raise ValueError
     return value
 

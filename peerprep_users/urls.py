@@ -4,8 +4,8 @@ from django.contrib import admin
 from django.urls import include, path
 
 from peerprep_users import openapi
+from peerprep_users.exposition import metrics
 from peerprep_users.health import healthz, readiness_details, readyz
-from peerprep_users.metrics import metrics
 
 urlpatterns = [
     path("", include("accounts.urls")),

@@ -16,6 +16,7 @@ from accounts.leases import Busy, lease
 from accounts.models import Mail
 from peerprep_users.clients import Client
 from peerprep_users.mailing import connected, explained
+from peerprep_users.metrics import DATABASE_ERRORS
 
 log = logging.getLogger(__name__)
 
@@ -134,6 +135,7 @@ class Sender(threading.Thread):
                 deliver_due(self.stopping)
             except Error as exc:
                 log.error("The mail queue cannot be read: %s", exc)  # noqa: TRY400 - the next look may succeed
+                DATABASE_ERRORS.labels(type(exc).__name__).inc()
             self.chain()
             close_old_connections()
             waiting.wait(self.PAUSE)

@@ -14,6 +14,7 @@ from accounts.audit import Actor, Kind, record
 from accounts.flows import mail
 from accounts.flows.sessions import end_sessions
 from accounts.leases import lease
+from accounts.metrics import LOCKS
 from accounts.models import Mail, Session, User
 from peerprep_users.clients import Client
 from peerprep_users.errors import Invalid, Refusal
@@ -90,6 +91,7 @@ def report_lock(address: str, client: Client) -> None:
     owner = User.objects.locked(email=address)
     record(Kind.ACCOUNT_LOCKED, by=Actor.anyone(client), address=address, user=owner)
     mail.queue(Mail.Kind.ACCOUNT_LOCKED, address, mail.circumstances(client))
+    LOCKS.inc()
 
 
 def judge(password: str, user: User, field: str) -> None:

@@ -9,10 +9,12 @@ from accounts.flows import mail
 from accounts.flows.passwords import judge
 from accounts.flows.sessions import TokenPair, start_session
 from accounts.hashers import hashed
+from accounts.metrics import REGISTRATIONS
 from accounts.models import KnownDevice, Mail, User, default_name
 from accounts.tokens import read_verification_token
 from peerprep_users.clients import Client
-from peerprep_users.errors import Refusal
+from peerprep_users.errors import Invalid, Refusal
+from peerprep_users.outcomes import counted
 
 
 class EmailTaken(Refusal):
@@ -31,6 +33,7 @@ class ExpiredVerificationToken(InvalidVerificationToken):
     """To clients the same; the page tells its reader that the link was too old."""
 
 
+@counted(REGISTRATIONS, EmailTaken, Invalid)
 def register(*, email: str, password: str, name: str | None, client: Client) -> TokenPair:
     """Creates an account, signs it in and sends the verification mail.
 

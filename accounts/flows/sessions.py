@@ -14,10 +14,12 @@ from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, Ou
 from accounts.audit import Actor, Kind, record
 from accounts.devices import in_words
 from accounts.flows import mail
+from accounts.metrics import REFRESHES
 from accounts.models import KnownDevice, Mail, Session, User
 from accounts.tokens import AccessToken, Claims, RefreshToken
 from peerprep_users.clients import Client
 from peerprep_users.errors import NotAuthenticated, NotFound, Refusal
+from peerprep_users.outcomes import counted
 
 LISTED = ("id", "user_agent", "ip", "created_at", "last_used_at", "expires_at")
 
@@ -85,6 +87,7 @@ def start_session(user: User, client: Client, lasts: timedelta | None = None) ->
     )
 
 
+@counted(REFRESHES, InvalidRefreshToken, RefreshTokenReused, EmailNotVerified)
 def rotate(*, refresh_token: str, client: Client) -> TokenPair:
     """Exchanges a refresh token for the next one.
 

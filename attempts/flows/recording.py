@@ -9,6 +9,7 @@ from orjson import OPT_SORT_KEYS, dumps
 
 from accounts.models import User
 from attempts import counting
+from attempts.metrics import REPLAYED, SOLVED, UNSOLVED
 from attempts.models import Attempt, IdempotencyKey, is_solved
 from peerprep_users.errors import NotAuthenticated, Refusal
 
@@ -36,7 +37,7 @@ def record_attempt(*, user: User, key: str | None = None, **facts: Any) -> Recor
     """
     attempt = Attempt(user=user, **facts)
     if key is None:
-        return Recorded(stored(attempt))
+        return counted(Recorded(stored(attempt)))
     fingerprint = sha256(dumps(facts, option=OPT_SORT_KEYS)).hexdigest()
     with transaction.atomic():
         if not counting.hold(user):
@@ -44,11 +45,17 @@ def record_attempt(*, user: User, key: str | None = None, **facts: Any) -> Recor
         claim = IdempotencyKey(user=user, key=key, fingerprint=fingerprint, attempt_id=attempt.pk)
         first = IdempotencyKey.objects.claim(claim)
         if first is None:
-            return Recorded(stored(attempt))
+            return counted(Recorded(stored(attempt)))
         if first.fingerprint != fingerprint:
             raise IdempotencyKeyReused
         found = Attempt.objects.filter(user=user).values(*LISTED).get(pk=first.attempt_id)
-    return Recorded(listed(found), replayed=True)
+    return counted(Recorded(listed(found), replayed=True))
+
+
+def counted(recorded: Recorded) -> Recorded:
+    outcome = REPLAYED if recorded.replayed else SOLVED if recorded.attempt["is_solved"] else UNSOLVED
+    outcome.inc()
+    return recorded
 
 
 def stored(attempt: Attempt) -> dict[str, Any]:

@@ -1,0 +1,81 @@
+"""What `manage.py doctor` examines of accounts: proxies, the counts of calls, the keys that sign."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import redis
+from cryptography.fernet import InvalidToken
+from django.conf import settings
+from django.utils import timezone
+
+from accounts import keys, proxies, throttles
+from accounts.models import SigningKey
+from peerprep_users.doctor import Finding, examination, fine, problem, warning
+
+FORGOTTEN = timedelta(days=30)
+
+UNTRUSTED = warning("proxy_not_trusted", "Set TRUSTED_PROXY_COUNT to the number of proxies before the service.")
+TOO_FEW = warning("proxies_missing", "Lower TRUSTED_PROXY_COUNT, or let nobody past the proxies.")
+NO_REDIS = warning("redis_unset", "Set REDIS_URL, if logins and registrations are many.")
+REDIS_DOWN = problem("redis_down", "Start Redis, or correct REDIS_URL.")
+UNLIMITED = warning("rate_limits_off", "Set RATE_LIMIT_ENABLED=true.")
+SEALED = problem("signing_key_sealed", "Put the SECRET_KEY that sealed it into SECRET_KEY_FALLBACKS.")
+OTHER_ALGORITHM = warning("signing_key_algorithm", "Run `manage.py keys stage`, then `activate`.")
+STAGED_LONG = warning("signing_key_staged", "Run `manage.py keys activate KID`, or `retire` it.")
+NOT_RETIRED = warning("signing_key_replaced", "Run `manage.py keys retire KID`.")
+
+
+@examination("proxies", needs_database=True)
+def trusted_proxies() -> Iterator[Finding]:
+    count, seen = settings.TRUSTED_PROXY_COUNT, proxies.seen()
+    if count == 0 and max(seen, default=0) > 0:
+        yield UNTRUSTED(f"Calls had X-Forwarded-For with {max(seen)} addresses, and TRUSTED_PROXY_COUNT is 0.")
+    elif seen and min(seen) < count:
+        yield TOO_FEW(f"Calls had but {min(seen)} addresses in X-Forwarded-For, and TRUSTED_PROXY_COUNT is {count}.")
+    else:
+        yield fine(f"TRUSTED_PROXY_COUNT is {count}, which fits the calls of the last day.")
+
+
+@examination("rate limits")
+def rate_limits() -> Iterator[Finding]:
+    if not settings.RATE_LIMIT_ENABLED:
+        yield UNLIMITED("Calls are not counted.")
+    elif settings.REDIS_URL:
+        yield redis_answers()
+    elif settings.WORKERS > 1:
+        yield NO_REDIS(f"{settings.WORKERS} workers count calls in the database: right, and a statement for each.")
+    else:
+        yield fine("The database counts calls.")
+
+
+def redis_answers() -> Finding:
+    try:
+        throttles.client().ping()
+    except redis.RedisError as exc:
+        return REDIS_DOWN(f"Redis does not answer, so the database counts calls: {type(exc).__name__}.")
+    return fine("Redis counts calls.")
+
+
+@examination("signing keys", needs_database=True)
+def signing_keys() -> Iterator[Finding]:
+    if keys.is_symmetric():
+        yield fine(f"{settings.ALGORITHM} signs with SECRET_KEY.")
+        return
+    rows = list(SigningKey.objects.in_use())
+    found = [finding for row in rows for finding in about(row)]
+    yield from found or [fine(f"{len(rows)} in use." if rows else "The first token makes the first one.")]
+
+
+def about(row: SigningKey) -> Iterator[Finding]:
+    now = timezone.now()
+    if row.is_active:
+        if row.algorithm != settings.ALGORITHM:
+            yield OTHER_ALGORITHM(f"{row.kid} signs with {row.algorithm}, and ALGORITHM is {settings.ALGORITHM}.")
+        try:
+            keys.opened(row)
+        except InvalidToken:
+            yield SEALED(f"{row.kid} was sealed with a SECRET_KEY that is not set here: nobody can sign in.")
+    elif row.replaced_at is None and row.staged_at < now - FORGOTTEN:
+        yield STAGED_LONG(f"{row.kid} was staged on {row.staged_at:%Y-%m-%d}, and never activated.")
+    elif row.replaced_at is not None and row.replaced_at < now - FORGOTTEN:
+        yield NOT_RETIRED(f"{row.kid} was replaced on {row.replaced_at:%Y-%m-%d}, and still verifies.")
