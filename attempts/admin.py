@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 
-from accounts.admin import ReadOnly
+from accounts.admin.base import Place, ReadOnly
 from attempts.models import Attempt, QuestionStatus
 
 LANGUAGES = 50
@@ -40,6 +40,7 @@ class SolvedFilter(admin.SimpleListFilter):
 
 @admin.register(Attempt)
 class AttemptAdmin(ReadOnly):
+    places = [Place("Practice", "Attempts", "code")]
     list_display = ["user", "question_id", "language", "passed_tests", "total_tests", "solved", "created_at"]
     list_filter = [LanguageFilter, SolvedFilter, "created_at"]
     list_select_related = ["user"]
@@ -66,6 +67,7 @@ class AttemptAdmin(ReadOnly):
 
 @admin.register(QuestionStatus)
 class QuestionStatusAdmin(ReadOnly):
+    places = [Place("Practice", "Question statuses", "task_alt")]
     list_display = [
         "user",
         "question_id",
