@@ -4,6 +4,7 @@ axes as it comes counts per (address, IP, user agent) and after the fact. Here a
 and for the account alone, so that however guesses arrive, no more than the limit are evaluated.
 """
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
@@ -39,6 +40,19 @@ def locked_until(address: str) -> datetime | None:
     return end if end and end > timezone.now() else None
 
 
+def locks() -> QuerySet[AccessAttempt]:
+    """The rows of the accounts that are locked now."""
+    begun = timezone.now() - settings.LOGIN_LOCK
+    counted = {"failures_since_start__gte": settings.LOGIN_FAILURE_LIMIT, "attempt_time__gt": begun}
+    return AccessAttempt.objects.filter(**counted, **ANY_DEVICE)
+
+
+def locks_of(addresses: Collection[str]) -> dict[str, datetime]:
+    """When the locks of those that are locked open by themselves."""
+    rows_of = locks().filter(username__in=addresses).values_list("username", "attempt_time")
+    return {username: time + settings.LOGIN_LOCK for username, time in rows_of}
+
+
 def count_guess(address: str) -> int:
     """Counts a guess that is about to be evaluated, in one statement that no later error takes back.
 
@@ -71,9 +85,9 @@ def take_back(address: str) -> None:
     rows(address).filter(failures_since_start__gt=0).update(failures_since_start=F("failures_since_start") - 1)
 
 
-def clear(address: str) -> None:
-    """Forgets the failures: after a success, a reset of the password, or an admin's word."""
-    AccessAttempt.objects.filter(username=address).delete()
+def clear(address: str) -> bool:
+    """Forgets the failures: after a success, a reset of the password, or an admin's word. Whether there were any."""
+    return bool(AccessAttempt.objects.filter(username=address).delete()[0])
 
 
 def record_failure(address: str, client: Client, *, locked: bool) -> None:

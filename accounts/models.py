@@ -16,6 +16,8 @@ from django.utils.crypto import salted_hmac
 
 from accounts.addresses import normalised
 from accounts.names import no_control_characters
+from accounts.trail import AuditEntry as AuditEntry  # noqa: PLC0414 - it is one of the tables of this app
+from accounts.trail import AuditHead as AuditHead  # noqa: PLC0414
 from peerprep_users.clients import USER_AGENT_LENGTH
 from peerprep_users.outbox import Outgoing, OutgoingQuerySet
 
@@ -384,33 +386,3 @@ class Mail(Outgoing):
     def is_too_late(self) -> bool:
         """Nobody waits for a code any longer than it would have lived, had it been sent at once."""
         return self.kind == self.Kind.RESET_CODE and self.created_at + settings.RESET_CODE_TTL < timezone.now()
-
-
-class SecurityEvent(models.Model):
-    """Something that an admin should be able to look up: a lock, a reused refresh token, a reset."""
-
-    class Kind(models.TextChoices):
-        ACCOUNT_LOCKED = "account_locked"
-        REFRESH_TOKEN_REUSED = "refresh_token_reused"  # noqa: S105
-        PASSWORD_RESET = "password_reset"  # noqa: S105
-        PASSWORD_CHANGED = "password_changed"  # noqa: S105
-
-    kind = models.CharField(max_length=32, choices=Kind)
-    occurred_at = models.DateTimeField(default=timezone.now)
-    user = models.ForeignKey(User, models.CASCADE, null=True, related_name="security_events", db_index=False)
-    address = models.CharField(max_length=EMAIL_LENGTH)  # masked
-    ip = models.GenericIPAddressField("IP address", null=True)
-    user_agent = models.CharField(max_length=USER_AGENT_LENGTH, blank=True)
-    request_id = models.CharField(max_length=128)
-
-    class Meta:
-        db_table = "security_events"
-        indexes = [
-            # The admin site's list, newest first.
-            models.Index(fields=["-occurred_at"], name="security_events_newest"),
-            # One user's events; the cascade of a deleted user.
-            models.Index(fields=["user", "-occurred_at"], name="security_events_of_user"),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.kind} of {self.address}"

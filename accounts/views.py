@@ -122,7 +122,7 @@ class ProfileViewSet(ApiViewSet):
         return self.update(request)
 
     def destroy(self, request: SignedInRequest) -> Response:
-        profiles.delete_account(user=request.user)
+        profiles.delete_account(user=request.user, client=Client.of(request))
         return Response({"message": "Account deleted successfully."})
 
     def export(self, request: SignedInRequest) -> HttpResponseBase:

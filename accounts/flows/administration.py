@@ -1,30 +1,257 @@
-"""What an admin does to somebody's account."""
+"""What an admin, or an operator, does to somebody's account. Each flow leaves an entry in the audit trail.
 
-from collections.abc import Collection
+`user` may be stale: each flow locks the row and reads it again. What is as it should be already is left alone, and
+leaves no entry.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
 
 from django.db import transaction
+from django.utils import timezone
 
-from accounts.flows.profiles import LastAdmin
+from accounts import lockout
+from accounts.audit import Actor, Kind, record
+from accounts.flows import mail as mails
+from accounts.flows.profiles import LastAdmin, export_account, remove
 from accounts.flows.sessions import end_sessions
-from accounts.models import Session, User
-from peerprep_users.errors import NotFound
+from accounts.holdings import Section
+from accounts.models import Mail, Role, Session, User
+from peerprep_users.errors import NotFound, Refusal
+
+PAUSE = timedelta(minutes=1)
 
 
-def change_account(*, user: User, changed: Collection[str]) -> None:
-    """Stores the fields of `user` that an admin has changed. Deactivating ends the user's sessions at once.
+class ReasonRequired(Refusal):
+    status = 422
+    code = "reason_required"
+    detail = "Say why: it takes something away."
+
+
+class VerifiedAlready(Refusal):
+    status = 409
+    code = "verified_already"
+    detail = "The address is verified already."
+
+
+class GetsNoMail(Refusal):
+    status = 409
+    code = "gets_no_mail"
+    detail = "A deactivated account gets no mail. Reactivate it first."
+
+
+class TooManyMails(Refusal):
+    status = 429
+    code = "too_many_mails"
+    detail = "Such a mail was asked for a moment ago, or five times within the hour. Try again later."
+
+
+def locked(user: User) -> User:
+    """The account, deactivated or not, its row locked until the transaction ends.
 
     Raises:
+        NotFound: it was deleted meanwhile.
+    """
+    held = User.objects.select_for_update(no_key=True).filter(pk=user.pk).first()
+    if held is None:
+        raise NotFound
+    return held
+
+
+def rename(*, user: User, name: str, by: Actor) -> None:
+    """Changes the name. The entry tells neither name: it stays when the account goes.
+
+    Raises:
+        NotFound.
+    """
+    with transaction.atomic():
+        held = locked(user)
+        if held.name != name:
+            held.name = name
+            held.save(update_fields=["name", "updated_at"])
+            record(Kind.ACCOUNT_RENAMED, by=by, address=held.email, user=held)
+
+
+# --- Addresses, mails and locks -------------------------------------------------------------------------------------
+
+
+def verify_address(*, user: User, by: Actor, reason: str = "") -> None:
+    """Marks the address verified without a link.
+
+    Raises:
+        NotFound.
+    """
+    with transaction.atomic():
+        held = locked(user)
+        if not held.is_verified:
+            held.is_verified = True
+            held.save(update_fields=["is_verified", "updated_at"])
+            record(Kind.ADDRESS_VERIFIED, by=by, address=held.email, user=held, reason=reason)
+
+
+def resend_verification(*, user: User, by: Actor, reason: str = "") -> None:
+    """Mails a new link.
+
+    Raises:
+        NotFound, VerifiedAlready, GetsNoMail, TooManyMails.
+    """
+    with transaction.atomic():
+        held = locked(user)
+        if held.is_verified:
+            raise VerifiedAlready
+        send(held, Mail.Kind.VERIFICATION, pause=timedelta(0))
+        record(Kind.VERIFICATION_RESENT, by=by, address=held.email, user=held, reason=reason)
+
+
+def send_reset_code(*, user: User, by: Actor, reason: str = "") -> None:
+    """Mails a code to choose a new password with. Nobody else learns it.
+
+    Raises:
+        NotFound, GetsNoMail, TooManyMails.
+    """
+    with transaction.atomic():
+        held = locked(user)
+        send(held, Mail.Kind.RESET_CODE, pause=PAUSE)
+        record(Kind.RESET_CODE_SENT, by=by, address=held.email, user=held, reason=reason)
+
+
+def send(user: User, kind: Mail.Kind, *, pause: timedelta) -> None:
+    """Queues a mail within the limits that hold for everybody. It tells nothing about the admin's device."""
+    if not user.is_active:
+        raise GetsNoMail
+    if mails.asked_often(kind, user.email, pause=pause):
+        raise TooManyMails(retry_after=PAUSE.total_seconds())
+    mails.queue(kind, user.email, {"at": timezone.now().isoformat()})
+
+
+def resend_mail(*, mail: Mail, by: Actor, reason: str = "") -> bool:
+    """Queues a dead mail again; False where it is not dead, or nobody waits for its code any more."""
+    with transaction.atomic():
+        revived = mails.resend(mail=mail)
+        if revived:
+            owner = User.objects.filter(email=mail.to).first()
+            record(Kind.MAIL_RESENT, by=by, address=mail.to, user=owner, reason=reason, mail=str(mail.pk), of=mail.kind)
+        return revived
+
+
+def unlock(*, address: str, by: Actor, reason: str = "") -> datetime | None:
+    """Opens the lock of an address, whether or not there is an account, and forgets its wrong passwords.
+
+    Returns:
+        Until when it was locked; None where it was not.
+    """
+    with transaction.atomic():
+        until = lockout.locked_until(address)
+        if lockout.clear(address):
+            owner = User.objects.filter(email=address).first()
+            ends = until.isoformat() if until else ""
+            record(Kind.LOCK_OPENED, by=by, address=address, user=owner, reason=reason, locked_until=ends)
+        return until
+
+
+# --- What takes something away --------------------------------------------------------------------------------------
+
+
+def required(reason: str) -> str:
+    """The reason, for what is not done without one.
+
+    Raises:
+        ReasonRequired: it is blank.
+    """
+    if not reason.strip():
+        raise ReasonRequired
+    return reason
+
+
+def end_all_sessions(*, user: User, by: Actor, reason: str) -> int:
+    """Ends every session of the user at once, and tells how many.
+
+    Raises:
+        NotFound, ReasonRequired.
+    """
+    required(reason)
+    with transaction.atomic():
+        held = locked(user)
+        ended = end_sessions(held, Session.End.ADMIN)
+        record(Kind.SESSIONS_ENDED, by=by, address=held.email, user=held, reason=reason, sessions=ended)
+        return ended
+
+
+def set_role(*, user: User, role: str, by: Actor, reason: str = "") -> None:
+    """Makes a user an admin, or an admin a user.
+
+    Raises:
+        NotFound.
         LastAdmin: nobody would be left to administer the service.
-        NotFound: the account was deleted meanwhile.
+        ReasonRequired: to take ADMIN away.
     """
     with transaction.atomic():
         held, admins = User.objects.locked_with_admins(user)
         if held is None:
             raise NotFound
-        for name in changed:
-            setattr(held, name, getattr(user, name))
-        if admins == {held.pk} and not (held.is_admin and held.is_active):
+        before, held.role = held.role, Role(role)
+        if before == held.role:
+            return
+        if before == Role.ADMIN:
+            required(reason)
+        if admins == {held.pk}:
             raise LastAdmin
-        held.save(update_fields=[*changed, "updated_at"])
+        held.save(update_fields=["role", "updated_at"])
+        change = {"from": before, "to": held.role.value}
+        record(Kind.ROLE_CHANGED, by=by, address=held.email, user=held, reason=reason, **change)
+
+
+def deactivate(*, user: User, by: Actor, reason: str) -> None:
+    """Ends every session at once, and lets nobody sign in until the account is reactivated.
+
+    Raises:
+        NotFound, LastAdmin, ReasonRequired.
+    """
+    required(reason)
+    with transaction.atomic():
+        held, admins = User.objects.locked_with_admins(user)
+        if held is None:
+            raise NotFound
         if not held.is_active:
-            end_sessions(held, Session.End.ADMIN)
+            return
+        if admins == {held.pk}:
+            raise LastAdmin
+        held.is_active = False
+        held.save(update_fields=["is_active", "updated_at"])
+        ended = end_sessions(held, Session.End.ADMIN)
+        record(Kind.ACCOUNT_DEACTIVATED, by=by, address=held.email, user=held, reason=reason, sessions=ended)
+
+
+def reactivate(*, user: User, by: Actor, reason: str = "") -> None:
+    """Lets the owner sign in again, anew.
+
+    Raises:
+        NotFound.
+    """
+    with transaction.atomic():
+        held = locked(user)
+        if not held.is_active:
+            held.is_active = True
+            held.save(update_fields=["is_active", "updated_at"])
+            record(Kind.ACCOUNT_REACTIVATED, by=by, address=held.email, user=held, reason=reason)
+
+
+def delete(*, user: User, by: Actor, reason: str) -> None:
+    """Deletes the account and all that is the user's.
+
+    Raises:
+        NotFound, LastAdmin, ReasonRequired.
+    """
+    remove(user=user, by=by, reason=required(reason))
+
+
+def export(*, user: User, by: Actor, reason: str = "") -> Iterator[Section]:
+    """All that the service holds about the user, as they get it themselves.
+
+    Raises:
+        NotFound.
+    """
+    with transaction.atomic():
+        held = locked(user)
+        record(Kind.ACCOUNT_EXPORTED, by=by, address=held.email, user=held, reason=reason)
+    return export_account(user=held)

@@ -9,11 +9,12 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from accounts import events, hashers, lockout
+from accounts import hashers, lockout
+from accounts.audit import Actor, Kind, record
 from accounts.flows import mail
 from accounts.flows.sessions import end_sessions
 from accounts.leases import lease
-from accounts.models import Mail, SecurityEvent, Session, User
+from accounts.models import Mail, Session, User
 from peerprep_users.clients import Client
 from peerprep_users.errors import Invalid, Refusal
 
@@ -83,11 +84,11 @@ def note_failure(address: str, client: Client, *, locks: bool) -> None:
 
 
 def report_lock(address: str, client: Client) -> None:
-    """Leaves the trace of a lock: an event, and a mail to the owner. For an unknown address exactly the same is done;
+    """Leaves the trace of a lock: an audit entry, and a mail to the owner. For an unknown address exactly the same is done;
     the sender finds out that there is nobody to tell.
     """
     owner = User.objects.locked(email=address)
-    events.record(SecurityEvent.Kind.ACCOUNT_LOCKED, address=address, user=owner, client=client)
+    record(Kind.ACCOUNT_LOCKED, by=Actor.anyone(client), address=address, user=owner)
     mail.queue(Mail.Kind.ACCOUNT_LOCKED, address, mail.circumstances(client))
 
 
@@ -129,15 +130,13 @@ def change_password(
         current = User.objects.locked(pk=user.pk, password=checked.password)
         if current is None:
             raise OldPasswordIncorrect  # somebody else has just changed it
-        set_password(current, encoded, SecurityEvent.Kind.PASSWORD_CHANGED, client, keep=session)
+        set_password(current, encoded, Kind.PASSWORD_CHANGED, client, keep=session)
 
 
-def set_password(
-    user: User, encoded: str, kind: SecurityEvent.Kind, client: Client, *, keep: Session | None = None
-) -> None:
+def set_password(user: User, encoded: str, kind: Kind, client: Client, *, keep: Session | None = None) -> None:
     """Stores a new hash and does what goes with it, in the caller's transaction."""
     user.password = encoded
     user.save(update_fields=["password", "is_verified", "updated_at"])
     end_sessions(user, Session.End.PASSWORD, keep=keep)
-    events.record(kind, address=user.email, user=user, client=client)
+    record(kind, by=Actor.user(user, client), address=user.email, user=user)
     mail.queue(Mail.Kind.PASSWORD_CHANGED, user.email, mail.circumstances(client))

@@ -1,19 +1,23 @@
 """A user's own account: renaming it, taking its data away, deleting it."""
 
 from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
 
 from axes.models import AccessAttempt, AccessFailureLog
-from django.contrib.admin.models import LogEntry
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 
 from accounts import holdings, lockout
+from accounts.audit import NO_CLIENT, Actor, ActorKind, Kind, record
 from accounts.flows.passwords import change_password
 from accounts.holdings import Section
-from accounts.models import Mail, PasswordReset, SecurityEvent, Session, User
+from accounts.models import AuditEntry, Mail, PasswordReset, Session, User
+from accounts.trail import ERASED
 from peerprep_users.clients import Client
-from peerprep_users.errors import NotAuthenticated, Refusal
+from peerprep_users.errors import NotAuthenticated, NotFound, Refusal
 
 
 class LastAdmin(Refusal):
@@ -45,19 +49,31 @@ def update_profile(
     return user
 
 
-def delete_account(*, user: User) -> None:
-    """Deletes the user and all that is theirs, in whatever app it is.
+def delete_account(*, user: User, client: Client) -> None:
+    """Deletes a user's own account.
+
+    Raises:
+        LastAdmin, NotAuthenticated: the account has just been deleted.
+    """
+    try:
+        remove(user=user, by=Actor.user(user, client))
+    except NotFound:
+        raise NotAuthenticated from None
+
+
+def remove(*, user: User, by: Actor, reason: str = "") -> None:
+    """Deletes a user and all that is theirs, in whatever app it is.
 
     Raises:
         LastAdmin: nobody would be left to administer the service.
-        NotAuthenticated: the account has just been deleted.
+        NotFound: the account has just been deleted.
     """
     with transaction.atomic():
         held, admins = User.objects.locked_with_admins(user)  # and nothing is written for the user any more
         if admins == {user.pk}:
             raise LastAdmin
         if held is None:
-            raise NotAuthenticated
+            raise NotFound
         revoked = OutstandingToken.objects.filter(user=user)
         list(revoked.select_for_update().order_by("pk").values_list("pk"))  # in the order in which a purge takes them
         revoked.delete()
@@ -68,6 +84,22 @@ def delete_account(*, user: User) -> None:
         for holding in holdings.registered:
             holding.release(held)
         held.delete()
+        erase(user)
+        # The deletion itself stays on record, without what is personal of whoever is gone.
+        gone = replace(by, name="", client=NO_CLIENT) if by.id == user.pk else by
+        record(Kind.ACCOUNT_DELETED, by=gone, user=user, reason=reason)
+
+
+def of_user(user: User) -> Q:
+    """The entries of the audit trail that concern the user, or that the user made."""
+    return Q(user_id=user.pk) | Q(actor_id=user.pk)
+
+
+def erase(user: User) -> None:
+    """Takes what is personal out of the audit trail. The rest stays, and so does its chain."""
+    entries = AuditEntry.objects.filter(of_user(user))
+    list(entries.select_for_update().order_by("pk").values_list("pk"))  # in the order in which a purge takes them
+    entries.exclude(salt="").update(**ERASED)
 
 
 # Facts only: no hash of a password or a code, and no id of a refresh token.
@@ -75,9 +107,16 @@ PROFILE = ("id", "email", "name", "role", "is_verified", "is_active", "created_a
 SESSION = ("id", "user_agent", "ip", "created_at", "last_used_at", "rotated_at", "expires_at", "ended_at", "end")
 RESET = ("created_at", "expires_at", "guesses", "used_at")
 MAIL = ("id", "kind", "to", "facts", "state", "created_at", "due_at", "tries", "error", "sent_at")
-EVENT = ("kind", "occurred_at", "address", "ip", "user_agent", "request_id")
+EVENT = ("kind", "occurred_at", "address", "request_id", "actor_kind", "reason", "facts")
+DEVICE = ("ip", "user_agent")
 FAILURE = ("attempt_time", "ip_address", "user_agent", "path_info", "locked_out")
-ADMIN_ACTION = ("action_time", "object_repr", "change_message")
+ADMIN_ACTION = ("kind", "occurred_at", "address", "ip", "user_agent", "request_id", "reason", "facts")
+
+
+def disclosed(entry: AuditEntry) -> dict[str, Any]:
+    """An entry as the user may read it: where an admin acted, the device is the admin's own."""
+    names = EVENT if entry.actor_kind == ActorKind.ADMIN else (*EVENT, *DEVICE)
+    return {name: getattr(entry, name) for name in names}
 
 
 def export_account(*, user: User) -> Iterator[Section]:
@@ -88,11 +127,12 @@ def export_account(*, user: User) -> Iterator[Section]:
     yield "revoked_refresh_tokens", revoked.values("created_at", "expires_at").iterator()
     yield "reset_codes", PasswordReset.objects.filter(address=user.email).values(*RESET).iterator()
     yield "mails", Mail.objects.filter(to=user.email).order_by("created_at").values(*MAIL).iterator()
-    yield "security_events", SecurityEvent.objects.filter(user=user).order_by("occurred_at").values(*EVENT).iterator()
+    yield "security_events", map(disclosed, AuditEntry.objects.filter(user_id=user.pk).order_by("pk").iterator())
     counts = AccessAttempt.objects.filter(username=user.email)
     yield "failed_login_counts", counts.values("failures_since_start", "attempt_time").iterator()
     failures = AccessFailureLog.objects.filter(username=user.email).order_by("attempt_time")
     yield "failed_logins", failures.values(*FAILURE).iterator()
-    yield "admin_actions", LogEntry.objects.filter(user=user).order_by("pk").values(*ADMIN_ACTION).iterator()
+    done = AuditEntry.objects.filter(actor_id=user.pk, actor_kind=ActorKind.ADMIN).order_by("pk")
+    yield "admin_actions", done.values(*ADMIN_ACTION).iterator()
     for holding in holdings.registered:
         yield from holding.export(user)

@@ -6,11 +6,12 @@ from django.db import transaction
 from django.utils.crypto import constant_time_compare
 
 from accounts import lockout
+from accounts.audit import Kind
 from accounts.codes import digest
 from accounts.flows import mail
 from accounts.flows.passwords import judge, set_password
 from accounts.hashers import TooManyHashes, hashed
-from accounts.models import Mail, PasswordReset, SecurityEvent, User
+from accounts.models import Mail, PasswordReset, User
 from peerprep_users.clients import Client
 from peerprep_users.errors import Invalid, Refusal
 
@@ -78,5 +79,5 @@ def reset_password(*, email: str, code: str, new_password: str, client: Client) 
         if user is None or not PasswordReset.objects.use(reset):
             raise InvalidResetCode
         user.is_verified = True
-        set_password(user, encoded, SecurityEvent.Kind.PASSWORD_RESET, client)
+        set_password(user, encoded, Kind.PASSWORD_RESET, client)
         lockout.clear(email)

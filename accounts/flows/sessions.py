@@ -11,10 +11,10 @@ from django.utils import timezone
 from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
 
-from accounts import events
+from accounts.audit import Actor, Kind, record
 from accounts.devices import in_words
 from accounts.flows import mail
-from accounts.models import KnownDevice, Mail, SecurityEvent, Session, User
+from accounts.models import KnownDevice, Mail, Session, User
 from accounts.tokens import AccessToken, Claims, RefreshToken
 from peerprep_users.clients import Client
 from peerprep_users.errors import NotAuthenticated, NotFound, Refusal
@@ -112,7 +112,7 @@ def rotate(*, refresh_token: str, client: Client) -> TokenPair:
             pair = TokenPair.of(session, user)  # before the commit: what cannot be signed must not be used up
         else:
             end([session], Session.End.REUSE)
-            events.record(SecurityEvent.Kind.REFRESH_TOKEN_REUSED, address=user.email, user=user, client=client)
+            record(Kind.REFRESH_TOKEN_REUSED, by=Actor.anyone(client), address=user.email, user=user)
     if pair is None:  # raised only now that the end of the session is committed
         raise RefreshTokenReused
     return pair

@@ -3,14 +3,11 @@ from typing import Any
 from django.contrib.auth.management.commands import changepassword
 from django.db import transaction
 
-from accounts import events
 from accounts.addresses import normalised
+from accounts.audit import NO_CLIENT, Actor, Kind, record
 from accounts.flows import mail
 from accounts.flows.sessions import end_sessions
-from accounts.models import Mail, SecurityEvent, Session, User
-from peerprep_users.clients import Client
-
-OPERATOR = Client(ip=None, user_agent="")
+from accounts.models import Mail, Session, User
 
 
 class Command(changepassword.Command):
@@ -23,6 +20,6 @@ class Command(changepassword.Command):
             user = User.objects.locked(email=address)
             if user is not None:
                 end_sessions(user, Session.End.PASSWORD)
-                events.record(SecurityEvent.Kind.PASSWORD_CHANGED, address=address, user=user, client=OPERATOR)
-                mail.queue(Mail.Kind.PASSWORD_CHANGED, address, mail.circumstances(OPERATOR))
+                record(Kind.PASSWORD_CHANGED, by=Actor.operator(), address=address, user=user)
+                mail.queue(Mail.Kind.PASSWORD_CHANGED, address, mail.circumstances(NO_CLIENT))
         return done
