@@ -80,7 +80,7 @@ def record(
         actor_kind=by.kind,
         actor_id=by.id,
         actor_name=by.name,
-        user_id=user and user.pk,
+        user_id=user.pk if user else None,
         address=shown,
         ip=by.client.ip,
         user_agent=by.client.user_agent,

@@ -391,6 +391,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "corsheaders.middleware.CorsMiddleware",
+    "peerprep_users.middleware.AdminPolicyMiddleware",
     "peerprep_users.middleware.AdminSessionMiddleware",
     "peerprep_users.middleware.AdminCsrfViewMiddleware",
     "peerprep_users.middleware.AdminAuthenticationMiddleware",
@@ -481,6 +482,7 @@ UNFOLD = {  # the theme of the admin site
     "SITE_URL": None,
     "SITE_SYMBOL": "terminal",
     "SHOW_BACK_BUTTON": True,
+    "SHOW_HISTORY": False,  # the audit trail is the record
     "SIDEBAR": {"navigation": "accounts.admin.navigation.sidebar"},
     "COLORS": {
         "primary": {

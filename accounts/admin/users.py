@@ -203,12 +203,16 @@ def panels(user: User) -> dict[str, Any]:
     applying = [action for action in [*ACTIONS, EXPORT] if action.applies(user, bool(locked_until))]
     return {
         "explanation": explanation,
-        "remedies": [(reason, [BY_NAME[name] for name in MENDS.get(reason.code, [])]) for reason in explanation.reasons],
+        "remedies": [
+            (reason, [BY_NAME[name] for name in MENDS.get(reason.code, [])]) for reason in explanation.reasons
+        ],
         "locked_until": locked_until,
         "giving": [action for action in applying if not action.takes],
         "taking": [action for action in applying if action.takes],
         "lists": lists_of(user),
-        "figures": {n: v for each in holdings.registered for n, v in each.figures_of([user.pk]).get(user.pk, {}).items()},
+        "figures": {
+            n: v for each in holdings.registered for n, v in each.figures_of([user.pk]).get(user.pk, {}).items()
+        },
         "sessions": Session.objects.live().filter(user=user).order_by("-last_used_at")[:ENTRIES],
         "entries": AuditEntry.objects.filter(user_id=user.pk).order_by("-occurred_at", "-id")[:ENTRIES],
     }

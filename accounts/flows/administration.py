@@ -7,16 +7,21 @@ leaves no entry.
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from django.db import transaction
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from accounts import lockout
+from accounts.addresses import normalised
 from accounts.audit import Actor, Kind, record
 from accounts.flows import mail as mails
+from accounts.flows.passwords import judge
 from accounts.flows.profiles import LastAdmin, export_account, remove
+from accounts.flows.registration import EmailTaken
 from accounts.flows.sessions import end_sessions
 from accounts.holdings import Section
-from accounts.models import Mail, Role, Session, User
+from accounts.models import Mail, Role, Session, User, default_name
 from peerprep_users.errors import NotFound, Refusal
 
 PAUSE = timedelta(minutes=1)
@@ -26,6 +31,12 @@ class ReasonRequired(Refusal):
     status = 422
     code = "reason_required"
     detail = "Say why: it takes something away."
+
+
+class NoAddress(Refusal):
+    status = 422
+    code = "no_address"
+    detail = "This is no e-mail address."
 
 
 class VerifiedAlready(Refusal):
@@ -56,6 +67,28 @@ def locked(user: User) -> User:
     if held is None:
         raise NotFound
     return held
+
+
+def create_admin(*, email: str, password: str, by: Actor) -> User:
+    """Makes a verified account that is an admin.
+
+    Raises:
+        NoAddress, EmailTaken.
+        Invalid: the password is too easy to guess.
+    """
+    address = normalised(email)
+    try:
+        validate_email(address)
+    except ValidationError:
+        raise NoAddress from None
+    judge(password, User(email=address, name=default_name(address)), "password")
+    try:
+        with transaction.atomic():
+            user = User.objects.create_superuser(address, password)
+            record(Kind.ACCOUNT_CREATED, by=by, address=address, user=user, role=Role.ADMIN.value)
+            return user
+    except IntegrityError:
+        raise EmailTaken from None
 
 
 def rename(*, user: User, name: str, by: Actor) -> None:

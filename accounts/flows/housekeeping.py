@@ -14,6 +14,7 @@ from django.utils import timezone
 from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 
 from accounts import holdings
+from accounts.flows import trail
 from accounts.holdings import Progress, Task
 from accounts.models import Lease, Mail, PasswordReset, RateCount, Session
 
@@ -46,6 +47,7 @@ def tasks() -> Iterator[tuple[str, Task]]:
     """All there is to remove, in whatever app, by what it is called."""
     for name, rows in past_its_use().items():
         yield name, removal(rows)
+    yield "audit trail", trail.pruning()
     for holding in holdings.registered:
         yield from holding.expired()
 

@@ -6,6 +6,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
+from accounts.audit import Actor, Kind, record
 from accounts.keys import is_symmetric, new_pair, ring
 from accounts.models import SigningKey
 
@@ -24,7 +25,9 @@ def stage() -> SigningKey:
         raise NotNow(f"{settings.ALGORITHM} signs with SECRET_KEY. Key pairs are for RS256, ES256 and EdDSA.")
     ring.jwks()  # the very first key needs no staging, and is active
     pair = new_pair(settings.ALGORITHM)
-    pair.save(force_insert=True)
+    with transaction.atomic():
+        pair.save(force_insert=True)
+        record(Kind.KEY_STAGED, by=Actor.operator(), kid=pair.kid, algorithm=pair.algorithm)
     return pair
 
 
@@ -43,6 +46,7 @@ def activate(kid: str, *, force: bool = False) -> None:
         SigningKey.objects.active().update(replaced_at=now)
         key.activated_at = now
         key.save(update_fields=["activated_at"])
+        record(Kind.KEY_ACTIVATED, by=Actor.operator(), kid=kid, forced=force)
     ring.forget()
 
 
@@ -63,6 +67,7 @@ def retire(kid: str, *, force: bool = False) -> None:
             wait(last_token(key.replaced_at), "the last token that it signed has expired", now, force)
         key.retired_at = now
         key.save(update_fields=["retired_at"])
+        record(Kind.KEY_RETIRED, by=Actor.operator(), kid=kid, forced=force)
     ring.forget()
 
 

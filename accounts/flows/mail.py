@@ -3,6 +3,7 @@
 import logging
 import smtplib
 import threading
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ from django.db import Error, InterfaceError, OperationalError, close_old_connect
 from django.utils import timezone
 
 from accounts import mails
+from accounts.flows import trail
 from accounts.leases import Busy, lease
 from accounts.models import Mail
 from peerprep_users.clients import Client
@@ -116,13 +118,14 @@ def is_permanent(exc: Exception) -> bool:
 
 
 class Sender(threading.Thread):
-    """Delivers mail beside the requests of a process, until it is stopped."""
+    """Delivers mail beside the requests of a process, and chains the audit trail, until it is stopped."""
 
     PAUSE = 1.0  # seconds between two looks at the queue when this process itself queues nothing
 
     def __init__(self) -> None:
         super().__init__(name="mail-sender", daemon=True)
         self.stopping = threading.Event()
+        self.chain_at = 0.0  # not with each mail that this process queues
 
     def run(self) -> None:
         while not self.stopping.is_set():
@@ -131,9 +134,19 @@ class Sender(threading.Thread):
                 deliver_due(self.stopping)
             except Error as exc:
                 log.error("The mail queue cannot be read: %s", exc)  # noqa: TRY400 - the next look may succeed
+            self.chain()
             close_old_connections()
             waiting.wait(self.PAUSE)
         connection.close()
+
+    def chain(self) -> None:
+        if time.monotonic() < self.chain_at:
+            return
+        try:
+            trail.chain_entries()
+        except Error as exc:
+            log.error("The audit trail cannot be chained: %s", exc)  # noqa: TRY400 - the next try may succeed
+        self.chain_at = time.monotonic() + self.PAUSE
 
     def tell_to_stop(self) -> None:
         self.stopping.set()

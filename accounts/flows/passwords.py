@@ -84,8 +84,8 @@ def note_failure(address: str, client: Client, *, locks: bool) -> None:
 
 
 def report_lock(address: str, client: Client) -> None:
-    """Leaves the trace of a lock: an audit entry, and a mail to the owner. For an unknown address exactly the same is done;
-    the sender finds out that there is nobody to tell.
+    """Leaves the trace of a lock: an audit entry, and a mail to the owner. For an unknown address exactly the same is
+    done; the sender finds out that there is nobody to tell.
     """
     owner = User.objects.locked(email=address)
     record(Kind.ACCOUNT_LOCKED, by=Actor.anyone(client), address=address, user=owner)

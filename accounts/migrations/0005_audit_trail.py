@@ -36,7 +36,7 @@ ACTORS = [
 ]
 
 
-def text(length, **options):
+def text(length: int, **options: bool) -> models.CharField:
     """A text column, empty in the rows that are there."""
     return models.CharField(max_length=length, default="", **options)
 
@@ -52,7 +52,9 @@ class Migration(migrations.Migration):
         migrations.RemoveIndex("SecurityEvent", "security_events_of_user"),
         migrations.RenameModel("SecurityEvent", "AuditEntry"),
         migrations.AlterModelTable("AuditEntry", "audit_trail"),
-        migrations.AlterModelOptions("AuditEntry", {"verbose_name": "audit entry", "verbose_name_plural": "audit trail"}),
+        migrations.AlterModelOptions(
+            "AuditEntry", {"verbose_name": "audit entry", "verbose_name_plural": "audit trail"}
+        ),
         migrations.AlterField(
             "AuditEntry",
             "user",

@@ -3,8 +3,10 @@
 import hashlib
 import json
 import secrets
+from collections.abc import Container
 from datetime import UTC
 from ipaddress import ip_address
+from typing import Any
 
 from django.conf import settings
 from django.db import migrations, models
@@ -15,11 +17,11 @@ PERSONAL = {"address": "", "actor_name": "", "ip": None, "user_agent": "", "salt
 CHAIN = ("position", "hash")
 
 
-def canonical(value):
+def canonical(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
 
 
-def seal(apps, schema_editor):
+def seal(apps: Any, schema_editor: Any) -> None:
     key_id = salted_hmac("accounts.audit-key", "", settings.SECRET_KEY, algorithm="sha256").hexdigest()[:8]
     for row in apps.get_model("accounts", "AuditEntry").objects.order_by("pk").iterator():
         if row.kind in OWN and row.user_id:
@@ -77,25 +79,25 @@ SQLITE = [
 ]
 
 
-def same(model, but):
+def same(model: Any, but: Container[str]) -> str:
     """That an update leaves every column but some as it is."""
-    names = [field.column for field in model._meta.fields if field.column not in but]
+    names = [field.column for field in model._meta.fields if field.column not in but]  # noqa: SLF001
     return "(" + " AND ".join(f'OLD."{name}" IS NEW."{name}"' for name in names) + ")"
 
 
-def statements(apps, vendor):
+def statements(apps: Any, vendor: str) -> list[str]:
     if vendor == "postgresql":
         return POSTGRESQL
     entry = apps.get_model("accounts", "AuditEntry")
     return [sql.format(but_chain=same(entry, CHAIN), but_personal=same(entry, PERSONAL)) for sql in SQLITE]
 
 
-def guard(apps, schema_editor):
+def guard(apps: Any, schema_editor: Any) -> None:
     for sql in statements(apps, schema_editor.connection.vendor):
         schema_editor.connection.cursor().execute(sql)
 
 
-def unguard(apps, schema_editor):
+def unguard(apps: Any, schema_editor: Any) -> None:
     if schema_editor.connection.vendor == "postgresql":
         schema_editor.execute("DROP TRIGGER audit_trail_append_only ON audit_trail")
         schema_editor.execute("DROP FUNCTION audit_trail_append_only")
@@ -104,7 +106,7 @@ def unguard(apps, schema_editor):
         schema_editor.execute(f"DROP TRIGGER {name}")
 
 
-def begin(apps, schema_editor):
+def begin(apps: Any, schema_editor: Any) -> None:
     apps.get_model("accounts", "AuditHead").objects.get_or_create(pk=1)
 
 
@@ -131,7 +133,9 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex("AuditEntry", models.Index(fields=["-occurred_at"], name="audit_trail_newest")),
         migrations.AddIndex("AuditEntry", models.Index(fields=["user_id", "-occurred_at"], name="audit_trail_of_user")),
-        migrations.AddIndex("AuditEntry", models.Index(fields=["actor_id", "-occurred_at"], name="audit_trail_by_actor")),
+        migrations.AddIndex(
+            "AuditEntry", models.Index(fields=["actor_id", "-occurred_at"], name="audit_trail_by_actor")
+        ),
         migrations.AddIndex(
             "AuditEntry",
             models.Index(fields=["id"], condition=models.Q(("position", None)), name="audit_trail_unchained"),

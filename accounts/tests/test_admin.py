@@ -16,7 +16,7 @@ from django.utils.html import escape
 
 from accounts.flows.mail import deliver_due
 from accounts.lockout import AccountLocked
-from accounts.models import Mail, PasswordReset, Role, SecurityEvent, Session, User
+from accounts.models import AuditEntry, Mail, PasswordReset, Role, Session, User
 from conftest import PASSWORD, Api, Person, Together, browser_of, person
 
 LOGIN = "/admin/login/"
@@ -114,7 +114,7 @@ def test_a_deactivated_admin_cannot_enter(admin: Person) -> None:
 def test_the_form_tells_of_the_lock_with_the_third_wrong_password(admin: Person) -> None:
     answers = [sign_in(admin.user.email, "wrong password").content.decode() for _ in range(3)]
     assert [LOCKED in answer for answer in answers] == [False, False, True]
-    assert SecurityEvent.objects.get().kind == SecurityEvent.Kind.ACCOUNT_LOCKED
+    assert AuditEntry.objects.get().kind == AuditEntry.Kind.ACCOUNT_LOCKED
     assert Mail.objects.get().kind == Mail.Kind.ACCOUNT_LOCKED
 
 

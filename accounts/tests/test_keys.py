@@ -18,7 +18,7 @@ from pytest_django.live_server_helper import LiveServer
 
 from accounts.flows import keys as flow
 from accounts.keys import ring, thumbprint
-from accounts.models import Session, SigningKey
+from accounts.models import AuditEntry, Session, SigningKey
 from accounts.tests.test_bearer import forge
 from conftest import Api, Person, person
 
@@ -215,6 +215,8 @@ def test_a_key_is_staged_activated_and_retired_each_in_its_time(
         call_command("keys", "retire", old)
         assert [key["kid"] for key in api.get("/.well-known/jwks.json").json()["keys"]] == [new]
         call_command("keys", "list")
+        kinds = AuditEntry.objects.filter(actor_kind="operator").order_by("pk").values_list("kind", flat=True)
+        assert list(kinds) == ["key_staged", "key_activated", "key_retired"]
     assert f"{old}  {algorithm}  staged" in capsys.readouterr().out
 
 

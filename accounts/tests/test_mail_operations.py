@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import time_machine
-from django.contrib.admin.models import LogEntry
 from django.core.management import CommandError, call_command
 from django.db import OperationalError
 from django.test import Client as Browser
@@ -17,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from accounts.flows import mail
 from accounts.flows.mail import deliver_due, queue
-from accounts.models import Mail
+from accounts.models import AuditEntry, Mail
 from conftest import PASSWORD, Api, Mailbox, Person
 from peerprep_users.clients import Client
 from peerprep_users.tests.calls import raising
@@ -79,8 +78,9 @@ def test_a_dead_mail_is_sent_again_and_that_is_logged(
     assert "password of your account was changed" in mailbox.text()
     dead.refresh_from_db()
     assert (dead.state, dead.tries) == (Mail.State.SENT, 1)
-    entry = LogEntry.objects.get(object_id=str(dead.pk))
-    assert (entry.change_message, entry.object_repr) == ("Queued again.", "password_changed to a***@example.com")
+    entry = AuditEntry.objects.get()
+    assert (entry.kind, entry.address) == ("mail_resent", "a***@example.com")
+    assert entry.facts == {"mail": str(dead.pk), "of": "password_changed"}
 
 
 def test_a_dead_code_is_sent_again_only_while_somebody_waits_for_it(
@@ -100,7 +100,7 @@ def test_no_other_mail_is_sent_again(browser: Browser, alice: Person, mailbox: M
     Mail.objects.create(kind=Mail.Kind.PASSWORD_CHANGED, to=alice.user.email, state=state, due_at=later)
     assert "Left as they are: 1" in resend(browser)
     assert not mailbox.all()
-    assert not LogEntry.objects.exists()
+    assert not AuditEntry.objects.exists()
 
 
 # --- Readiness details and metrics ----------------------------------------------------------------------------------

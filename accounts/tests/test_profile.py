@@ -6,7 +6,7 @@ from django.apps import apps
 from django.core.management import call_command
 from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 
-from accounts.models import Mail, PasswordReset, Role, SecurityEvent, Session, User
+from accounts.models import AuditEntry, Mail, PasswordReset, Role, Session, User
 from conftest import PASSWORD, Api, Mailbox, Person, Together, person
 
 NEW = "another horse altogether"
@@ -88,7 +88,7 @@ def test_an_operator_s_change_of_the_password_ends_every_session(
     call_command("changepassword", "Alice@example.com")
     assert alice.api.get("/users/me").status_code == 401
     assert Mail.objects.filter(kind=Mail.Kind.PASSWORD_CHANGED, to=alice.user.email).count() == 1
-    assert SecurityEvent.objects.filter(kind=SecurityEvent.Kind.PASSWORD_CHANGED, user=alice.user).count() == 1
+    assert AuditEntry.objects.filter(kind=AuditEntry.Kind.PASSWORD_CHANGED, user_id=alice.user.pk).count() == 1
     assert Api().post("/auth/login", {**alice.credentials, "password": NEW}).status_code == 200
 
 
@@ -116,8 +116,9 @@ def test_deleting_the_account_leaves_nothing_of_it(api: Api, alice: Person, bob:
     answer = alice.api.delete("/users/me")
     assert (answer.status_code, answer.json()) == (200, {"message": "Account deleted successfully."})
     assert alice.api.get("/users/me").status_code == 401
-    for model in (OutstandingToken, Mail, PasswordReset, SecurityEvent, AccessAttempt, AccessFailureLog):
+    for model in (OutstandingToken, Mail, PasswordReset, AccessAttempt, AccessFailureLog):
         assert not model.objects.exists(), model
+    assert AuditEntry.objects.get().kind == AuditEntry.Kind.ACCOUNT_DELETED
     assert list(User.objects.all()) == [bob.user]
     for name in ("Attempt", "QuestionStatus"):
         assert apps.get_model("attempts", name).objects.count() == 1

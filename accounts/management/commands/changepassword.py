@@ -7,11 +7,13 @@ from accounts.addresses import normalised
 from accounts.audit import NO_CLIENT, Actor, Kind, record
 from accounts.flows import mail
 from accounts.flows.sessions import end_sessions
+from accounts.management.base import Operation
 from accounts.models import Mail, Session, User
 
 
-class Command(changepassword.Command):
+class Command(Operation, changepassword.Command):
     help = "Sets a user's password, by e-mail address, and ends their sessions as every change of a password does."
+    examples = "changepassword alice@example.com"
 
     def handle(self, *args: Any, **options: Any) -> str | None:
         address = normalised(options["username"] or "")

@@ -2,13 +2,16 @@ import signal
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand
-
 from accounts.flows import mail
+from accounts.management.base import Operation
 
 
-class Command(BaseCommand):
+class Command(Operation):
     help = "Delivers the mails that are due, once, or --forever until it is told to stop (SIGTERM or Ctrl-C)."
+    examples = """
+deliver_mail
+deliver_mail --forever
+"""
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--forever", action="store_true", help="go on delivering what is queued from now on")

@@ -2,17 +2,20 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand
 from django.utils import timezone
 
 from accounts.mails import context, render
+from accounts.management.base import Operation
 from accounts.models import Mail, User
 
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 
 
-class Command(BaseCommand):
+class Command(Operation):
     help = "Writes every kind of mail, with made-up facts, as HTML and plain text into a folder, to look at."
+    examples = """
+mail_gallery /tmp/mails
+"""
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("folder", type=Path, help="made where it does not exist")

@@ -1,16 +1,20 @@
 from typing import Any
 
-from django.core.management.base import BaseCommand
 from tqdm import tqdm
 
 from accounts.flows.housekeeping import tasks
+from accounts.management.base import Operation
 
 
-class Command(BaseCommand):
+class Command(Operation):
     help = (
         "Removes what is past its use: expired tokens, sessions, codes, mails, keys, old records, and what deleted "
         "accounts have left behind. It can run beside the service, and twice at once; run it once a day."
     )
+    examples = """
+purge_expired
+purge_expired 2> /dev/null    # without the progress bar
+"""
 
     def handle(self, *args: Any, **options: Any) -> None:
         for name, task in tasks():

@@ -5,14 +5,18 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.mail import EmailMessage
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.core.validators import validate_email
 
+from accounts.management.base import Operation
 from peerprep_users.mailing import connected, explained
 
 
-class Command(BaseCommand):
+class Command(Operation):
     help = "Sends a mail at once, past the queue, and says plainly what is wrong when that fails."
+    examples = """
+send_test_mail ops@example.com
+"""
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("address", help="where to send it")

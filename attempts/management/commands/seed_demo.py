@@ -2,17 +2,21 @@ import time
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from tqdm import tqdm
 
+from accounts.management.base import Operation
 from attempts.flows.seeding import seed
 
 
-class Command(BaseCommand):
+class Command(Operation):
     help = (
         "Fills the database with made-up users, who cannot sign in, and their attempts of a year. Not beside a running "
         "service: the indexes of an empty table are made last."
     )
+    examples = """
+seed_demo --users 1000 --attempts 100000
+"""
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--users", type=int, default=100)

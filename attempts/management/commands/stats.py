@@ -1,18 +1,23 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from tqdm import tqdm
 
+from accounts.management.base import Operation
 from accounts.models import User
 from attempts.flows import counters
 
 
-class Command(BaseCommand):
+class Command(Operation):
     help = (
         "Compares what is counted about attempts with the attempts (verify; exit code 1 where they differ), or counts "
         "anew what differs (rebuild). Both run beside the service."
     )
+    examples = """
+stats verify
+stats rebuild
+"""
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("step", choices=["verify", "rebuild"])

@@ -1,0 +1,68 @@
+import re
+from argparse import ArgumentParser, ArgumentTypeError
+from datetime import datetime
+from typing import Any
+
+from django.core.management.base import CommandError
+from django.utils import timezone
+from tqdm import tqdm
+
+from accounts.flows.explanation import moment, who
+from accounts.flows.trail import Link, Unsound, chained, verify
+from accounts.management.base import Operation, user_of
+from accounts.models import AuditEntry
+
+
+def link(text: str) -> Link:
+    match = re.fullmatch(r"(\d{1,18}):([0-9a-f.]{73})", text.strip())
+    if match is None:
+        raise ArgumentTypeError("a head is POSITION:HASH, as the logs have it")
+    return Link(int(match[1]), match[2])
+
+
+def time(text: str) -> datetime:
+    try:
+        return timezone.make_aware(datetime.fromisoformat(text).replace(tzinfo=None))
+    except ValueError:
+        raise ArgumentTypeError("a time is YYYY-MM-DD or YYYY-MM-DDTHH:MM, in UTC") from None
+
+
+class Command(Operation):
+    help = "Checks that nobody has changed the audit trail, or lists its entries."
+    examples = """
+audit verify
+audit verify --head 1204:5d41402a.9f86d081...   # a head that the logs have
+audit list --user alice@example.com --since 2026-11-01
+audit list --kind role_changed
+"""
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parts = parser.add_subparsers(dest="part", required=True)
+        check = parts.add_parser("verify", help="checks the chain; exit code 1 names the first entry that is not right")
+        check.add_argument("--head", type=link, metavar="POSITION:HASH", help="that the trail must have had")
+        shown = parts.add_parser("list", help="shows entries, the newest last")
+        shown.add_argument("--user", metavar="EMAIL", help="that concern this account")
+        shown.add_argument("--kind", choices=AuditEntry.Kind.values)
+        shown.add_argument("--since", type=time, metavar="TIME", help="in UTC")
+
+    def handle(self, *args: Any, part: str, **options: Any) -> None:
+        self.verify(options["head"]) if part == "verify" else self.list(**options)
+
+    def verify(self, noted: Link | None) -> None:
+        with tqdm(total=chained().count(), unit="entries", leave=False, disable=None) as bar:
+            try:
+                count, head = verify(noted=noted, progress=bar.update)
+            except Unsound as found:
+                raise CommandError(f"The audit trail is not sound. {found}.") from None
+        self.stdout.write(f"The audit trail is sound: {count} entries, head {head}")
+
+    def list(self, *, user: str | None, kind: str | None, since: datetime | None, **options: Any) -> None:
+        entries = AuditEntry.objects.order_by("occurred_at", "pk")
+        entries = entries.filter(user_id=user_of(user).pk) if user else entries
+        entries = entries.filter(kind=kind) if kind else entries
+        entries = entries.filter(occurred_at__gte=since) if since else entries
+        for entry in entries.iterator():
+            facts = " ".join(f"{name}={value}" for name, value in entry.facts.items())
+            whom = entry.address or str(entry.user_id or "-")
+            parts = [moment(entry.occurred_at), f"{entry.kind:22}", whom, f"by {who(entry)}", entry.ip or "-", facts]
+            self.stdout.write("  ".join([*parts, entry.reason]).rstrip())

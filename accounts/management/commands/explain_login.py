@@ -1,0 +1,33 @@
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import CommandError
+
+from accounts.addresses import normalised
+from accounts.flows.explanation import Login, explain_login, moment
+from accounts.management.base import Operation
+
+
+class Command(Operation):
+    help = "Says why a user cannot sign in, and what has happened lately. Exit code 1: the user cannot."
+    examples = "explain_login alice@example.com"
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("email")
+
+    def handle(self, *args: Any, email: str, **options: Any) -> None:
+        found = explain_login(address=normalised(email))
+        for reason in found.reasons:
+            self.stdout.write(f"{reason.code}: {reason.sentence}\n  {reason.remedy}")
+        for name, value in [*found.facts, ("live sessions", str(found.live_sessions))]:
+            self.stdout.write(f"{name}: {value}")
+        self.show("last logins", found.successes)
+        self.show("last wrong passwords", found.failures)
+        if found.reasons:
+            raise CommandError(found.verdict)
+        self.stdout.write(found.verdict)
+
+    def show(self, title: str, logins: list[Login]) -> None:
+        self.stdout.write(f"{title}: {'' if logins else 'none on record'}")
+        for login in logins:
+            self.stdout.write(f"  {moment(login.at)}  {login.ip or '-'}  {login.device}  {login.outcome}")
