@@ -28,7 +28,7 @@ class Holdings:
         export: names all that is kept about the user, each with a value or an iterator over rows.
         expired: names what is past its use.
         figures: the names of what it counts of each user.
-        figures_of: those counts by name, for many users in one query. A user of whom nothing was counted may be missing.
+        figures_of: those counts by name, for many users in one query; users without any may be missing.
     """
 
     release: Callable[[User], None]

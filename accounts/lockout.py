@@ -50,7 +50,7 @@ def locks() -> QuerySet[AccessAttempt]:
 def locks_of(addresses: Collection[str]) -> dict[str, datetime]:
     """When the locks of those that are locked open by themselves."""
     rows_of = locks().filter(username__in=addresses).values_list("username", "attempt_time")
-    return {username: time + settings.LOGIN_LOCK for username, time in rows_of}
+    return {str(username): time + settings.LOGIN_LOCK for username, time in rows_of}
 
 
 def count_guess(address: str) -> int:

@@ -1,4 +1,4 @@
-"""What an admin can do to accounts: each is confirmed, tells what came of it, and leaves an entry in the audit trail."""
+"""What an admin can do to accounts. Each is confirmed first, and leaves an entry in the audit trail."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,9 +31,6 @@ class Action:
     do: Callable[..., Any]
     applies: Callable[[User, bool], bool]
     takes: bool = False
-
-    def __call__(self, user: User, by: Actor, reason: str) -> None:
-        self.do(user=user, by=by, reason=reason)
 
 
 def unlock(*, user: User, by: Actor, reason: str) -> None:

@@ -60,7 +60,8 @@ class BoundedList(ChangeList):
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
-        self.result_list = self.model_admin.filled(list(self.result_list))
+        rows: Any = self.result_list
+        self.result_list: list[Any] = self.model_admin.filled(list(rows))
 
 
 class DayRange(RangeDateFilter):
@@ -87,7 +88,7 @@ class Pages(ModelAdmin):
     show_facets = ShowFacets.NEVER  # they count
     list_disable_select_all = True
     list_filter_submit = True
-    list_per_page = 50
+    list_per_page = 100
     paginator = Uncounted
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[BoundedList]:
@@ -193,9 +194,7 @@ class ReadOnly(Pages):
         return Q(user__in=users_called(word))
 
     def is_narrow(self, request: HttpRequest) -> bool:
-        words = request.GET.get("q", "").split()
-        named = [word for word in words if not self.is_number(word) and not self.is_address(word)]
-        return super().is_narrow(request) or bool(named)
+        return super().is_narrow(request) or "@" in request.GET.get("q", "")
 
     @admin.display(description="user")
     def owner(self, row: Any) -> str:

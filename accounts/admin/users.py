@@ -55,6 +55,15 @@ def figure(name: str) -> Any:
     return column
 
 
+def figures_of(ids: list[UUID]) -> dict[UUID, dict[str, int]]:
+    """What other apps count of these users."""
+    found: dict[UUID, dict[str, int]] = {}
+    for holding in holdings.registered:
+        for user, figures in holding.figures_of(ids).items():
+            found.setdefault(user, {}).update(figures)
+    return found
+
+
 @admin.register(User)
 class UserAdmin(Pages):
     places = [Place("People", "Users", "group")]
@@ -83,8 +92,9 @@ class UserAdmin(Pages):
         return not lookup.startswith("password") and super().lookup_allowed(lookup, value, request)
 
     def get_search_results(self, request: HttpRequest, queryset: QuerySet[User], search_term: str) -> Any:
-        for word in search_term.split():
-            where = "startswith" if len(word) < SHORT else "contains"
+        words = search_term.split()
+        where = "contains" if any(len(word) >= SHORT for word in words) else "startswith"
+        for word in words:
             named = Q(**{f"email__{where}": normalised(word)}) | Q(**{f"name__i{where}": word})
             queryset = queryset.filter(Q(email=normalised(word)) if "@" in word.strip("@") else named)
         return queryset, False
@@ -101,12 +111,12 @@ class UserAdmin(Pages):
         locks = lockout.locks_of([user.email for user in rows])
         live = dict(Session.objects.live().filter(user__in=ids).values_list("user").annotate(Count("id")).order_by())
         seen = dict(Session.objects.filter(user__in=ids).values_list("user").annotate(Max("last_used_at")).order_by())
-        figures = [holding.figures_of(ids) for holding in holdings.registered]
+        figures = figures_of(ids)
         for user in rows:
             user.locked_until = locks.get(user.email)
             user.live_sessions = live.get(user.pk, 0)
             user.seen_at = seen.get(user.pk)
-            user.figures = {name: value for each in figures for name, value in each.get(user.pk, {}).items()}
+            user.figures = figures.get(user.pk, {})
         return rows
 
     @display(description="role", label={"ADMIN": "info"})
@@ -182,7 +192,7 @@ class UserAdmin(Pages):
         by, done = acting(request), []
         for user in users:
             try:
-                action(user, by, reason)
+                action.do(user=user, by=by, reason=reason)
             except Refusal as refusal:
                 self.message_user(request, f"{user.email}: {refusal.detail}", messages.ERROR)
             else:

@@ -1,5 +1,7 @@
 # What the admin site's lists are ordered, filtered and searched by, where a table has a million rows.
 
+from typing import Any
+
 from django.db import DatabaseError, migrations, models, transaction
 
 TRIGRAMS = {
@@ -8,13 +10,13 @@ TRIGRAMS = {
 }
 
 
-def take_time(apps, schema_editor):
+def take_time(apps: Any, schema_editor: Any) -> None:
     """An index of a large table may take longer than the statement timeout of the service."""
     if schema_editor.connection.vendor == "postgresql":
         schema_editor.execute("SET LOCAL statement_timeout = 0")
 
 
-def index_trigrams(apps, schema_editor):
+def index_trigrams(apps: Any, schema_editor: Any) -> None:
     """Search in the middle of addresses and names. Where the extension may not be made, a search reads the table."""
     if schema_editor.connection.vendor != "postgresql":
         return
@@ -27,7 +29,7 @@ def index_trigrams(apps, schema_editor):
         schema_editor.execute(statement)
 
 
-def drop_trigrams(apps, schema_editor):
+def drop_trigrams(apps: Any, schema_editor: Any) -> None:
     if schema_editor.connection.vendor == "postgresql":
         for name in TRIGRAMS:
             schema_editor.execute(f"DROP INDEX IF EXISTS {name}")
