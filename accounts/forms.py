@@ -3,9 +3,9 @@
 from typing import Any
 
 from django import forms
-from django.contrib.admin.forms import AdminAuthenticationForm, AdminPasswordChangeForm
 from django.core.exceptions import ValidationError
 from django.utils import timezone
+from unfold.forms import AdminOwnPasswordChangeForm, AuthenticationForm
 
 from accounts.addresses import normalised
 from accounts.flows.sessions import EmailNotVerified
@@ -19,7 +19,7 @@ def told(refusal: Refusal) -> ValidationError:
     return ValidationError(str(refusal.detail), code=refusal.code)
 
 
-class LoginForm(AdminAuthenticationForm):
+class LoginForm(AuthenticationForm):
     refusal: Refusal | None = None  # why it was not even looked at, or will not be from now on
 
     username = forms.EmailField(
@@ -28,7 +28,7 @@ class LoginForm(AdminAuthenticationForm):
         widget=forms.EmailInput(attrs={"autofocus": True, "autocomplete": "username"}),
     )
     error_messages = {
-        **AdminAuthenticationForm.error_messages,
+        **AuthenticationForm.error_messages,
         "invalid_login": "Enter the e-mail address and the password of an admin.",
     }
 
@@ -52,7 +52,7 @@ class LoginForm(AdminAuthenticationForm):
             raise told(EmailNotVerified())
 
 
-class PasswordForm(AdminPasswordChangeForm):
+class PasswordForm(AdminOwnPasswordChangeForm):
     def clean_old_password(self) -> str:
         """Leaves the old password to the flow that changes it, which counts the guess."""
         return str(self.cleaned_data["old_password"])

@@ -4,6 +4,7 @@ axes as it comes counts per (address, IP, user agent) and after the fact. Here a
 and for the account alone, so that however guesses arrive, no more than the limit are evaluated.
 """
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
@@ -37,6 +38,19 @@ def locked_until(address: str) -> datetime | None:
     row = rows(address).filter(failures_since_start__gte=settings.LOGIN_FAILURE_LIMIT).first()
     end = row.attempt_time + settings.LOGIN_LOCK if row else None
     return end if end and end > timezone.now() else None
+
+
+def locks() -> QuerySet[AccessAttempt]:
+    """The rows of the accounts that are locked now."""
+    begun = timezone.now() - settings.LOGIN_LOCK
+    counted = {"failures_since_start__gte": settings.LOGIN_FAILURE_LIMIT, "attempt_time__gt": begun}
+    return AccessAttempt.objects.filter(**counted, **ANY_DEVICE)
+
+
+def locks_of(addresses: Collection[str]) -> dict[str, datetime]:
+    """When the locks of those that are locked open by themselves."""
+    rows_of = locks().filter(username__in=addresses).values_list("username", "attempt_time")
+    return {str(username): time + settings.LOGIN_LOCK for username, time in rows_of}
 
 
 def count_guess(address: str) -> int:

@@ -97,6 +97,10 @@ class User(AbstractBaseUser):
         indexes = [
             # The admin site's list, newest first.
             models.Index(fields=["-created_at", "id"], name="users_newest"),
+            # The same with a filter that few pass. Search by trigrams is in the migration: other databases have none.
+            models.Index(fields=["-created_at"], condition=Q(role="ADMIN"), name="users_admins"),
+            models.Index(fields=["-created_at"], condition=Q(is_active=False), name="users_inactive"),
+            models.Index(fields=["-created_at"], condition=Q(is_verified=False), name="users_unverified"),
         ]
 
     def __str__(self) -> str:
@@ -175,6 +179,8 @@ class Session(models.Model):
             models.Index(fields=["user", "-created_at"], condition=Q(ended_at=None), name="sessions_live_of_user"),
             # The cascade of a deleted user.
             models.Index(fields=["user"], name="sessions_of_user"),
+            # The admin site's list, newest first.
+            models.Index(fields=["-created_at", "id"], name="sessions_newest"),
         ]
 
     def __str__(self) -> str:
@@ -377,6 +383,9 @@ class Mail(Outgoing):
             models.Index(fields=["due_at"], condition=Q(state="queued"), name="mails_due"),
             # How many were asked for an address lately; an account's deletion.
             models.Index(fields=["to", "kind", "created_at"], name="mails_to"),
+            # The admin site's lists, newest first: all, and the dead ones.
+            models.Index(fields=["-created_at", "id"], name="mails_newest"),
+            models.Index(fields=["-created_at"], condition=Q(state="dead"), name="mails_dead"),
         ]
 
     def __str__(self) -> str:

@@ -3,10 +3,11 @@
 from typing import Any
 
 from django.conf import settings
-from django.contrib.admin import AdminSite
 from django.contrib.auth.views import PasswordChangeView
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.core.paginator import InvalidPage
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse_lazy
+from unfold.sites import UnfoldAdminSite
 
 from accounts.flows.passwords import change_password
 from accounts.flows.sessions import begin_session, end_session
@@ -50,13 +51,18 @@ class PasswordPage(PasswordChangeView):
         return HttpResponseRedirect(self.get_success_url())
 
 
-class Site(AdminSite):
+class Site(UnfoldAdminSite):
     """Signing in here begins a session like any other: it is listed, and whatever ends the user's sessions ends it."""
 
-    site_header = site_title = "PeerPrep User Service"
-    site_url = None
     login_form = LoginForm
     final_catch_all_view = False  # a path that does not exist is a 404, for whoever asks
+
+    def search(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        """Among the names of the lists. The theme lets a page that does not exist fail."""
+        try:
+            return super().search(request, extra_context)
+        except (ValueError, InvalidPage):
+            raise Http404 from None
 
     def has_permission(self, request: HttpRequest) -> bool:
         return super().has_permission(request) and session_of(request) is not None

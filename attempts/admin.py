@@ -5,22 +5,24 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from unfold.decorators import display
 
-from accounts.admin import ReadOnly
+from accounts.admin.base import DayRange, Place, ReadOnly
+from attempts.highlighting import highlighted
 from attempts.models import Attempt, QuestionStatus
 
-LANGUAGES = 50
+NEWEST = 1_000
 
 
 class LanguageFilter(admin.SimpleListFilter):
-    """Clients name the languages, so there may be any number of them."""
+    """Clients name the languages, so there may be any number of them: those of the newest attempts are offered."""
 
     title = parameter_name = "language"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        used = Attempt.objects.order_by("language").values_list("language", flat=True).distinct()
-        return [(language, language) for language in used[:LANGUAGES]]
+        newest = Attempt.objects.order_by("-id").values_list("language", flat=True)[:NEWEST]
+        return [(language, language) for language in sorted(set(newest))]
 
     def queryset(self, request: HttpRequest, queryset: Any) -> QuerySet[Attempt]:
         found: QuerySet[Attempt] = queryset.matching(language=self.value())
@@ -38,51 +40,60 @@ class SolvedFilter(admin.SimpleListFilter):
         return found
 
 
-@admin.register(Attempt)
-class AttemptAdmin(ReadOnly):
-    list_display = ["user", "question_id", "language", "passed_tests", "total_tests", "solved", "created_at"]
-    list_filter = [LanguageFilter, SolvedFilter, "created_at"]
+class OfUsers(ReadOnly):
+    """Facts of users who are there: what a deleted account has left behind is joined with none, so it is not found."""
+
+    by_user = ("user__id__exact", "pk")
+    number = "question_id"
     list_select_related = ["user"]
-    search_fields = ["user__email", "=question_id"]
-    ordering = ["-id"]  # UUIDv7: newest first, and the primary key's index gives it
-    details = ["runtime_ms", "id", "code"]
+    search_help_text = "Address of a user, or number of a question"
+    ordering = ["-id"]
+    of_one: list[str] = []  # the order of a few users' rows, which the index that finds them has
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Attempt]:
-        """Without the code, of which a page of attempts may hold megabytes; the page of one attempt fetches it.
+    def get_ordering(self, request: HttpRequest) -> list[str]:
+        return self.of_one if self.is_narrow(request) else self.ordering
 
-        And without what a deleted account has left behind: joined with its user, none is found.
-        """
-        found: QuerySet[Attempt] = super().get_queryset(request).select_related("user").defer("submitted_code")
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        found: QuerySet[Any] = super().get_queryset(request).select_related("user")
         return found
 
-    @admin.display(boolean=True)
-    def solved(self, attempt: Attempt) -> bool:
-        return attempt.is_solved
+
+@admin.register(Attempt)
+class AttemptAdmin(OfUsers):
+    places = [Place("Practice", "Attempts", "code")]
+    list_display = ["question_id", "owner", "language", "outcome", "tests", "runtime_ms", "created_at"]
+    list_filter = [LanguageFilter, SolvedFilter, ("created_at", DayRange)]
+    of_one = ["-created_at", "-id"]
+    details = ["id", "code"]
+
+    class Media:
+        css = {"all": ["attempts/code.css"]}
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Attempt]:
+        """Without the code, of which a page of attempts may hold megabytes; the page of one attempt fetches it."""
+        return super().get_queryset(request).defer("submitted_code")
+
+    @display(description="outcome", label={"solved": "success", "not solved": "warning"})
+    def outcome(self, attempt: Attempt) -> str:
+        return "solved" if attempt.is_solved else "not solved"
+
+    @admin.display(description="tests passed")
+    def tests(self, attempt: Attempt) -> str:
+        return f"{attempt.passed_tests} of {attempt.total_tests}"
 
     @admin.display(description="submitted code")
-    def code(self, attempt: Attempt) -> str:
-        return format_html("<pre>{}</pre>", attempt.submitted_code)
+    def code(self, attempt: Attempt) -> SafeString:
+        return highlighted(attempt.submitted_code, attempt.language)
 
 
 @admin.register(QuestionStatus)
-class QuestionStatusAdmin(ReadOnly):
-    list_display = [
-        "user",
-        "question_id",
-        "attempts",
-        "best_passed_tests",
-        "total_tests",
-        "best_runtime_ms",
-        "last_attempt_at",
-        "solved_at",
-    ]
-    list_filter = [("solved_at", admin.EmptyFieldListFilter), "last_attempt_at"]
-    list_select_related = ["user"]
-    search_fields = ["user__email", "=question_id"]
-    ordering = ["-id"]
+class QuestionStatusAdmin(OfUsers):
+    places = [Place("Practice", "Question statuses", "task_alt")]
+    list_display = ["question_id", "owner", "attempts", "best", "best_runtime_ms", "last_attempt_at", "solved_at"]
+    list_filter = [("solved_at", admin.EmptyFieldListFilter), ("last_attempt_at", DayRange)]
+    of_one = ["user", "question_id"]
     details = ["first_attempt_at"]
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[QuestionStatus]:
-        """Without what a deleted account has left behind."""
-        found: QuerySet[QuestionStatus] = super().get_queryset(request).select_related("user")
-        return found
+    @admin.display(description="best")
+    def best(self, status: QuestionStatus) -> str:
+        return f"{status.best_passed_tests} of {status.total_tests} tests"

@@ -6,8 +6,14 @@ class AttemptsConfig(AppConfig):
 
     def ready(self) -> None:
         from accounts import holdings  # noqa: PLC0415 - the models are there only now
-        from attempts.flows import departures  # noqa: PLC0415
+        from attempts.flows import departures, progress  # noqa: PLC0415
 
         holdings.registered.append(
-            holdings.Holdings(release=departures.release, export=departures.export, expired=departures.expired)
+            holdings.Holdings(
+                release=departures.release,
+                export=departures.export,
+                expired=departures.expired,
+                figures=progress.FIGURES,
+                figures_of=progress.figures_of,
+            )
         )

@@ -373,6 +373,8 @@ USE_I18N = False
 
 INSTALLED_APPS = [
     "accounts",  # first, so that its changepassword is the one that counts
+    "unfold.apps.BasicAppConfig",  # before Django's admin, whose templates it replaces
+    "unfold.contrib.filters",
     "accounts.apps.AdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -393,6 +395,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "corsheaders.middleware.CorsMiddleware",
+    "peerprep_users.middleware.AdminPolicyMiddleware",
     "peerprep_users.middleware.AdminSessionMiddleware",
     "peerprep_users.middleware.AdminCsrfViewMiddleware",
     "peerprep_users.middleware.AdminAuthenticationMiddleware",
@@ -475,6 +478,32 @@ TEMPLATES = [
         },
     },
 ]
+
+UNFOLD = {  # the theme of the admin site
+    "SITE_TITLE": lambda request: APP_NAME,
+    "SITE_HEADER": lambda request: APP_NAME,
+    "SITE_SUBHEADER": "Administration",
+    "SITE_URL": None,
+    "SITE_SYMBOL": "terminal",
+    "SHOW_BACK_BUTTON": True,
+    "SHOW_HISTORY": False,  # the audit trail is the record
+    "SIDEBAR": {"navigation": "accounts.admin.navigation.sidebar"},
+    "COLORS": {
+        "primary": {
+            "50": "oklch(97.7% .013 236.62)",
+            "100": "oklch(95.1% .026 236.824)",
+            "200": "oklch(90.1% .058 230.902)",
+            "300": "oklch(82.8% .111 230.318)",
+            "400": "oklch(74.6% .16 232.661)",
+            "500": "oklch(62% .169 237.323)",
+            "600": "oklch(50% .134 242.749)",
+            "700": "oklch(44.3% .11 240.79)",
+            "800": "oklch(39.1% .09 240.876)",
+            "900": "oklch(33% .075 241.5)",
+            "950": "oklch(29.3% .066 243.157)",
+        },
+    },
+}
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.authentication.BearerAuthentication"],

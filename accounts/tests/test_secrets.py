@@ -60,7 +60,7 @@ def test_none_is_found_on_any_page_of_the_admin_site(api: Api, mailbox: Mailbox,
     secrets = live_through(api, mailbox)
     hashes = list(User.objects.values_list("password", flat=True))
     client = browser_of(admin)
-    for name in ("user", "session", "mail", "securityevent"):
+    for name in ("user", "session", "mail", "auditentry"):
         model = apps.get_model("accounts", name)
         pages = [
             f"/admin/accounts/{name}/",

@@ -2,11 +2,12 @@
 
 from bisect import bisect
 from collections import Counter
-from collections.abc import Container
+from collections.abc import Collection, Container
 from datetime import date, datetime, time, timedelta
 from functools import lru_cache
 from itertools import count, groupby
 from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.contrib.postgres.fields import ArrayField
@@ -111,3 +112,12 @@ def count_days(user: User, begins: list[int]) -> list[tuple[int, int, int]]:
 def start_of(day: date, tz: ZoneInfo) -> int:
     """The quarter of an hour in which a day begins: with the first of two midnights, or after one that is left out."""
     return int(datetime.combine(day, time(), tz).timestamp()) // QuarterHour.SECONDS
+
+
+FIGURES = ("attempts", "solved")
+
+
+def figures_of(users: Collection[UUID]) -> dict[UUID, dict[str, int]]:
+    """How many attempts each of these users has made, and how many questions they have solved."""
+    found = Totals.objects.filter(user__in=users).values_list("user", "attempts", "solved_questions")
+    return {user: dict(zip(FIGURES, counts, strict=True)) for user, *counts in found}

@@ -1,0 +1,228 @@
+"""The pages of users: the list, the page of one, and the confirmation of what is done to them."""
+
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from django.contrib import admin, messages
+from django.db.models import Count, Max, Q, QuerySet
+from django.http import Http404, HttpRequest, HttpResponseBase, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from unfold.decorators import display
+
+from accounts import holdings, lockout
+from accounts.addresses import normalised
+from accounts.admin.actions import ACTIONS, BY_NAME, EXPORT, Action, ReasonForm
+from accounts.admin.base import DayRange, Pages, Place, acting, lists_of
+from accounts.flows import administration
+from accounts.flows.explanation import explain_login
+from accounts.models import AuditEntry, Session, User
+from peerprep_users.errors import Refusal
+from peerprep_users.streams import download, json_object
+
+ENTRIES = 10
+MENDS = {  # which actions mend what keeps somebody from signing in
+    "deactivated": ["reactivate"],
+    "not_verified": ["verify_address", "resend_verification"],
+    "locked": ["unlock"],
+    "no_password": ["send_reset_code"],
+}
+SHORT = 3  # an index of trigrams finds words of so many letters anywhere, and shorter ones where a word begins
+
+
+class LockedFilter(admin.SimpleListFilter):
+    title = parameter_name = "locked"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("yes", "Yes"), ("no", "No")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[User]) -> QuerySet[User]:
+        locked = lockout.locks().values("username")
+        if self.value() == "yes":
+            return queryset.filter(email__in=locked)
+        return queryset.exclude(email__in=locked) if self.value() == "no" else queryset
+
+
+def figure(name: str) -> Any:
+    """A column of what another app counts."""
+
+    @admin.display(description=name)
+    def column(user: Any) -> int:
+        return int(user.figures.get(name, 0))
+
+    column.__name__ = name
+    return column
+
+
+def figures_of(ids: list[UUID]) -> dict[UUID, dict[str, int]]:
+    """What other apps count of these users."""
+    found: dict[UUID, dict[str, int]] = {}
+    for holding in holdings.registered:
+        for user, figures in holding.figures_of(ids).items():
+            found.setdefault(user, {}).update(figures)
+    return found
+
+
+@admin.register(User)
+class UserAdmin(Pages):
+    places = [Place("People", "Users", "group")]
+    reach = None  # each filter has an index
+    list_filter = ["role", "is_verified", LockedFilter, "is_active", ("created_at", DayRange)]
+    search_fields = ["email", "name"]
+    search_help_text = "Address or name"
+    ordering = ["-created_at", "id"]
+    sortable_by = ["email", "created_at"]
+    fields = ["name", "email", "id", "role", "is_verified", "is_active", "created_at", "updated_at"]
+    readonly_fields = ["id", "email", "role", "is_verified", "is_active", "created_at", "updated_at"]
+    change_form_template = "accounts/admin/user.html"
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        counted = [figure(name) for holding in holdings.registered for name in holding.figures]
+        return ["email", "name", "rank", "is_verified", "state", "live", *counted, "last_seen", "created_at"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False  # people register
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False  # deleting is an action, which asks for a reason
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        """Not by the hash: the address of the page could ask for it letter by letter."""
+        return not lookup.startswith("password") and super().lookup_allowed(lookup, value, request)
+
+    def get_search_results(self, request: HttpRequest, queryset: QuerySet[User], search_term: str) -> Any:
+        words = search_term.split()
+        where = "contains" if any(len(word) >= SHORT for word in words) else "startswith"
+        for word in words:
+            named = Q(**{f"email__{where}": normalised(word)}) | Q(**{f"name__i{where}": word})
+            queryset = queryset.filter(Q(email=normalised(word)) if "@" in word.strip("@") else named)
+        return queryset, False
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: Any) -> None:
+        if "name" in form.changed_data:
+            administration.rename(user=obj, name=obj.name, by=acting(request))
+
+    # --- Columns ----------------------------------------------------------------------------------------------------
+
+    def filled(self, rows: list[Any]) -> list[Any]:
+        """Users with what the columns need of other tables: one query for each, however many users."""
+        ids = [user.pk for user in rows]
+        locks = lockout.locks_of([user.email for user in rows])
+        live = dict(Session.objects.live().filter(user__in=ids).values_list("user").annotate(Count("id")).order_by())
+        seen = dict(Session.objects.filter(user__in=ids).values_list("user").annotate(Max("last_used_at")).order_by())
+        figures = figures_of(ids)
+        for user in rows:
+            user.locked_until = locks.get(user.email)
+            user.live_sessions = live.get(user.pk, 0)
+            user.seen_at = seen.get(user.pk)
+            user.figures = figures.get(user.pk, {})
+        return rows
+
+    @display(description="role", label={"ADMIN": "info"})
+    def rank(self, user: User) -> str:
+        return user.role
+
+    @display(description="status", label={"active": "success", "deactivated": "danger", "locked": "warning"})
+    def state(self, user: Any) -> tuple[str, str]:
+        if not user.is_active:
+            return "deactivated", "deactivated"
+        if user.locked_until:
+            return "locked", f"locked until {user.locked_until:%H:%M} UTC"
+        return "active", "active"
+
+    @admin.display(description="live sessions")
+    def live(self, user: Any) -> int:
+        return int(user.live_sessions)
+
+    @admin.display(description="last seen")
+    def last_seen(self, user: Any) -> Any:
+        return user.seen_at
+
+    # --- The page of one --------------------------------------------------------------------------------------------
+
+    def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> Any:
+        user = self.get_object(request, object_id)
+        return super().change_view(request, object_id, form_url, panels(user) if user else None)
+
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponseBase:
+        user = self.get_object(request, object_id)
+        if user is None:
+            raise Http404
+        return HttpResponseRedirect(f"{reverse('admin:accounts_auditentry_changelist')}?user_id={user.pk}")
+
+    # --- What is done to users --------------------------------------------------------------------------------------
+
+    def get_urls(self) -> list[URLPattern]:
+        act = self.admin_site.admin_view(self.act)
+        return [path("<uuid:pk>/<slug:name>/confirm/", act, name="accounts_user_act"), *super().get_urls()]
+
+    def get_actions(self, request: HttpRequest) -> dict[str, tuple[Any, str, str]]:
+        return {action.name: (partial(act_on_many, action), action.name, action.label) for action in ACTIONS}
+
+    def act(self, request: HttpRequest, pk: UUID, name: str) -> HttpResponseBase:
+        user, action = User.objects.filter(pk=pk).first(), BY_NAME.get(name)
+        if user is None or action is None:
+            raise Http404
+        return self.confirmed(request, action, [user]) or self.after(request, user)
+
+    def after(self, request: HttpRequest, user: User) -> HttpResponseRedirect:
+        if User.objects.filter(pk=user.pk).exists():
+            return HttpResponseRedirect(reverse("admin:accounts_user_change", args=[user.pk]))
+        return HttpResponseRedirect(reverse("admin:accounts_user_changelist"))
+
+    def confirmed(self, request: HttpRequest, action: Action, users: list[User]) -> HttpResponseBase | None:
+        """Asks first. Then does it, and answers nothing where the page before is to be shown again."""
+        form = ReasonForm(request.POST if "confirmed" in request.POST else None, required=action.takes)
+        if not form.is_valid():
+            context = {**self.admin_site.each_context(request), "opts": self.opts, "title": action.label}
+            context |= {"action": action, "users": users, "form": form, "media": form.media}
+            return TemplateResponse(request, "accounts/admin/confirm.html", context)
+        if action is EXPORT:
+            return self.exported(request, users[0], form.cleaned_data["reason"])
+        self.carry_out(request, action, users, form.cleaned_data["reason"])
+        return None
+
+    def exported(self, request: Any, user: User, reason: str) -> HttpResponseBase:
+        sections = administration.export(user=user, by=acting(request), reason=reason)
+        return download(request, json_object(sections), "application/json", f"user-{user.pk}.json")
+
+    def carry_out(self, request: HttpRequest, action: Action, users: list[User], reason: str) -> None:
+        """Each by itself: whoever is refused keeps nobody else from it."""
+        by, done = acting(request), []
+        for user in users:
+            try:
+                action.do(user=user, by=by, reason=reason)
+            except Refusal as refusal:
+                self.message_user(request, f"{user.email}: {refusal.detail}", messages.ERROR)
+            else:
+                done.append(user.email)
+        if done:
+            told = done[0] if len(done) == 1 else f"{len(done)} users"
+            self.message_user(request, f"{action.done}: {told}.", messages.SUCCESS)
+
+
+def act_on_many(action: Action, page: UserAdmin, request: HttpRequest, queryset: QuerySet[User]) -> Any:
+    return page.confirmed(request, action, list(queryset.order_by("email")))
+
+
+def panels(user: User) -> dict[str, Any]:
+    """What the page of a user shows beside the form."""
+    locked_until = lockout.locked_until(user.email)
+    explanation = explain_login(address=user.email)
+    applying = [action for action in [*ACTIONS, EXPORT] if action.applies(user, bool(locked_until))]
+    return {
+        "explanation": explanation,
+        "remedies": [
+            (reason, [BY_NAME[name] for name in MENDS.get(reason.code, [])]) for reason in explanation.reasons
+        ],
+        "locked_until": locked_until,
+        "giving": [action for action in applying if not action.takes],
+        "taking": [action for action in applying if action.takes],
+        "lists": lists_of(user),
+        "figures": {
+            n: v for each in holdings.registered for n, v in each.figures_of([user.pk]).get(user.pk, {}).items()
+        },
+        "sessions": Session.objects.live().filter(user=user).order_by("-last_used_at")[:ENTRIES],
+        "entries": AuditEntry.objects.filter(user_id=user.pk).order_by("-occurred_at", "-id")[:ENTRIES],
+    }
