@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from collections.abc import Collection, Iterable
+from datetime import date, datetime, timedelta
 from typing import Any, ClassVar
 from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager
 from django.db import models
-from django.db.models import F, Q
-from django.db.models.functions import Lower
+from django.db.models import F, Q, Sum
+from django.db.models.functions import Lower, RowNumber
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
@@ -95,6 +96,8 @@ class User(AbstractBaseUser):
         indexes = [
             # The admin site's list, newest first.
             models.Index(fields=["-created_at", "id"], name="users_newest"),
+            # The admins: who they are, and whether one would be left.
+            models.Index(fields=["id"], condition=Q(role=Role.ADMIN), name="users_admins"),
         ]
 
     def __str__(self) -> str:
@@ -173,6 +176,8 @@ class Session(models.Model):
             models.Index(fields=["user", "-created_at"], condition=Q(ended_at=None), name="sessions_live_of_user"),
             # The cascade of a deleted user.
             models.Index(fields=["user"], name="sessions_of_user"),
+            # The admin site's list, newest first; a day's logins.
+            models.Index(fields=["-created_at", "id"], name="sessions_newest"),
         ]
 
     def __str__(self) -> str:
@@ -375,6 +380,10 @@ class Mail(Outgoing):
             models.Index(fields=["due_at"], condition=Q(state="queued"), name="mails_due"),
             # How many were asked for an address lately; an account's deletion.
             models.Index(fields=["to", "kind", "created_at"], name="mails_to"),
+            # The admin site's list, newest first; a day's mails.
+            models.Index(fields=["-created_at", "id"], name="mails_newest"),
+            # What an admin should look at.
+            models.Index(fields=["-created_at"], condition=Q(state="dead"), name="mails_dead"),
         ]
 
     def __str__(self) -> str:
@@ -414,3 +423,46 @@ class SecurityEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} of {self.address}"
+
+
+class DailyFigureQuerySet(models.QuerySet["DailyFigure"]):
+    def totals(self, first: date) -> DailyFigureQuerySet:
+        """From that day on, what tells that a day is counted."""
+        return self.filter(day__gte=first, label="")
+
+    def series(self, first: date, labelled: Collection[str]) -> Iterable[tuple[str, str, date, int]]:
+        """Every day's totals, and of the names `labelled` the parts too."""
+        rows = self.filter(Q(label="") | Q(name__in=labelled), day__gte=first)
+        return rows.values_list("name", "label", "day", "value")
+
+    def sums(self, first: date, names: Collection[str], most: int) -> Iterable[tuple[str, str, int]]:
+        """Over all days from `first` on, the largest parts of each name."""
+        rows = self.filter(name__in=names, day__gte=first).exclude(label="")
+        largest = models.Window(RowNumber(), partition_by="name", order_by=[Sum("value").desc(), "label"])
+        summed = rows.values("name", "label").annotate(total=Sum("value"), rank=largest).filter(rank__lte=most)
+        return summed.values_list("name", "label", "total")
+
+
+class DailyFigure(models.Model):
+    """How often something happened on a UTC day that is over. It stays when the rows that were counted go."""
+
+    day = models.DateField()
+    name = models.CharField(max_length=32)
+    label = models.CharField(max_length=64, blank=True)  # the part that it is of, such as a language; "" is the total
+    value = models.PositiveBigIntegerField()
+
+    objects = DailyFigureQuerySet.as_manager()
+
+    class Meta:
+        db_table = "daily_figures"
+        constraints = [
+            # Also the index behind the dashboard: some names, the last 90 days.
+            models.UniqueConstraint(fields=["name", "day", "label"], name="daily_figures_once"),
+        ]
+        indexes = [
+            # Every name's totals, which the dashboard draws and the next count begins with.
+            models.Index(fields=["day"], condition=Q(label=""), name="daily_figures_totals"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.label} on {self.day}"

@@ -6,8 +6,10 @@ class AttemptsConfig(AppConfig):
 
     def ready(self) -> None:
         from accounts import holdings  # noqa: PLC0415 - the models are there only now
-        from attempts.flows import departures  # noqa: PLC0415
+        from accounts.flows import figures as daily  # noqa: PLC0415
+        from attempts.flows import departures, figures  # noqa: PLC0415
 
         holdings.registered.append(
             holdings.Holdings(release=departures.release, export=departures.export, expired=departures.expired)
         )
+        daily.registered.append(figures.SOURCE)

@@ -3,6 +3,7 @@
 import logging
 import smtplib
 import threading
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ from django.db import Error, InterfaceError, OperationalError, close_old_connect
 from django.utils import timezone
 
 from accounts import mails
+from accounts.flows.figures import keep_some
 from accounts.leases import Busy, lease
 from accounts.models import Mail
 from peerprep_users.clients import Client
@@ -119,21 +121,31 @@ class Sender(threading.Thread):
     """Delivers mail beside the requests of a process, until it is stopped."""
 
     PAUSE = 1.0  # seconds between two looks at the queue when this process itself queues nothing
+    COUNT = 60.0  # seconds between two looks at the days that are to be counted
+    FIRST_COUNT = 5.0
 
     def __init__(self) -> None:
         super().__init__(name="mail-sender", daemon=True)
         self.stopping = threading.Event()
+        self.next_count = time.monotonic() + self.FIRST_COUNT
 
     def run(self) -> None:
         while not self.stopping.is_set():
             waiting.clear()
             try:
                 deliver_due(self.stopping)
+                self.count_days()
             except Error as exc:
                 log.error("The mail queue cannot be read: %s", exc)  # noqa: TRY400 - the next look may succeed
             close_old_connections()
             waiting.wait(self.PAUSE)
         connection.close()
+
+    def count_days(self) -> None:
+        """Once a minute, a moment's work on the figures of the days that are over."""
+        if time.monotonic() >= self.next_count:
+            self.next_count = time.monotonic() + self.COUNT
+            keep_some()
 
     def tell_to_stop(self) -> None:
         self.stopping.set()

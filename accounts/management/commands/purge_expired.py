@@ -3,6 +3,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from tqdm import tqdm
 
+from accounts.flows import figures
 from accounts.flows.housekeeping import tasks
 
 
@@ -13,6 +14,7 @@ class Command(BaseCommand):
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        figures.keep_due()  # of what goes now, too
         for name, task in tasks():
             with tqdm(total=task.total, desc=name, unit="rows", leave=False, disable=None) as bar:
                 removed = task.run(bar.update)

@@ -5,6 +5,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
+from accounts.flows import figures
 from attempts.flows.seeding import seed
 
 
@@ -24,4 +25,6 @@ class Command(BaseCommand):
         started = time.monotonic()
         with tqdm(total=attempts, desc="attempts", unit="rows", leave=False, disable=None) as bar:
             seed(users=users, attempts=attempts, progress=bar.update)
+        with tqdm(total=figures.DAYS, desc="figures", unit="days", leave=False, disable=None) as bar:
+            figures.count_again(progress=bar.update)
         self.stdout.write(f"{users} users and {attempts} attempts in {time.monotonic() - started:.1f} s")
