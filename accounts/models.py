@@ -11,7 +11,7 @@ from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager
 from django.db import models
 from django.db.models import F, Q, Sum
-from django.db.models.functions import Lower, RowNumber
+from django.db.models.functions import Coalesce, Lower
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
@@ -435,12 +435,11 @@ class DailyFigureQuerySet(models.QuerySet["DailyFigure"]):
         rows = self.filter(Q(label="") | Q(name__in=labelled), day__gte=first)
         return rows.values_list("name", "label", "day", "value")
 
-    def sums(self, first: date, names: Collection[str], most: int) -> Iterable[tuple[str, str, int]]:
-        """Over all days from `first` on, the largest parts of each name."""
-        rows = self.filter(name__in=names, day__gte=first).exclude(label="")
-        largest = models.Window(RowNumber(), partition_by="name", order_by=[Sum("value").desc(), "label"])
-        summed = rows.values("name", "label").annotate(total=Sum("value"), rank=largest).filter(rank__lte=most)
-        return summed.values_list("name", "label", "total")
+    def shares(self, first: date, whole: str, part: str, most: int) -> Iterable[tuple[str, int, int]]:
+        """From that day on, each label's sums of two names, of the labels that have most of the first."""
+        sums = {name: Coalesce(Sum("value", filter=Q(name=name)), 0) for name in (whole, part)}
+        rows = self.filter(name__in=sums, day__gte=first).exclude(label="").values("label")
+        return rows.annotate(**sums).order_by(f"-{whole}", "label").values_list("label", whole, part)[:most]
 
 
 class DailyFigure(models.Model):

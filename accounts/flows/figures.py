@@ -5,7 +5,7 @@ Days are UTC days. What is kept outlives the rows that were counted: sessions, m
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -152,7 +152,7 @@ class Summary:
 
     Args:
         days: of each name and label, by day. A day is absent where it is not counted.
-        labels: of each name, over all those days, by label; of the names that were asked for.
+        labels: of each name, over all those days, by label.
     """
 
     at: datetime
@@ -176,21 +176,26 @@ class Summary:
         return [self.at.date() - timedelta(age) for age in reversed(range(DAYS))]
 
 
-def summarise(*, by_day: Collection[str], by_label: Collection[str]) -> Summary:
-    """Reads what is kept, and counts what is not over yet."""
+def summarise(*, by_day: Collection[str], by_label: Mapping[str, str]) -> Summary:
+    """Reads what is kept, and counts what is not over yet.
+
+    Args:
+        by_day: the names of which each day's parts are wanted beside the total.
+        by_label: the names of which each label's sum is wanted, and the name of a part of it.
+    """
     now = timezone.now()
     first = now.date() - timedelta(DAYS - 1)
     days: dict[tuple[str, str], dict[date, int]] = defaultdict(dict)
-    labels: dict[str, Counter[str]] = {name: Counter() for name in by_label}
+    labels: dict[str, Counter[str]] = defaultdict(Counter)
     for name, label, day, value in DailyFigure.objects.series(first, by_day):
         days[name, label][day] = value
-    for name, label, value in DailyFigure.objects.sums(first, by_label, LABELS):
-        labels[name][label] = value
+    for whole, part in by_label.items():
+        for label, *sums in DailyFigure.objects.shares(first, whole, part, LABELS):
+            labels[whole][label], labels[part][label] = sums
     for day in open_days(now):
         for (name, label), value in counted(day, registered).items():
-            days[name, label].setdefault(day, value)
-            if label and name in labels:
-                labels[name][label] += value
+            days[name, label][day] = value
+            labels[name][label] += value
     return Summary(now, days, labels)
 
 
