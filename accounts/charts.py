@@ -18,7 +18,7 @@ class Series:
     percent: bool = False  # with a scale of its own, on the right
 
     def dataset(self, kind: str) -> dict[str, Any]:
-        line = {"type": "line", "yAxisID": "percent"} if self.percent else {}
+        line = {"type": "line", "yAxisID": "percent", "order": -1} if self.percent else {}  # before the bars
         style = {"borderColor": self.colour, "backgroundColor": self.colour, "borderWidth": 2, "pointRadius": 0}
         if kind == "bar" and not self.percent:
             style = {"backgroundColor": self.colour, "borderRadius": 2}

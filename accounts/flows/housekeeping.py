@@ -15,7 +15,7 @@ from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 
 from accounts import holdings
 from accounts.holdings import Progress, Task
-from accounts.models import Lease, Mail, PasswordReset, RateCount, SecurityEvent, Session
+from accounts.models import DailyFigure, Lease, Mail, PasswordReset, RateCount, SecurityEvent, Session
 
 BATCH = 500
 ENDED_SESSIONS = timedelta(days=7)  # kept that long for the question who was signed in, and from where
@@ -40,6 +40,7 @@ def past_its_use() -> dict[str, QuerySet[Any]]:
         "failure counts": AccessAttempt.objects.filter(attempt_time__lte=now - settings.LOGIN_LOCK),
         "failed logins": AccessFailureLog.objects.filter(attempt_time__lte=now - FAILURES),
         "security events": SecurityEvent.objects.filter(occurred_at__lte=now - EVENTS),
+        "daily figures": DailyFigure.objects.filter(day__lte=now - EVENTS),
         "admin sessions": AdminSession.objects.filter(expire_date__lte=now),
     }
 
