@@ -195,7 +195,8 @@ def summarise(*, by_day: Collection[str], by_label: Mapping[str, str]) -> Summar
     for day in open_days(now):
         for (name, label), value in counted(day, registered).items():
             days[name, label][day] = value
-            labels[name][label] += value
+            if label:
+                labels[name][label] += value
     return Summary(now, days, labels)
 
 
