@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from collections.abc import Collection, Iterable
+from datetime import date, datetime, timedelta
 from typing import Any, ClassVar
 from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager
 from django.db import models
-from django.db.models import F, Q
-from django.db.models.functions import Lower
+from django.db.models import F, Q, Sum
+from django.db.models.functions import Coalesce, Lower
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
@@ -179,7 +180,7 @@ class Session(models.Model):
             models.Index(fields=["user", "-created_at"], condition=Q(ended_at=None), name="sessions_live_of_user"),
             # The cascade of a deleted user.
             models.Index(fields=["user"], name="sessions_of_user"),
-            # The admin site's list, newest first.
+            # The admin site's list, newest first; a day's logins.
             models.Index(fields=["-created_at", "id"], name="sessions_newest"),
         ]
 
@@ -383,8 +384,9 @@ class Mail(Outgoing):
             models.Index(fields=["due_at"], condition=Q(state="queued"), name="mails_due"),
             # How many were asked for an address lately; an account's deletion.
             models.Index(fields=["to", "kind", "created_at"], name="mails_to"),
-            # The admin site's lists, newest first: all, and the dead ones.
+            # The admin site's list, newest first; a day's mails.
             models.Index(fields=["-created_at", "id"], name="mails_newest"),
+            # The dead ones.
             models.Index(fields=["-created_at"], condition=Q(state="dead"), name="mails_dead"),
         ]
 
@@ -395,3 +397,45 @@ class Mail(Outgoing):
     def is_too_late(self) -> bool:
         """Nobody waits for a code any longer than it would have lived, had it been sent at once."""
         return self.kind == self.Kind.RESET_CODE and self.created_at + settings.RESET_CODE_TTL < timezone.now()
+
+
+class DailyFigureQuerySet(models.QuerySet["DailyFigure"]):
+    def totals(self, first: date) -> DailyFigureQuerySet:
+        """From that day on, what tells that a day is counted."""
+        return self.filter(day__gte=first, label="")
+
+    def series(self, first: date, labelled: Collection[str]) -> Iterable[tuple[str, str, date, int]]:
+        """Every day's totals, and of the names `labelled` the parts too."""
+        rows = self.filter(Q(label="") | Q(name__in=labelled), day__gte=first)
+        return rows.values_list("name", "label", "day", "value")
+
+    def shares(self, first: date, whole: str, part: str, most: int) -> Iterable[tuple[str, int, int]]:
+        """From that day on, each label's sums of two names, of the labels that have most of the first."""
+        sums = {name: Coalesce(Sum("value", filter=Q(name=name)), 0) for name in (whole, part)}
+        rows = self.filter(name__in=sums, day__gte=first).exclude(label="").values("label")
+        return rows.annotate(**sums).order_by(f"-{whole}", "label").values_list("label", whole, part)[:most]
+
+
+class DailyFigure(models.Model):
+    """How often something happened on a UTC day that is over. It stays when the rows that were counted go."""
+
+    day = models.DateField()
+    name = models.CharField(max_length=32)
+    label = models.CharField(max_length=64, blank=True)  # the part that it is of, such as a language; "" is the total
+    value = models.PositiveBigIntegerField()
+
+    objects = DailyFigureQuerySet.as_manager()
+
+    class Meta:
+        db_table = "daily_figures"
+        constraints = [
+            # Also the index behind the dashboard: some names, the last 90 days.
+            models.UniqueConstraint(fields=["name", "day", "label"], name="daily_figures_once"),
+        ]
+        indexes = [
+            # Every name's totals, which the dashboard draws and the next count begins with.
+            models.Index(fields=["day"], condition=Q(label=""), name="daily_figures_totals"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.label} on {self.day}"

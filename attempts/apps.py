@@ -6,7 +6,8 @@ class AttemptsConfig(AppConfig):
 
     def ready(self) -> None:
         from accounts import holdings  # noqa: PLC0415 - the models are there only now
-        from attempts.flows import departures, progress  # noqa: PLC0415
+        from accounts.flows import figures as daily  # noqa: PLC0415
+        from attempts.flows import departures, figures, progress  # noqa: PLC0415
 
         holdings.registered.append(
             holdings.Holdings(
@@ -17,3 +18,4 @@ class AttemptsConfig(AppConfig):
                 figures_of=progress.figures_of,
             )
         )
+        daily.registered.append(figures.SOURCE)

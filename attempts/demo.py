@@ -57,7 +57,8 @@ def attempts(users: list[UUID], count: int, *, now: datetime, seed: int = 0) -> 
     length = YEAR / slices
     for number in range(slices):
         wanted = count * (number + 1) // slices - count * number // slices
-        yield from sittings(dice, users, busy, wanted, now - YEAR + length * number, length)
+        here = busy[: 1 + len(users) * number // slices]  # they register one after the other
+        yield from sittings(dice, users, here, wanted, now - YEAR + length * number, length)
 
 
 def sittings(
@@ -65,7 +66,7 @@ def sittings(
 ) -> list[Row]:
     rows: list[Row] = []
     while len(rows) < count:
-        rank = min(bisect(busy, dice.random() * busy[-1]), len(users) - 1)
+        rank = min(bisect(busy, dice.random() * busy[-1]), len(busy) - 1)
         rows.extend(sitting(dice, rank, users[rank], begun + length * dice.random()))
     rows.sort(key=lambda row: row.created_at)
     return rows[:count]

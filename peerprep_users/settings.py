@@ -381,6 +381,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "django.contrib.humanize",
     "rest_framework",
     "rest_framework_simplejwt.token_blacklist",
     "corsheaders",
@@ -488,6 +489,7 @@ UNFOLD = {  # the theme of the admin site
     "SHOW_BACK_BUTTON": True,
     "SHOW_HISTORY": False,  # the audit trail is the record
     "SIDEBAR": {"navigation": "accounts.admin.navigation.sidebar"},
+    "DASHBOARD_CALLBACK": "accounts.dashboard.show",
     "COLORS": {
         "primary": {
             "50": "oklch(97.7% .013 236.62)",

@@ -16,12 +16,13 @@ from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 from accounts import holdings
 from accounts.flows import trail
 from accounts.holdings import Progress, Task
-from accounts.models import Lease, Mail, PasswordReset, RateCount, Session
+from accounts.models import DailyFigure, Lease, Mail, PasswordReset, RateCount, Session
 
 BATCH = 500
 ENDED_SESSIONS = timedelta(days=7)  # kept that long for the question who was signed in, and from where
 MAILS = timedelta(days=7)
 FAILURES = timedelta(days=90)
+FIGURES = timedelta(days=365)
 
 
 def past_its_use() -> dict[str, QuerySet[Any]]:
@@ -39,6 +40,7 @@ def past_its_use() -> dict[str, QuerySet[Any]]:
         "mails": Mail.objects.exclude(state=Mail.State.QUEUED).filter(created_at__lte=now - MAILS),
         "failure counts": AccessAttempt.objects.filter(attempt_time__lte=now - settings.LOGIN_LOCK),
         "failed logins": AccessFailureLog.objects.filter(attempt_time__lte=now - FAILURES),
+        "daily figures": DailyFigure.objects.filter(day__lte=now - FIGURES),
         "admin sessions": AdminSession.objects.filter(expire_date__lte=now),
     }
 

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from accounts import mails
 from accounts.flows import trail
+from accounts.flows.figures import keep_some
 from accounts.leases import Busy, lease
 from accounts.models import Mail
 from peerprep_users.clients import Client
@@ -122,17 +123,21 @@ class Sender(threading.Thread):
     """Delivers mail beside the requests of a process, and chains the audit trail, until it is stopped."""
 
     PAUSE = 1.0  # seconds between two looks at the queue when this process itself queues nothing
+    COUNT = 60.0  # seconds between two looks at the days that are to be counted
+    FIRST_COUNT = 5.0
 
     def __init__(self) -> None:
         super().__init__(name="mail-sender", daemon=True)
         self.stopping = threading.Event()
         self.chain_at = 0.0  # not with each mail that this process queues
+        self.next_count = time.monotonic() + self.FIRST_COUNT
 
     def run(self) -> None:
         while not self.stopping.is_set():
             waiting.clear()
             try:
                 deliver_due(self.stopping)
+                self.count_days()
             except Error as exc:
                 log.error("The mail queue cannot be read: %s", exc)  # noqa: TRY400 - the next look may succeed
                 DATABASE_ERRORS.labels(type(exc).__name__).inc()
@@ -149,6 +154,12 @@ class Sender(threading.Thread):
         except Error as exc:
             log.error("The audit trail cannot be chained: %s", exc)  # noqa: TRY400 - the next try may succeed
         self.chain_at = time.monotonic() + self.PAUSE
+
+    def count_days(self) -> None:
+        """Once a minute, a moment's work on the figures of the days that are over."""
+        if time.monotonic() >= self.next_count:
+            self.next_count = time.monotonic() + self.COUNT
+            keep_some()
 
     def tell_to_stop(self) -> None:
         self.stopping.set()

@@ -41,7 +41,7 @@ def seed(*, users: int, attempts: int, progress: Callable[[int], object], say: C
 def add_users(count: int) -> list[UUID]:
     """The new users' ids, ascending, with no other user's between the first and the last."""
     ids = [uuid7() for _ in range(count)]
-    password, run = make_password(None), ids[0].hex[:12]
+    password, run, now = make_password(None), ids[0].hex[:12], timezone.now()
     made = (
         User(
             id=user_id,
@@ -49,7 +49,7 @@ def add_users(count: int) -> list[UUID]:
             name=f"Demo {number}",
             password=password,
             is_verified=True,
-            created_at=timezone.now() - demo.YEAR,
+            created_at=now - demo.YEAR + demo.YEAR * number / (count + 1),
         )
         for number, user_id in enumerate(ids, 1)
     )

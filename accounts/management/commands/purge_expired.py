@@ -2,6 +2,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from accounts.flows import figures
 from accounts.flows.housekeeping import tasks
 from accounts.management.base import Operation
 
@@ -17,6 +18,7 @@ purge_expired 2> /dev/null    # without the progress bar
 """
 
     def handle(self, *args: Any, **options: Any) -> None:
+        figures.keep_due()  # of what goes now, too
         for name, task in tasks():
             with tqdm(total=task.total, desc=name, unit="rows", leave=False, disable=None) as bar:
                 removed = task.run(bar.update)

@@ -5,6 +5,7 @@ from typing import Any
 from django.core.management.base import CommandError
 from tqdm import tqdm
 
+from accounts.flows import figures
 from accounts.management.base import Operation
 from attempts.flows.seeding import seed
 
@@ -28,4 +29,6 @@ seed_demo --users 1000 --attempts 100000
         started = time.monotonic()
         with tqdm(total=attempts, desc="attempts", unit="rows", leave=False, disable=None) as bar:
             seed(users=users, attempts=attempts, progress=bar.update, say=bar.set_description)
+        with tqdm(total=figures.DAYS, desc="figures", unit="days", leave=False, disable=None) as bar:
+            figures.count_again(progress=bar.update)
         self.stdout.write(f"{users} users and {attempts} attempts in {time.monotonic() - started:.1f} s")

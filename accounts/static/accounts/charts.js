@@ -1,0 +1,9 @@
+// The text of the charts goes with the theme. Registered before the theme's own observer, which draws them anew.
+(() => {
+  const html = document.documentElement;
+  const colour = () => {
+    Chart.defaults.color = html.classList.contains("dark") ? "#d1d5db" : "#4b5563";
+  };
+  colour();
+  new MutationObserver(colour).observe(html, { attributeFilter: ["class"] });
+})();
