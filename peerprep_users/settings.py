@@ -368,6 +368,7 @@ AUTH_USER_MODEL = "accounts.User"
 TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = False
+FORMAT_MODULE_PATH = "peerprep_users.dates"
 
 # --- HTTP -----------------------------------------------------------------------------------------------------------
 
@@ -418,6 +419,7 @@ SECURE_HSTS_SECONDS = 31_536_000 if PRODUCTION else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = PRODUCTION
 SECURE_HSTS_PRELOAD = PRODUCTION
 ADMIN_SESSION = timedelta(hours=12)
+LOGIN_REDIRECT_URL = "/admin/"
 SESSION_COOKIE_AGE = int(ADMIN_SESSION.total_seconds())
 SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = "/admin"
 SESSION_COOKIE_SECURE = PRODUCTION
@@ -486,6 +488,7 @@ UNFOLD = {  # the theme of the admin site
     "SITE_SUBHEADER": "Administration",
     "SITE_URL": None,
     "SITE_SYMBOL": "terminal",
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": STATIC_URL + "accounts/favicon.svg"}],
     "SHOW_BACK_BUTTON": True,
     "SHOW_HISTORY": False,  # the audit trail is the record
     "SIDEBAR": {"navigation": "accounts.admin.navigation.sidebar"},

@@ -38,6 +38,7 @@ class Place(NamedTuple):
     title: str
     icon: str  # of Material Symbols
     query: str = ""
+    order: int = 1  # within the group
 
 
 class Uncounted(InfinitePaginator):
@@ -60,6 +61,7 @@ class BoundedList(ChangeList):
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
+        self.full_result_count = self.result_count  # which says that neither is worth showing
         rows: Any = self.result_list
         self.result_list: list[Any] = self.model_admin.filled(list(rows))
 

@@ -18,7 +18,8 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
 
 def items(group: str, request: HttpRequest) -> list[dict[str, Any]]:
     lists = [page for page in admin.site._registry.values() if isinstance(page, Pages)]  # noqa: SLF001
-    return [item(page, place, request) for page in lists for place in page.places if place.group == group]
+    found = [(place, page) for page in lists for place in page.places if place.group == group]
+    return [item(page, place, request) for place, page in sorted(found, key=lambda one: one[0].order)]
 
 
 def item(page: Pages, place: Place, request: HttpRequest) -> dict[str, Any]:

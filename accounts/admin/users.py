@@ -15,6 +15,7 @@ from accounts import holdings, lockout
 from accounts.addresses import normalised
 from accounts.admin.actions import ACTIONS, BY_NAME, EXPORT, Action, ReasonForm
 from accounts.admin.base import DayRange, Pages, Place, acting, lists_of
+from accounts.devices import in_words
 from accounts.flows import administration
 from accounts.flows.explanation import explain_login
 from accounts.models import AuditEntry, Session, User
@@ -55,6 +56,10 @@ def figure(name: str) -> Any:
     return column
 
 
+def names_of_figures() -> list[str]:
+    return [name for holding in holdings.registered for name in holding.figures]
+
+
 def figures_of(ids: list[UUID]) -> dict[UUID, dict[str, int]]:
     """What other apps count of these users."""
     found: dict[UUID, dict[str, int]] = {}
@@ -66,7 +71,7 @@ def figures_of(ids: list[UUID]) -> dict[UUID, dict[str, int]]:
 
 @admin.register(User)
 class UserAdmin(Pages):
-    places = [Place("People", "Users", "group")]
+    places = [Place("People", "Users", "group", order=0)]
     reach = None  # each filter has an index
     list_filter = ["role", "is_verified", LockedFilter, "is_active", ("created_at", DayRange)]
     search_fields = ["email", "name"]
@@ -78,7 +83,7 @@ class UserAdmin(Pages):
     change_form_template = "accounts/admin/user.html"
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
-        counted = [figure(name) for holding in holdings.registered for name in holding.figures]
+        counted = [figure(name) for name in names_of_figures()]
         return ["email", "name", "rank", "is_verified", "state", "live", *counted, "last_seen", "created_at"]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -208,21 +213,19 @@ def act_on_many(action: Action, page: UserAdmin, request: HttpRequest, queryset:
 
 def panels(user: User) -> dict[str, Any]:
     """What the page of a user shows beside the form."""
-    locked_until = lockout.locked_until(user.email)
+    is_locked = lockout.locked_until(user.email) is not None
     explanation = explain_login(address=user.email)
-    applying = [action for action in [*ACTIONS, EXPORT] if action.applies(user, bool(locked_until))]
+    applying = [action for action in [*ACTIONS, EXPORT] if action.applies(user, is_locked)]
+    live = Session.objects.live().filter(user=user).order_by("-last_used_at")
     return {
         "explanation": explanation,
         "remedies": [
             (reason, [BY_NAME[name] for name in MENDS.get(reason.code, [])]) for reason in explanation.reasons
         ],
-        "locked_until": locked_until,
         "giving": [action for action in applying if not action.takes],
         "taking": [action for action in applying if action.takes],
         "lists": lists_of(user),
-        "figures": {
-            n: v for each in holdings.registered for n, v in each.figures_of([user.pk]).get(user.pk, {}).items()
-        },
-        "sessions": Session.objects.live().filter(user=user).order_by("-last_used_at")[:ENTRIES],
+        "figures": dict.fromkeys(names_of_figures(), 0) | figures_of([user.pk]).get(user.pk, {}),
+        "sessions": [(in_words(session.user_agent), session) for session in live[:ENTRIES]],
         "entries": AuditEntry.objects.filter(user_id=user.pk).order_by("-occurred_at", "-id")[:ENTRIES],
     }
