@@ -34,8 +34,8 @@ $(VENV)/run.stamp: requirements.txt | $(BIN)/python
 	$(BIN)/pip install --disable-pip-version-check --quiet --require-hashes -r requirements.txt
 	@touch $@
 
-# They come from the packages, so they change when these do.
-staticfiles: $(VENV)/run.stamp
+# They change when the packages that they come from do, or our own.
+staticfiles: $(VENV)/run.stamp $(wildcard */static/*/*)
 	$(BIN)/python manage.py collectstatic --noinput --verbosity 0
 	@touch $@
 

@@ -83,7 +83,7 @@ def totals() -> list[Total]:
     return [
         Total("Users", users, path(User)),
         Total("Verified", verified, path(User, is_verified__exact=1), note=share(verified.value, users.value)),
-        Total("Live sessions", amount(Session.objects.live()), path(Session, ended_at__isempty=1)),
+        Total("Live sessions", amount(Session.objects.live()), path(Session, live="yes")),
         Total("Admins", amount(User.objects.filter(role=Role.ADMIN)), path(User, role__exact=Role.ADMIN)),
         Total("Locked now", amount(locked), path("axes_accessfailurelog", locked_out__exact=1)),
         Total("Mails waiting", amount(Mail.objects.waiting()), path(Mail, outcome=Mail.State.QUEUED)),

@@ -57,6 +57,11 @@ class Site(UnfoldAdminSite):
     login_form = LoginForm
     final_catch_all_view = False  # a path that does not exist is a 404, for whoever asks
 
+    def each_context(self, request: HttpRequest) -> dict[str, Any]:
+        """With the name of the service as it is: the theme would take one such as `os.name` for a function to call."""
+        names = {"site_title": settings.APP_NAME, "site_header": settings.APP_NAME}
+        return {**super().each_context(request), **names}
+
     def search(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         """Among the names of the lists. The theme lets a page that does not exist fail."""
         try:

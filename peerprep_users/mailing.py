@@ -91,10 +91,11 @@ class Console(console.EmailBackend):
 
 
 @contextmanager
-def connected(*, patience: float = SMTP.PATIENCE, **options: Any) -> Iterator[BaseEmailBackend]:
+def connected(*, patience: float | None = None, **options: Any) -> Iterator[BaseEmailBackend]:
     """A connection to where mail goes. It is closed quietly: a server has what it took, however it says goodbye."""
     server: BaseEmailBackend = get_connection(**options)
-    server.PATIENCE = patience  # type: ignore[attr-defined]
+    if patience is not None:
+        server.PATIENCE = patience  # type: ignore[attr-defined]
     try:
         server.open()
         yield server

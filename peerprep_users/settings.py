@@ -483,8 +483,6 @@ TEMPLATES = [
 ]
 
 UNFOLD = {  # the theme of the admin site
-    "SITE_TITLE": lambda request: APP_NAME,
-    "SITE_HEADER": lambda request: APP_NAME,
     "SITE_SUBHEADER": "Administration",
     "SITE_URL": None,
     "SITE_SYMBOL": "terminal",

@@ -294,6 +294,34 @@ def test_sessions_show_the_device_in_words(browser: Client, alice: Person) -> No
     assert "Firefox on Linux" in text
 
 
+def test_the_site_fetches_from_nowhere_else_and_is_not_framed(browser: Client, api: Api) -> None:
+    policy = browser.get(USERS).headers["Content-Security-Policy"]
+    assert "default-src 'self'" in policy and "frame-ancestors 'none'" in policy and "http" not in policy
+    assert "Content-Security-Policy" not in api.get("/users/me").headers
+
+
+def test_the_search_of_the_theme_answers_nonsense(browser: Client) -> None:
+    assert browser.get("/admin/search/?s=users").status_code == 200
+    for page in ("x", "99", "-1"):
+        assert browser.get(f"/admin/search/?s=users&page={page}").json()["code"] == "not_found"
+
+
+def test_users_are_found_and_filtered(browser: Client, alice: Person, bob: Person) -> None:
+    lock(bob.user.email)
+    for query, names in {
+        "q=lic": ["Alice"],
+        "q=BOB@example.com": ["Bob"],
+        "q=al": ["Alice"],
+        "q=zz": [],
+        "locked=yes": ["Bob"],
+        "role__exact=ADMIN": ["Root"],
+        "created_at_to=2000-01-01": [],
+        "created_at_from=2000-01-01&locked=no": ["Alice", "Root"],
+    }.items():
+        found = browser.get(f"{USERS}?{query}").context["cl"].result_list
+        assert sorted(user.name for user in found) == names, query
+
+
 NONSENSE = [
     "user/?role__exact=%00",
     "session/?ip=zz",

@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,7 +14,7 @@ import jwt
 import pytest
 import time_machine
 from django.utils import timezone
-from playwright.sync_api import Locator, Page, ViewportSize, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, ViewportSize, sync_playwright
 
 from accounts.models import User
 from accounts.tokens import verification_token
@@ -25,23 +27,40 @@ FINGER = 44  # CSS pixels, WCAG 2.2 success criterion 2.5.5
 
 
 @pytest.fixture(scope="module")
-def phone() -> Iterator[Page]:
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if chromium is None:
+def chromium() -> Iterator[Browser]:
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if path is None:
         reason = "there is no Chromium: apt-get install chromium"
         pytest.fail(reason) if os.environ.get("REQUIRE_SERVICES") else pytest.skip(reason)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
-        context = browser.new_context(viewport=PHONE, java_script_enabled=False)
-        context.set_default_timeout(10_000)
-        yield context.new_page()
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+        yield browser
         browser.close()
+
+
+@pytest.fixture
+def phone(chromium: Browser) -> Iterator[Page]:
+    yield from page_of(chromium, java_script_enabled=False)
+
+
+@pytest.fixture
+def admins_phone(chromium: Browser) -> Iterator[Page]:
+    """With scripts, which the admin site has."""
+    yield from page_of(chromium, java_script_enabled=True)
+
+
+def page_of(chromium: Browser, *, java_script_enabled: bool) -> Iterator[Page]:
+    context = chromium.new_context(viewport=PHONE, java_script_enabled=java_script_enabled)
+    context.set_default_timeout(10_000)
+    yield context.new_page()
+    context.close()
 
 
 @dataclass
 class Service:
     http: httpx.Client
     box: Inbox
+    database: str
 
     def register(self, email: str) -> str:
         """Returns the user's id."""
@@ -63,7 +82,7 @@ def service(fresh_database: str) -> Iterator[Service]:
         served(free_port(), DATABASE_URL=fresh_database, **mail) as base_url,
         httpx.Client(base_url=base_url, trust_env=False) as http,
     ):
-        yield Service(http, box)
+        yield Service(http, box, fresh_database)
 
 
 def open_mail(phone: Page, service: Service, email: str, folder: Path) -> None:
@@ -139,3 +158,28 @@ def test_whoever_has_no_good_link_gets_a_new_one(phone: Page, service: Service, 
     phone.get_by_role("link", name="Confirm my address").click()
     press(phone, phone.get_by_role("button", name="Confirm my address"))
     assert service.login_status(email) == 200
+
+
+def test_an_admin_deactivates_somebody(admins_phone: Page, service: Service) -> None:
+    boss = {"DATABASE_URL": service.database, "DJANGO_SUPERUSER_PASSWORD": PASSWORD}
+    command = [sys.executable, "manage.py", "createsuperuser", "--noinput", "--email", "root@example.com"]
+    subprocess.run(command, env=os.environ | boss, check=True, capture_output=True)
+    service.register("carol@example.com")
+    page, base, complaints = admins_phone, str(service.http.base_url), list[str]()
+    page.on("console", lambda said: complaints.append(said.text) if said.type in {"error", "warning"} else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("request", lambda sent: None if sent.url.startswith((base, "data:")) else complaints.append(sent.url))
+
+    page.goto(f"{base}/admin/login/")
+    page.get_by_label("E-mail address").fill("root@example.com")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+    page.goto(f"{base}/admin/accounts/user/?q=carol")
+    page.get_by_role("link", name="carol@example.com").click()
+    assert "not_verified" in page.get_by_text("carol@example.com cannot sign in").inner_text()
+    page.get_by_role("link", name="Deactivate").click()
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    page.get_by_label("Reason").fill("Spam")
+    page.get_by_role("button", name="Deactivate").click()
+    page.get_by_text("Deactivated: carol@example.com.").wait_for()
+    assert page.get_by_role("link", name="Reactivate").count() and not complaints

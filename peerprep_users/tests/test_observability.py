@@ -156,7 +156,8 @@ def test_what_happens_is_counted(api: Api, alice: Person, settings: Any) -> None
     ]:
         assert value(after, name, **labels) - value(before, name, **labels) == amount, (name, labels)
     assert value(after, "live_sessions") == 2
-    assert value(after, "http_requests_in_progress") == 1  # the scrape itself
+    in_progress = [value(found, "http_requests_in_progress") for found in (before, after)]
+    assert in_progress[0] == in_progress[1] >= 1  # the scrape itself
 
 
 def test_they_answer_without_a_database(alice: Person, monkeypatch: pytest.MonkeyPatch) -> None:
