@@ -36,7 +36,7 @@ $(VENV)/run.stamp: requirements.txt | $(BIN)/python
 
 # They change when the packages that they come from do, or our own.
 staticfiles: $(VENV)/run.stamp $(wildcard */static/*/*)
-	$(BIN)/python manage.py collectstatic --noinput --verbosity 0
+	$(BIN)/python manage.py collectstatic --clear --noinput --verbosity 0
 	@touch $@
 
 $(VENV)/dev.stamp: requirements-dev.txt $(VENV)/run.stamp
