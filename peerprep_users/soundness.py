@@ -118,9 +118,11 @@ def clock() -> Iterator[Finding]:
 
 @examination("static files")
 def static_files() -> Iterator[Finding]:
-    sources = {
-        path: storage.size(path) for finder in get_finders() for path, storage in finder.list(None) if "." in path
-    }
+    sources: dict[str, int] = {}
+    for finder in get_finders():
+        for path, storage in finder.list(None):
+            if "." in path:
+                sources.setdefault(path, storage.size(path))  # of two packages' files, the first is collected
     root = Path(settings.STATIC_ROOT)
     missing = [path for path in sources if not (root / path).is_file()]
     old = [path for path, size in sources.items() if path not in missing and (root / path).stat().st_size != size]
