@@ -1,4 +1,4 @@
-"""What `manage.py doctor` examines of accounts: proxies, the counts of calls, the keys that sign."""
+"""What `manage.py doctor` examines of accounts: proxies, the counts of calls, the keys that sign, the audit trail."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -9,10 +9,11 @@ from django.conf import settings
 from django.utils import timezone
 
 from accounts import keys, proxies, throttles
-from accounts.models import SigningKey
+from accounts.models import AuditEntry, AuditHead, SigningKey
 from peerprep_users.doctor import Finding, examination, fine, problem, warning
 
 FORGOTTEN = timedelta(days=30)
+UNCHAINED = timedelta(minutes=5)  # a second or two is usual
 
 UNTRUSTED = warning("proxy_not_trusted", "Set TRUSTED_PROXY_COUNT to the number of proxies before the service.")
 TOO_FEW = warning("proxies_missing", "Lower TRUSTED_PROXY_COUNT, or let nobody past the proxies.")
@@ -23,6 +24,8 @@ SEALED = problem("signing_key_sealed", "Put the SECRET_KEY that sealed it into S
 OTHER_ALGORITHM = warning("signing_key_algorithm", "Run `manage.py keys stage`, then `activate`.")
 STAGED_LONG = warning("signing_key_staged", "Run `manage.py keys activate KID`, or `retire` it.")
 NOT_RETIRED = warning("signing_key_replaced", "Run `manage.py keys retire KID`.")
+NOT_CHAINED = warning("audit_unchained", "See that the service or `manage.py deliver_mail --forever` runs.")
+HEADLESS = problem("audit_head_missing", "Run `manage.py audit verify --head` with the last head that the logs have.")
 
 
 @examination("proxies", needs_database=True)
@@ -79,3 +82,15 @@ def about(row: SigningKey) -> Iterator[Finding]:
         yield STAGED_LONG(f"{row.kid} was staged on {row.staged_at:%Y-%m-%d}, and never activated.")
     elif row.replaced_at is not None and row.replaced_at < now - FORGOTTEN:
         yield NOT_RETIRED(f"{row.kid} was replaced on {row.replaced_at:%Y-%m-%d}, and still verifies.")
+
+
+@examination("audit trail", needs_database=True)
+def audit_trail() -> Iterator[Finding]:
+    """Whether somebody chains it. `manage.py audit verify` checks the chain itself, which takes long."""
+    if not AuditHead.objects.exists() and AuditEntry.objects.exclude(position=None).exists():
+        yield HEADLESS("Its head is gone, so nothing says where it ends.")
+    first = AuditEntry.objects.filter(position=None).order_by("id").first()
+    if first and first.occurred_at < timezone.now() - UNCHAINED:
+        yield NOT_CHAINED(f"An entry of {first.occurred_at:%Y-%m-%d %H:%M} UTC is not chained: nobody would miss it.")
+    else:
+        yield fine("Entries are chained as they come.")
