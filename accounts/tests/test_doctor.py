@@ -186,13 +186,8 @@ def test_it_says_what_the_mail_server_has_against_the_service(
     sound: Any, facts: dict[str, Any], answers: dict[str, str], named: str
 ) -> None:
     with scripted(**answers) as server:
-        settings = {
-            "EMAIL_HOST": "127.0.0.1",
-            "EMAIL_PORT": server.port,
-            "EMAIL_USE_TLS": False,
-            "EMAIL_USE_SSL": False,
-        }
-        configured(**settings, EMAIL_BACKEND="peerprep_users.mailing.SMTP", **facts)(sound)
+        sound.EMAIL_HOST, sound.EMAIL_PORT = "127.0.0.1", server.port
+        configured(**{"EMAIL_USE_TLS": False, "EMAIL_BACKEND": "peerprep_users.mailing.SMTP"} | facts)(sound)
         (found,) = soundness.mail_server()
     assert found.code == "mail_server" and named in found.sentence and "hush" not in found.sentence
 
