@@ -34,7 +34,7 @@ def trusted_proxies() -> Iterator[Finding]:
     if count == 0 and max(seen, default=0) > 0:
         yield UNTRUSTED(f"Calls had X-Forwarded-For with {max(seen)} addresses, and TRUSTED_PROXY_COUNT is 0.")
     elif seen and min(seen) < count:
-        yield TOO_FEW(f"Calls had but {min(seen)} addresses in X-Forwarded-For, and TRUSTED_PROXY_COUNT is {count}.")
+        yield TOO_FEW(f"Some calls had {min(seen)} addresses in X-Forwarded-For, and TRUSTED_PROXY_COUNT is {count}.")
     else:
         yield fine(f"TRUSTED_PROXY_COUNT is {count}, which fits the calls of the last day.")
 
@@ -46,7 +46,7 @@ def rate_limits() -> Iterator[Finding]:
     elif settings.REDIS_URL:
         yield redis_answers()
     elif settings.WORKERS > 1:
-        yield NO_REDIS(f"{settings.WORKERS} workers count calls in the database: right, and a statement for each.")
+        yield NO_REDIS(f"{settings.WORKERS} workers count calls in the database, which costs a statement for each.")
     else:
         yield fine("The database counts calls.")
 
@@ -91,6 +91,8 @@ def audit_trail() -> Iterator[Finding]:
         yield HEADLESS("Its head is gone, so nothing says where it ends.")
     first = AuditEntry.objects.filter(position=None).order_by("id").first()
     if first and first.occurred_at < timezone.now() - UNCHAINED:
-        yield NOT_CHAINED(f"An entry of {first.occurred_at:%Y-%m-%d %H:%M} UTC is not chained: nobody would miss it.")
+        yield NOT_CHAINED(
+            f"An entry of {first.occurred_at:%Y-%m-%d %H:%M} UTC is not chained: its deletion would not show."
+        )
     else:
         yield fine("Entries are chained as they come.")

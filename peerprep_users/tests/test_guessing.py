@@ -39,7 +39,7 @@ def house(fresh_database: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
     with (
         inbox(port) as box,
         served(
-            free_port(), log=log, DATABASE_URL=fresh_database, WEB_CONCURRENCY="4", TRUSTED_PROXY_COUNT="1", **mail
+            free_port(), log, DATABASE_URL=fresh_database, WEB_CONCURRENCY="4", TRUSTED_PROXY_COUNT="1", **mail
         ) as url,
     ):
         callers = [caller(url, number) for number in range(100)]
