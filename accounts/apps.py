@@ -1,3 +1,5 @@
+from importlib import import_module
+
 from django.apps import AppConfig
 from django.contrib.admin import apps as admin
 
@@ -7,14 +9,12 @@ class AccountsConfig(AppConfig):
     default = True
 
     def ready(self) -> None:
-        from accounts import (  # noqa: F401, PLC0415 - registers the system checks
-            checks,
-            examinations,
-            metrics,
-        )
-        from peerprep_users import exposition, soundness  # noqa: F401, PLC0415 - registers examinations
+        for name in ("peerprep_users.soundness", "accounts.examinations", "accounts.checks"):
+            import_module(name)  # registers what the doctor examines, in this order, and the system checks
+        from accounts.metrics import session_gauges  # noqa: PLC0415 - its models are loaded only now
+        from peerprep_users.exposition import stored  # noqa: PLC0415
 
-        exposition.stored.append(metrics.session_gauges)
+        stored.append(session_gauges)
 
 
 class AdminConfig(admin.AdminConfig):

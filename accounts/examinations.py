@@ -1,4 +1,4 @@
-"""What `manage.py doctor` examines of accounts: proxies, the counts of calls, the keys that sign."""
+"""What `manage.py doctor` examines of accounts: proxies, the counts of calls, the keys that sign, the audit trail."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -9,10 +9,11 @@ from django.conf import settings
 from django.utils import timezone
 
 from accounts import keys, proxies, throttles
-from accounts.models import SigningKey
+from accounts.models import AuditEntry, AuditHead, SigningKey
 from peerprep_users.doctor import Finding, examination, fine, problem, warning
 
 FORGOTTEN = timedelta(days=30)
+UNCHAINED = timedelta(minutes=5)  # a second or two is usual
 
 UNTRUSTED = warning("proxy_not_trusted", "Set TRUSTED_PROXY_COUNT to the number of proxies before the service.")
 TOO_FEW = warning("proxies_missing", "Lower TRUSTED_PROXY_COUNT, or let nobody past the proxies.")
@@ -23,6 +24,8 @@ SEALED = problem("signing_key_sealed", "Put the SECRET_KEY that sealed it into S
 OTHER_ALGORITHM = warning("signing_key_algorithm", "Run `manage.py keys stage`, then `activate`.")
 STAGED_LONG = warning("signing_key_staged", "Run `manage.py keys activate KID`, or `retire` it.")
 NOT_RETIRED = warning("signing_key_replaced", "Run `manage.py keys retire KID`.")
+NOT_CHAINED = warning("audit_unchained", "See that the service or `manage.py deliver_mail --forever` runs.")
+HEADLESS = problem("audit_head_missing", "Run `manage.py audit verify --head` with the last head that the logs have.")
 
 
 @examination("proxies", needs_database=True)
@@ -31,7 +34,7 @@ def trusted_proxies() -> Iterator[Finding]:
     if count == 0 and max(seen, default=0) > 0:
         yield UNTRUSTED(f"Calls had X-Forwarded-For with {max(seen)} addresses, and TRUSTED_PROXY_COUNT is 0.")
     elif seen and min(seen) < count:
-        yield TOO_FEW(f"Calls had but {min(seen)} addresses in X-Forwarded-For, and TRUSTED_PROXY_COUNT is {count}.")
+        yield TOO_FEW(f"Some calls had {min(seen)} addresses in X-Forwarded-For, and TRUSTED_PROXY_COUNT is {count}.")
     else:
         yield fine(f"TRUSTED_PROXY_COUNT is {count}, which fits the calls of the last day.")
 
@@ -43,7 +46,7 @@ def rate_limits() -> Iterator[Finding]:
     elif settings.REDIS_URL:
         yield redis_answers()
     elif settings.WORKERS > 1:
-        yield NO_REDIS(f"{settings.WORKERS} workers count calls in the database: right, and a statement for each.")
+        yield NO_REDIS(f"{settings.WORKERS} workers count calls in the database, which costs a statement for each.")
     else:
         yield fine("The database counts calls.")
 
@@ -79,3 +82,17 @@ def about(row: SigningKey) -> Iterator[Finding]:
         yield STAGED_LONG(f"{row.kid} was staged on {row.staged_at:%Y-%m-%d}, and never activated.")
     elif row.replaced_at is not None and row.replaced_at < now - FORGOTTEN:
         yield NOT_RETIRED(f"{row.kid} was replaced on {row.replaced_at:%Y-%m-%d}, and still verifies.")
+
+
+@examination("audit trail", needs_database=True)
+def audit_trail() -> Iterator[Finding]:
+    """Whether somebody chains it. `manage.py audit verify` checks the chain itself, which takes long."""
+    if not AuditHead.objects.exists() and AuditEntry.objects.exclude(position=None).exists():
+        yield HEADLESS("Its head is gone, so nothing says where it ends.")
+    first = AuditEntry.objects.filter(position=None).order_by("id").first()
+    if first and first.occurred_at < timezone.now() - UNCHAINED:
+        yield NOT_CHAINED(
+            f"An entry of {first.occurred_at:%Y-%m-%d %H:%M} UTC is not chained: its deletion would not show."
+        )
+    else:
+        yield fine("Entries are chained as they come.")

@@ -63,6 +63,11 @@ def write_error(sock, status_int, reason, mesg):
 util.write_error = write_error
 
 
+def is_not_of_a_client(record):
+    """Leaves out gunicorn's own line about what is no HTTP: it shows the request, and whatever secret is in it."""
+    return not str(record.msg).startswith("Invalid request from")
+
+
 class Worker(ThreadWorker):
     """A thread worker that a client's idle connection does not keep from stopping.
 
@@ -108,6 +113,7 @@ def on_starting(server):
         socket.create_server((settings.HOST.strip("[]"), settings.PORT), family=family).close()
     except OSError as exc:
         sys.exit(f"Cannot listen on {bind}: {exc.strerror}.")
+    server.log.error_log.addFilter(is_not_of_a_client)
     from accounts.devices import in_words  # noqa: PLC0415 - Django is set up only now
 
     in_words("")

@@ -6,6 +6,8 @@ from enum import StrEnum
 from typing import Any
 
 from django.db import DatabaseError, connection
+from django.db.migrations import Migration
+from django.db.migrations.executor import MigrationExecutor
 
 
 class Level(StrEnum):
@@ -98,6 +100,8 @@ def found_by(each: Examination) -> list[Finding]:
     try:
         return list(each.run())
     except Exception as exc:  # noqa: BLE001 - the others are examined all the same
+        if isinstance(exc, DatabaseError) and unapplied():
+            return [Finding(Level.SKIPPED, "Needs the migrations.")]
         return [NOT_EXAMINED(f"{type(exc).__name__}: {' '.join(str(exc).split())}")]
 
 
@@ -110,6 +114,11 @@ def database() -> Finding:
     except DatabaseError as exc:
         return DATABASE_DOWN(f"The database does not answer: {' '.join(str(exc).split())}")
     return fine(f"{connection.display_name} {version} answers.")
+
+
+def unapplied() -> list[Migration]:
+    executor = MigrationExecutor(connection)
+    return [step for step, _ in executor.migration_plan(executor.loader.graph.leaf_nodes())]
 
 
 def is_sound(findings: Iterable[Finding], *, strict: bool) -> bool:

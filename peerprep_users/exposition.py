@@ -25,7 +25,9 @@ STARTED = time.time()  # loaded before the processes are forked, so the same in 
 
 
 def outbox_gauges() -> Iterator[Metric]:
-    rows = GaugeMetricFamily("outbox_rows", "Rows of an outbox by their state.", labels=["outbox", "state"])
+    rows = GaugeMetricFamily(
+        "outbox_rows", "Rows of an outbox by state; of the last hour, if sent or dropped.", labels=["outbox", "state"]
+    )
     age = GaugeMetricFamily(
         "outbox_oldest_undelivered_seconds", "Age of the oldest row that waits to be sent.", labels=["outbox"]
     )

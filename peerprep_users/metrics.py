@@ -16,9 +16,6 @@ DURATIONS = Histogram(
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
     registry=REGISTRY,
 )
-IN_PROGRESS = Gauge(
-    "http_requests_in_progress", "Requests not answered yet.", multiprocess_mode="livesum", registry=REGISTRY
-)
 WORKERS = Gauge("workers", "Processes that answer requests.", multiprocess_mode="livesum", registry=REGISTRY)
 DATABASE_ERRORS = Counter(
     "database_errors", "Errors of the database that a request or the mail sender met.", ["error"], registry=REGISTRY

@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
+from secrets import token_hex
 from typing import Any
-from uuid import uuid4
 
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.messages.middleware import MessageMiddleware
@@ -19,7 +19,7 @@ from django.utils.deprecation import MiddlewareMixin
 from peerprep_users import accesslog
 from peerprep_users.errors import MethodNotAllowed, Refusal, refusal_of, respond
 from peerprep_users.logging import request_id
-from peerprep_users.metrics import DATABASE_ERRORS, IN_PROGRESS
+from peerprep_users.metrics import DATABASE_ERRORS
 
 SANE_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 ADMIN = "/admin"
@@ -34,9 +34,8 @@ class RequestMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         started = time.perf_counter()
-        IN_PROGRESS.inc()
         sent = request.META.get("HTTP_X_REQUEST_ID", "")
-        own_id = sent if SANE_ID.fullmatch(sent) else uuid4().hex
+        own_id = sent if SANE_ID.fullmatch(sent) else token_hex(16)
         token = request_id.set(own_id)
         request.request_id = own_id  # type: ignore[attr-defined]  # for the lines that Django logs after this
         try:
@@ -44,7 +43,11 @@ class RequestMiddleware:
             response = with_body(self.get_response(request))
             response.headers["X-Request-ID"] = own_id
             response.headers.setdefault("Cache-Control", "no-store")
-            return when_sent(response, partial(finish, request, response.status_code, started, own_id))
+            if response.streaming:
+                when_closed(response, partial(note, request, response.status_code, started, own_id))
+            else:
+                note(request, response.status_code, started, own_id)
+            return response
         finally:
             request_id.reset(token)
 
@@ -56,26 +59,21 @@ class RequestMiddleware:
         return respond(refusal) if refusal else None
 
 
-def when_sent(response: HttpResponseBase, finish: Callable[[], None]) -> HttpResponseBase:
-    """Calls `finish` with an answer that is ready; with one that is made while it is sent, at its end."""
-    if not response.streaming:
-        finish()
-        return response
+def when_closed(response: HttpResponseBase, call: Callable[[], None]) -> None:
+    """Calls it at the end of an answer that is made while it is sent."""
     close = response.close
 
-    def close_and_finish() -> None:
+    def close_and_call() -> None:
         response.close = close  # type: ignore[method-assign]  # a server may close twice
         try:
             close()
         finally:
-            finish()
+            call()
 
-    response.close = close_and_finish  # type: ignore[method-assign]
-    return response
+    response.close = close_and_call  # type: ignore[method-assign]
 
 
-def finish(request: HttpRequest, status: int, started: float, own_id: str) -> None:
-    IN_PROGRESS.dec()
+def note(request: HttpRequest, status: int, started: float, own_id: str) -> None:
     accesslog.note(
         method=accesslog.method_of(request),
         route=accesslog.route_of(request),

@@ -17,6 +17,7 @@ from django.utils import timezone
 TRIES = 6
 FIRST_PAUSE = timedelta(seconds=30)
 LONGEST_PAUSE = timedelta(hours=1)
+RECENT = timedelta(hours=1)
 CLAIM = timedelta(minutes=2)  # a sender that is silent for so long has died
 
 Row = TypeVar("Row", bound="Outgoing")
@@ -72,9 +73,13 @@ class OutgoingQuerySet(models.QuerySet[Row]):
         return dead.update(state=Outgoing.State.QUEUED, tries=0, due_at=timezone.now())
 
     def counts(self) -> dict[str, int]:
-        """How many rows are in each state."""
-        found = dict(self.order_by().values_list("state").annotate(Count("pk")))
-        return {state: found.get(state, 0) for state in Outgoing.State.values}
+        """How many wait, how many are dead, and how many of the last hour are through: of all, it would take long."""
+        through = (Outgoing.State.SENT, Outgoing.State.DROPPED)
+        recent = self.filter(state__in=through, created_at__gt=timezone.now() - RECENT)
+        found = dict.fromkeys(Outgoing.State.values, 0)
+        for rows in (self.waiting(), self.filter(state=Outgoing.State.DEAD), recent):
+            found |= rows.order_by().values_list("state").annotate(Count("pk"))
+        return found
 
     def oldest_age(self) -> float:
         """For how many seconds the oldest row has been waiting; 0 where none is."""

@@ -561,12 +561,7 @@ LOGGING = {
     },
     "formatters": {
         "text": {"()": "peerprep_users.logging.TextFormatter"},
-        "json": {
-            "()": "pythonjsonlogger.json.JsonFormatter",
-            "fmt": "{asctime}{levelname}{name}{message}{request_id}",
-            "style": "{",
-            "rename_fields": {"asctime": "time", "levelname": "level", "name": "logger"},
-        },
+        "json": {"()": "peerprep_users.logging.JSONFormatter"},
     },
     "handlers": {
         "stderr": {

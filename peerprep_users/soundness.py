@@ -11,10 +11,9 @@ from django.conf import settings
 from django.contrib.staticfiles.finders import get_finders
 from django.core.checks import ERROR, run_checks
 from django.db import connection
-from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
-from peerprep_users.doctor import Finding, Level, examination, fine, problem, warning
+from peerprep_users.doctor import Finding, Level, examination, fine, problem, unapplied, warning
 from peerprep_users.mailing import connected, explained
 from peerprep_users.outbox import outboxes
 from peerprep_users.settings import DEVELOPMENT_KEY, is_guessable
@@ -45,10 +44,8 @@ OUTBOX_DEAD = warning("outbox_dead", "Look at their errors in the admin site, an
 
 @examination("migrations", needs_database=True)
 def migrations() -> Iterator[Finding]:
-    executor = MigrationExecutor(connection)
-    plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
-    if plan:
-        names = ", ".join(f"{step.app_label}.{step.name}" for step, _ in plan[:3])
+    if plan := unapplied():
+        names = ", ".join(f"{step.app_label}.{step.name}" for step in plan[:3])
         yield UNMIGRATED(f"{len(plan)} not applied, {names} first.")
     else:
         yield fine("All are applied.")

@@ -14,6 +14,7 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import Min, QuerySet
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from accounts.audit import Actor, Kind, record
@@ -193,7 +194,7 @@ CHECKS: list[tuple[Check, str]] = [
 def check_end(last: Link, head: Link, noted: Link | None) -> None:
     if last != head:
         raise Unsound(last.position + 1, None, f"missing: the head is {head.position}, and the last entry {last}")
-    beyond = chained().filter(position__gt=AuditHead.objects.values("position")[:1]).first()
+    beyond = chained().filter(position__gt=Coalesce(AuditHead.objects.values("position")[:1], 0)).first()
     if beyond is not None:
         raise Unsound(beyond.position, beyond.pk, "order: it lies beyond the head")
     if noted and noted.position > head.position:

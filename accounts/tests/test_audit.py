@@ -93,6 +93,7 @@ TAMPERING = {
         "position 5",
         "beyond the head",
     ),
+    "head deleted": (["DELETE FROM audit_head"], "position 1", "beyond the head"),
     "key": (
         ["UPDATE audit_trail SET seal = 'ffffffff' || substr(seal, 9) WHERE position = 4"],
         "position 4",

@@ -13,18 +13,21 @@ from typing import Any
 import pytest
 import time_machine
 from django.core.management import call_command
-from django.db import OperationalError, connection
+from django.db import OperationalError, ProgrammingError, connection
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
 
 from accounts import proxies, throttles
+from accounts.audit import Actor, Kind, record
+from accounts.flows.trail import chain_entries
 from accounts.keys import new_pair, seal
-from accounts.models import Mail
+from accounts.models import AuditHead, Mail
 from conftest import Api
 from peerprep_users import doctor, soundness
 from peerprep_users.tests.calls import raising
 from peerprep_users.tests.servers import ROOT, free_port
+from peerprep_users.tests.smtp import scripted
 
 POSTGRESQL = connection.vendor == "postgresql"
 
@@ -107,6 +110,17 @@ def unmigrate(_: Any) -> None:
     MigrationRecorder(connection).record_unapplied(*MigrationLoader(connection).graph.leaf_nodes("attempts")[0])
 
 
+def audited(minutes: int) -> None:
+    with time_machine.travel(timezone.now() - timedelta(minutes=minutes), tick=False):
+        record(Kind.ROLE_CHANGED, by=Actor.service())
+
+
+def behead(_: Any) -> None:
+    audited(10)
+    chain_entries()
+    AuditHead.objects.all().delete()
+
+
 WRONG: list[tuple[str, int, Callable[[Any], Any]]] = [
     ("migrations_missing", 1, unmigrate),
     ("secret_key_guessable", 0, configured(SECRET_KEY="changeme-" * 5)),
@@ -135,6 +149,8 @@ WRONG: list[tuple[str, int, Callable[[Any], Any]]] = [
     ("signing_key_algorithm", 0, key_of_another_algorithm),
     ("signing_key_staged", 0, lambda sound: key(sound, activated_at=None, staged_at=long_ago(31))),
     ("signing_key_replaced", 0, lambda sound: key(sound, replaced_at=long_ago(31), activated_at=long_ago(40))),
+    ("audit_unchained", 0, lambda _: audited(6)),
+    ("audit_head_missing", 1, behead),
     ("static_files_missing", 1, lambda sound: shutil.rmtree(sound.STATIC_ROOT / "admin")),
     ("static_files_old", 0, lambda sound: (sound.STATIC_ROOT / "admin/css/base.css").write_text("old")),
 ]
@@ -152,6 +168,28 @@ def test_it_says_what_is_wrong(sound: Any, code: str, status: int, spoil: Callab
     if code.startswith("static") or "static_files_missing" not in found:
         assert ended == status
     assert diagnosed("--strict")[1] == 1
+
+
+@pytest.mark.parametrize(
+    ("facts", "answers", "named"),
+    [
+        ({"EMAIL_USE_TLS": True}, {"EHLO": "250 here"}, "MAIL_STARTTLS"),
+        (
+            {"EMAIL_HOST_USER": "mailer", "EMAIL_HOST_PASSWORD": "hush"},
+            {"EHLO": "250-here\r\n250 AUTH PLAIN", "AUTH": "535 no"},
+            "MAIL_USERNAME",
+        ),
+        ({}, {"greeting": "554 not you"}, "554"),
+    ],
+)
+def test_it_says_what_the_mail_server_has_against_the_service(
+    sound: Any, facts: dict[str, Any], answers: dict[str, str], named: str
+) -> None:
+    with scripted(**answers) as server:
+        sound.EMAIL_HOST, sound.EMAIL_PORT = "127.0.0.1", server.port
+        configured(**{"EMAIL_USE_TLS": False, "EMAIL_BACKEND": "peerprep_users.mailing.SMTP"} | facts)(sound)
+        (found,) = soundness.mail_server()
+    assert found.code == "mail_server" and named in found.sentence and "hush" not in found.sentence
 
 
 @pytest.mark.skipif(not POSTGRESQL, reason="SQLite has this machine's clock")
@@ -190,6 +228,14 @@ def test_it_examines_the_rest_without_a_database(sound: Any, monkeypatch: pytest
         moment.setattr(connection, "cursor", raising(OperationalError("down")))
         found, ended = diagnosed()
     assert {"database_down", "static_files_missing"} <= found and "not_examined" not in found and ended == 1
+
+
+def test_what_needs_a_missing_migration_is_left_out(sound: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("accounts.proxies.RateCount.objects.filter", raising(ProgrammingError("no such table")))
+    assert "not_examined" in diagnosed()[0]
+    unmigrate(sound)
+    found, ended = diagnosed()
+    assert "migrations_missing" in found and "not_examined" not in found and ended == 1
 
 
 def test_an_examination_that_fails_stops_no_other(sound: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import httpx
@@ -27,12 +27,15 @@ def migrate(database_url: str) -> None:
 
 
 @contextmanager
-def served(port: int, **environment: str) -> Iterator[str]:
-    """Serves on `port`, with a database that is migrated already. Gives the base URL."""
+def served(port: int, log: Path | None = None, /, **environment: str) -> Iterator[str]:
+    """Serves on `port`, with a database that is migrated already. Gives the base URL. What it logs may go to a file."""
     base_url = f"http://127.0.0.1:{port}"
     variables = {**os.environ, "HOST": "127.0.0.1", "PORT": str(port), "PUBLIC_BASE_URL": base_url, **environment}
     gunicorn = [sys.executable, "-m", "gunicorn", "-c", "deploy/gunicorn.conf.py"]
-    with subprocess.Popen(gunicorn, cwd=ROOT, env=variables) as process:
+    with (
+        log.open("wb") if log else nullcontext() as stderr,
+        subprocess.Popen(gunicorn, cwd=ROOT, env=variables, stderr=stderr) as process,
+    ):
         try:
             wait_for(f"{base_url}/readyz", process)
             yield base_url

@@ -1,10 +1,14 @@
 """Guessing against the running server: several worker processes, many addresses, many devices, all at once."""
 
+import re
+import socket
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from threading import Barrier
 from typing import NamedTuple
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import httpx
@@ -21,18 +25,25 @@ class House(NamedTuple):
     url: str
     box: Inbox
     callers: list[httpx.Client]  # each from an address and a device of its own
+    log: Path
+
+    def counted(self, series: str, caller: int = 0) -> float:
+        """What a scrape says of a series."""
+        return float(find(rf"^{re.escape(series)} (\S+)$", self.callers[caller].get("/metrics").text))
 
 
 @pytest.fixture(scope="module")
-def house(fresh_database: str) -> Iterator[House]:
-    port = free_port()
+def house(fresh_database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    port, log = free_port(), tmp_path_factory.mktemp("house") / "log"
     mail = {"MAIL_SERVER": "127.0.0.1", "MAIL_PORT": str(port), "MAIL_STARTTLS": "false"}
     with (
         inbox(port) as box,
-        served(free_port(), DATABASE_URL=fresh_database, WEB_CONCURRENCY="4", TRUSTED_PROXY_COUNT="1", **mail) as url,
+        served(
+            free_port(), log, DATABASE_URL=fresh_database, WEB_CONCURRENCY="4", TRUSTED_PROXY_COUNT="1", **mail
+        ) as url,
     ):
         callers = [caller(url, number) for number in range(100)]
-        yield House(url, box, callers)
+        yield House(url, box, callers, log)
         for one in callers:
             one.close()
 
@@ -93,3 +104,23 @@ def test_of_a_hundred_codes_at_once_five_are_evaluated(house: House) -> None:
     answers = at_once(house, "/auth/verify-reset-code", [{"email": email, "code": guess} for guess in [*wrong, code]])
     assert set(answers[:-1]) == {"invalid_reset_code"} and answers[-1] in {"invalid_reset_code", "ok"}
     assert at_once(house, "/auth/verify-reset-code", [{"email": email, "code": code}]) == ["invalid_reset_code"]
+
+
+def test_a_scrape_of_any_process_counts_all(house: House) -> None:
+    series = 'logins_total{outcome="invalid_credentials"}'
+    before = house.counted(series)
+    at_once(house, "/auth/login", [{"email": f"{uuid4().hex}@example.com", "password": "wrong"} for _ in range(20)])
+    assert {house.counted(series, caller) for caller in range(12)} == {before + 20}
+    assert house.counted("workers") == 4
+
+
+def test_what_is_no_http_is_counted_and_logged(house: House) -> None:
+    address = urlsplit(house.url)
+    with socket.create_connection((address.hostname, address.port)) as connection:
+        connection.sendall(b"hush hush\r\n\r\n")
+        answer = connection.makefile("rb").read()
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert house.counted('http_requests_total{method="OTHER",route="malformed",status="400"}') == 1
+    own_id = find(r"X-Request-ID: (\w+)", answer.decode())
+    lines = [line for line in house.log.read_text().splitlines() if own_id in line]
+    assert len(lines) == 1 and "OTHER malformed 400" in lines[0] and "hush" not in house.log.read_text()
