@@ -1,4 +1,4 @@
-"""The SQL that counts attempts: adding one to every count at once, and counting all of them again."""
+"""The SQL that counts an attempt: it adds one to every count at once."""
 
 # ruff: noqa: S608, SLF001 - statements are put together from what is in this file, and `_meta` is public
 
@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
-from django.db import connection, models, transaction
+from django.db import connection, transaction
 
 from accounts.models import User
-from attempts.models import Attempt, LanguageCount, PairCount, QuarterHour, QuestionStatus, Totals
+from attempts.models import Attempt
 
 ON_POSTGRESQL = connection.vendor == "postgresql"
 
@@ -208,79 +208,3 @@ def add_in_steps(attempt: Attempt, values: dict[str, Any]) -> datetime | None:
         for statement in (ADD_ACTIVITY, ADDED + ADD_ATTEMPT, ADDED + ADD_TOTALS):
             cursor.execute(HELD + statement, values)
     return at
-
-
-# --- Counting all of them again -------------------------------------------------------------------------------------
-
-COUNTED = """
-SELECT user_id, question_id, passed_tests, total_tests, runtime_ms, created_at,
-    solved, max(passed_tests) OVER question AS best,
-    min(CASE WHEN solved THEN created_at END) OVER question AS solved_at
-FROM attempts WHERE {whose} WINDOW question AS (PARTITION BY user_id, question_id)
-"""
-RECOUNTS: dict[type[models.Model], str] = {
-    QuestionStatus: f"""
-SELECT user_id, question_id, count(*) AS attempts, sum(CASE WHEN solved THEN 1 ELSE 0 END) AS solving_attempts,
-    best AS best_passed_tests,
-    min(CASE WHEN passed_tests = best THEN total_tests END) AS total_tests,
-    min(CASE WHEN solved THEN runtime_ms END) AS best_runtime_ms,
-    min(created_at) AS first_attempt_at, max(created_at) AS last_attempt_at, min(solved_at) AS solved_at
-FROM ({COUNTED}) counted GROUP BY user_id, question_id, best
-""",
-    Totals: f"""
-SELECT user_id, count(*) AS attempts, sum(CASE WHEN solved THEN 1 ELSE 0 END) AS solving_attempts,
-    count(DISTINCT question_id) AS questions,
-    count(DISTINCT CASE WHEN solved THEN question_id END) AS solved_questions,
-    sum(CASE WHEN created_at <= solved_at THEN 1 ELSE 0 END) AS attempts_to_solve, max(created_at) AS last_attempt_at
-FROM ({COUNTED}) counted GROUP BY user_id
-""",
-    LanguageCount: """
-SELECT user_id, language, count(*) AS attempts, sum(CASE WHEN solved THEN 1 ELSE 0 END) AS solved
-FROM attempts WHERE {whose} GROUP BY user_id, language
-""",
-    PairCount: """
-SELECT user_id, question_id, language, count(*) AS attempts, sum(CASE WHEN solved THEN 1 ELSE 0 END) AS solved
-FROM attempts WHERE {whose} GROUP BY user_id, question_id, language
-""",
-    QuarterHour: f"""
-SELECT user_id, {QUARTER.format(at="created_at")} AS quarter, count(*) AS attempts,
-    sum(CASE WHEN solved THEN 1 ELSE 0 END) AS solved
-FROM attempts WHERE {{whose}} GROUP BY user_id, 2
-""",
-}
-# One statement sees one state, so attempts that arrive meanwhile are in both or in neither.
-DIFFERENCES = """
-WITH counted AS ({recount}), kept AS (SELECT {columns} FROM {table} WHERE {whose} AND attempts > 0)
-SELECT 'counted' AS side, more.* FROM (SELECT {columns} FROM counted EXCEPT SELECT {columns} FROM kept) more
-UNION ALL
-SELECT 'stored' AS side, less.* FROM (SELECT {columns} FROM kept EXCEPT SELECT {columns} FROM counted) less
-ORDER BY 2, 3, 1
-"""
-
-
-def columns(model: type[models.Model]) -> list[str]:
-    return [str(field.column) for field in model._meta.concrete_fields if field.name not in {"id", "pk"}]
-
-
-def differences(model: type[models.Model], whose: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
-    """What is stored and what is counted where they differ: the side, the user, and the columns after that."""
-    statement = DIFFERENCES.format(
-        recount=RECOUNTS[model].format(whose=whose),
-        columns=", ".join(columns(model)),
-        table=model._meta.db_table,
-        whose=whose,
-    )
-    with connection.cursor() as cursor:
-        cursor.execute(statement, values)
-        return list(cursor.fetchall())
-
-
-def store_recount(model: type[models.Model], whose: str, values: dict[str, Any]) -> None:
-    """Inserts what is counted; there must be nothing of those users."""
-    names = ", ".join(columns(model))
-    recount = RECOUNTS[model].format(whose=whose)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"INSERT INTO {model._meta.db_table} ({names}) SELECT {names} FROM ({recount}) counted",
-            values,
-        )

@@ -36,6 +36,11 @@ class AttemptQuerySet(models.QuerySet["Attempt"]):
         tied = Q(created_at__lt=place.created_at) | Q(created_at=place.created_at, id__lt=place.id)
         return self.filter(tied, created_at__lte=place.created_at)
 
+    def newer_than(self, place: Place) -> AttemptQuerySet:
+        """Those that a history has before `place`, oldest first."""
+        tied = Q(created_at__gt=place.created_at) | Q(created_at=place.created_at, id__gt=place.id)
+        return self.filter(tied, created_at__gte=place.created_at).order_by("created_at", "id")
+
     def matching(
         self,
         *,

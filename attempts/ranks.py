@@ -10,7 +10,7 @@ from uuid import UUID
 from django.db import connection
 
 from accounts.models import User
-from attempts.models import Attempt
+from attempts.models import Attempt, Place
 
 # The column of the rank among those that are alike in these, and in their outcome.
 RANKS: dict[frozenset[str], str] = {
@@ -90,26 +90,57 @@ RANKED = ",\n    ".join(
     for alike, rank in RANKS.items()
 )
 COLUMNS = ", ".join(RANKS.values())
-# Without a join: PostgreSQL guesses that few ranks are wrong, and might look for each in all the others.
-WRONG = f"""
-WITH wrong AS MATERIALIZED (
-    SELECT * FROM (
-        SELECT user_id, id AS wrong_id, {COLUMNS}, {RANKED.replace(" AS ", " AS right_")} FROM attempts WHERE {{whose}}
-    ) ranked WHERE ({COLUMNS}) <> ({", ".join(f"right_{rank}" for rank in RANKS.values())})
+DIFFER = f"({COLUMNS}) <> ({', '.join(f'right_{rank}' for rank in RANKS.values())})"
+MISRANKED = f"""
+SELECT user_id, count(*) FROM (
+    SELECT user_id, {COLUMNS}, {RANKED.replace(" AS ", " AS right_")} FROM attempts WHERE {{whose}}
+) ranked WHERE {DIFFER} GROUP BY user_id
+"""
+# On from what the last attempt before a part of a history has, of those that are like one in it.
+ON_FROM_BEFORE = """row_number() OVER (PARTITION BY {columns} ORDER BY created_at, id) + coalesce((
+            SELECT {rank} FROM attempts before
+            WHERE {alike} AND (created_at, id) <= (%(after_at)s, %(after_id)s)
+            ORDER BY created_at DESC, id DESC LIMIT 1
+        ), 0) AS right_{rank}"""
+
+
+def on_from_before(rank: str, columns: list[str]) -> str:
+    alike = " AND ".join(f"before.{name} = part.{name}" for name in columns)
+    return ON_FROM_BEFORE.format(rank=rank, columns=", ".join(columns), alike=alike)
+
+
+RIGHT = ",\n        ".join(on_from_before(rank, ["user_id", "solved", *sorted(alike)]) for alike, rank in RANKS.items())
+# Without a join of all: PostgreSQL guesses that few ranks are wrong, and might look for each in all the others.
+RANK_ANEW = f"""
+WITH part AS MATERIALIZED (
+    SELECT id, user_id, question_id, language, solved, created_at, {COLUMNS} FROM attempts WHERE user_id = %(user_id)s
+        AND (created_at, id) > (%(after_at)s, %(after_id)s) AND (created_at, id) <= (%(last_at)s, %(last_id)s)
+),
+wrong AS MATERIALIZED (
+    SELECT * FROM (SELECT id AS wrong_id, {COLUMNS}, {RIGHT} FROM part) ranked WHERE {DIFFER}
 )
+UPDATE attempts SET {", ".join(f"{rank} = right_{rank}" for rank in RANKS.values())}
+FROM wrong WHERE attempts.id = wrong_id
 """
 
 
 def misranked(whose: str, values: dict[str, Any]) -> dict[UUID, int]:
     """How many attempts of each user have a wrong rank."""
     with connection.cursor() as cursor:
-        cursor.execute(f"{WRONG} SELECT user_id, count(*) FROM wrong GROUP BY user_id".format(whose=whose), values)
+        cursor.execute(MISRANKED.format(whose=whose), values)
         return {UUID(str(user_id)): wrong for user_id, wrong in cursor.fetchall()}
 
 
-def rank_anew(whose: str, values: dict[str, Any]) -> None:
-    """Corrects every rank that is wrong."""
-    settings = ", ".join(f"{rank} = right_{rank}" for rank in RANKS.values())
-    statement = f"{WRONG} UPDATE attempts SET {settings} FROM wrong WHERE attempts.id = wrong_id"
+def rank_anew(user: UUID, *, after: Place, last: Place) -> None:
+    """Corrects the ranks of a part of the user's history that are wrong; those before it are right."""
+    values = {"user_id": prepared("user_id", user), **places(after=after, last=last)}
     with connection.cursor() as cursor:
-        cursor.execute(statement.format(whose=whose), values)
+        cursor.execute(RANK_ANEW, values)
+
+
+def places(**named: Place) -> dict[str, Any]:
+    return {
+        f"{name}_{part}": prepared(column, value)
+        for name, place in named.items()
+        for part, column, value in (("at", "created_at", place.created_at), ("id", "id", place.id))
+    }

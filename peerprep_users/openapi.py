@@ -13,7 +13,7 @@ from orjson import dumps
 from rest_framework import exceptions, serializers
 
 from peerprep_users.api import Shape
-from peerprep_users.errors import Failed, Refusal, TooLarge, Unavailable, View, allow
+from peerprep_users.errors import Failed, Invalid, Refusal, TooLarge, Unavailable, View, allow
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -88,6 +88,9 @@ INVALID = OpenApiResponse(
 )
 
 
+UNCHANGED = OpenApiResponse(None, "Not Modified: `If-None-Match` names what the client has already.")
+
+
 class UnsupportedMediaType(Refusal):
     """For the document alone: DRF raises its own."""
 
@@ -111,6 +114,13 @@ def refusals(*kinds: Any) -> dict[int, OpenApiResponse]:
     }
 
 
+def either(one: OpenApiResponse, other: OpenApiResponse) -> OpenApiResponse:
+    """Two kinds of answer that have one status."""
+    kinds = [{"$ref": f"#/components/schemas/{each.response.__name__}"} for each in (one, other)]
+    description = f"{one.description} Or {other.description}."
+    return OpenApiResponse({"oneOf": kinds}, description, [*one.examples, *other.examples])
+
+
 def documented(**operations: Any) -> Any:
     """A class decorator that documents the view's methods, so that the views themselves stay short."""
 
@@ -131,8 +141,11 @@ def operation(  # noqa: PLR0913 - one argument for each thing an operation is do
     status: int = 200,
     body: Any = None,
     sent: Any = None,
+    asked: dict[str, Any] | None = None,
+    others: dict[str, OpenApiResponse] | None = None,
     errors: tuple[Any, ...] = (),
     invalid: bool = False,
+    unchanged: bool = False,
     tags: list[str],
     **more: Any,
 ) -> Callable[[F], F]:
@@ -141,22 +154,29 @@ def operation(  # noqa: PLR0913 - one argument for each thing an operation is do
     Args:
         body, sent: the shape of the request's body and an example of it.
         answer, answered: the same for the answer of `status`.
+        asked: examples of the query's parameters.
+        others: the answer in other media types than JSON.
         errors: the refusals it may meet with, less those that every operation may.
         invalid: whether there is input that may not validate.
+        unchanged: whether there is an answer to `If-None-Match`.
     """
     examples = [OpenApiExample("Request", sent, request_only=True)] if sent is not None else []
+    queries = [OpenApiExample(name, value, parameter_only=(name, "query")) for name, value in (asked or {}).items()]
     answers = [OpenApiExample("Answer", answered)] if answered is not None else []
     responses: dict[int, Any] = {status: OpenApiResponse(answer, HTTPStatus(status).phrase, answers)}
     with_a_body = (TooLarge, UnsupportedMediaType) if body is not None else ()
     responses |= refusals(*errors, *with_a_body, Failed, Unavailable)
     if invalid or body is not None:
-        responses[422] = INVALID
+        refused = responses.get(Invalid.status)
+        responses[Invalid.status] = either(INVALID, refused) if refused else INVALID
+    if unchanged:
+        responses[304] = UNCHANGED
     return extend_schema(
         operation_id=operation_id,
         summary=summary,
         request=body,
-        responses=dict(sorted(responses.items())),
-        examples=examples,
+        responses=dict(sorted(responses.items())) | {(status, kind): other for kind, other in (others or {}).items()},
+        examples=[*examples, *queries],
         tags=tags,
         **more,
     )

@@ -3,16 +3,19 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 from django.db import connection, models, transaction
 
 from accounts.models import User
-from attempts import counting, ranks
-from attempts.models import Attempt
+from attempts import counting, ranks, recounting
+from attempts.models import Attempt, Place, Totals
 
 BATCH = 200
+PART = 5_000  # attempts that are ranked at once
+BEGINNING = Place(datetime(1, 1, 1, tzinfo=UTC), UUID(int=0))
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,7 @@ class Difference:
     facts: tuple[Any, ...]
 
     def __str__(self) -> str:
-        names = ["misranked"] if self.model is Attempt else counting.columns(self.model)[1:]
+        names = ["misranked"] if self.model is Attempt else recounting.columns(self.model)[1:]
         facts = " ".join(f"{name}={value}" for name, value in zip(names, self.facts, strict=True))
         return f"{self.model._meta.db_table} user_id={self.user_id} {self.side}: {facts}"  # noqa: SLF001
 
@@ -38,28 +41,67 @@ def verify() -> Iterator[tuple[int, list[Difference]]]:
 
 
 def rebuild() -> Iterator[tuple[int, int]]:
-    """Counts anew where the counts differ, a batch of users at a time: how many they are, how many were wrong.
-
-    The lock of a user's row keeps out whoever records an attempt of theirs; all others go on.
-    """
+    """Counts anew where the counts differ, a batch of users at a time: how many they are, how many were wrong."""
     with patience():
         for users in batches():
             wrong = sorted({difference.user_id for difference in compare(users)})
             for user in wrong:
-                recount([user])  # one after the other: nobody waits for the history of another one
+                recount(user)
             yield len(users), len(wrong)
 
 
-def recount(users: list[UUID]) -> None:
+def recount(user: UUID) -> None:
+    """Counts and ranks the user's attempts anew. Whoever records one meanwhile waits only for the last step.
+
+    All that come are later than those there are: what these come to is counted, and they are ranked, a part at a time,
+    beside the service. Then the counts change places, and what has come is added. Whatever ends it before that leaves
+    counts that are as wrong as before, and `rebuild` begins again.
+    """
+    last = close(user)
+    for after, end in parts(user, last):
+        with transaction.atomic():
+            if not User.objects.select_for_update(no_key=True).filter(pk=user).exists():
+                return
+            ranks.rank_anew(user, after=after, last=end)
+    whose, values = among([user])
+    up_to = f"{whose} AND (created_at, id) <= (%(last_at)s, %(last_id)s)"
+    recounting.count_beside(up_to, values | ranks.places(last=last))
+    replace(user, last)
+
+
+def close(user: UUID) -> Place:
+    """The place of the last attempt. The totals get its time, so that none is recorded before it."""
     with transaction.atomic():
-        held = [user.pk for user in User.objects.select_for_update().filter(pk__in=users).order_by("pk")]
+        held = User.objects.select_for_update().filter(pk=user).first()
+        last = held and Attempt.objects.history_of(held).values_list("created_at", "id").first()
+        if not last:
+            return BEGINNING
+        Totals.objects.update_or_create(user=held, defaults={"last_attempt_at": last[0]})
+    return Place(*last)
+
+
+def parts(user: UUID, last: Place) -> Iterator[tuple[Place, Place]]:
+    """The history up to `last` from the oldest on, in parts: each begins after a place and ends with one."""
+    after = BEGINNING
+    while after < last:
+        found = Attempt.objects.filter(user=user).newer_than(after).values_list("created_at", "id")
+        end = min([last, *(Place(*place) for place in found[PART - 1 : PART])])
+        yield after, end
+        after = end
+
+
+def replace(user: UUID, last: Place) -> None:
+    """Puts what was counted up to `last` in the place of the counts, and records once more what is after that."""
+    with transaction.atomic():
+        held = User.objects.select_for_update().filter(pk=user).first()
         if not held:
             return
-        whose, values = among(held)
-        for model in counting.RECOUNTS:
-            model._base_manager.filter(user__in=held).delete()  # noqa: SLF001
-            counting.store_recount(model, whose, values)
-        ranks.rank_anew(whose, values)
+        newer = Attempt.objects.filter(user=held).newer_than(last)
+        meanwhile = list(newer)
+        newer.delete()
+        recounting.take_recount(held)
+        for attempt in meanwhile:
+            counting.add(attempt)
 
 
 def batches() -> Iterator[list[UUID]]:
@@ -74,8 +116,8 @@ def compare(users: list[UUID]) -> list[Difference]:
     whose, values = among(users)
     return [
         Difference(model, UUID(str(user_id)), side, tuple(facts))
-        for model in counting.RECOUNTS
-        for side, user_id, *facts in counting.differences(model, whose, values)
+        for model in recounting.RECOUNTS
+        for side, user_id, *facts in recounting.differences(model, whose, values)
     ] + [Difference(Attempt, user, "stored", (wrong,)) for user, wrong in ranks.misranked(whose, values).items()]
 
 

@@ -14,7 +14,7 @@ from django.utils import timezone
 from uuid_utils.compat import uuid7
 
 from accounts.models import User
-from attempts import counting, demo, ranks
+from attempts import counting, demo, ranks, recounting
 from attempts.flows.counters import patience
 from attempts.models import Attempt
 
@@ -113,5 +113,5 @@ def insert_attempts(written: Iterable[list[demo.Row]]) -> None:
 
 def count_attempts(users: list[UUID]) -> None:
     values = {"first": counting.prepared(User._meta.pk, users[0]), "last": counting.prepared(User._meta.pk, users[-1])}
-    for model in counting.RECOUNTS:
-        counting.store_recount(model, "user_id BETWEEN %(first)s AND %(last)s", values)
+    for model in recounting.RECOUNTS:
+        recounting.store_recount(model, "user_id BETWEEN %(first)s AND %(last)s", values)

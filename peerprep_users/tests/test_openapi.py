@@ -1,14 +1,17 @@
 """The API's documentation: what the document says of every operation, and pages that talk to nobody else."""
 
+import csv
+import io
 import json
 import re
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlencode
 
 import jsonschema  # type: ignore[import-untyped]
 import pytest
 
-from conftest import Api
+from conftest import Api, Person
 from peerprep_users.api import ApiViewSet, Shape
 from peerprep_users.openapi import document
 
@@ -100,6 +103,52 @@ def test_it_has_examples_of_the_shapes_that_it_documents(name: str) -> None:
             for example in content["examples"].values():
                 schema = {**content["schema"], "components": DOCUMENT["components"]}
                 jsonschema.Draft7Validator(schema).validate(example["value"])
+
+
+def shapes_of(name: str, status: str) -> dict[str, Any]:
+    found: dict[str, Any] = OPERATIONS[name]["responses"][status]["content"]
+    return found
+
+
+def test_it_documents_304_wherever_it_documents_an_etag() -> None:
+    known = {name for name, operation in OPERATIONS.items() if "304" in operation["responses"]}
+    assert known == {"GET /api/v1/attempts/me", "GET /api/v1/attempts/me/summary"}
+    for name, operation in OPERATIONS.items():
+        tagged = {status for status, response in operation["responses"].items() if "ETag" in response["headers"]}
+        asks = [each for each in operation.get("parameters", []) if each["name"] == "If-None-Match"]
+        assert (tagged, len(asks)) == (({"200", "304"}, 1) if name in known else (set(), 0)), name
+        assert "content" not in operation["responses"].get("304", {})
+
+
+def test_it_documents_both_forms_of_an_export() -> None:
+    shapes = shapes_of("GET /api/v1/attempts/me/export", "200")
+    assert {kind: each["schema"]["type"] for kind, each in shapes.items()} == {
+        "application/json": "array",
+        "text/csv": "string",
+    }
+    head, row = csv.reader(io.StringIO(shapes["text/csv"]["examples"]["CSV"]["value"]))
+    assert len(head) == len(row) == len(shapes["application/json"]["examples"]["Answer"]["value"][0])
+
+
+def test_it_tells_a_key_that_was_used_from_input_that_does_not_validate() -> None:
+    examples = shapes_of("POST /api/v1/attempts", "422")["application/json"]["examples"]
+    assert [example["value"]["code"] for example in examples.values()] == ["validation_error", "idempotency_key_reused"]
+
+
+@pytest.mark.parametrize("name", [name for name in OF_THE_API if "/attempts" in name])
+def test_it_has_an_example_of_every_parameter_that_the_service_takes(alice: Person, name: str) -> None:
+    parameters = [each for each in OPERATIONS[name].get("parameters", []) if each["in"] != "path"]
+    for parameter in parameters:
+        for example in parameter["examples"].values():
+            jsonschema.Draft7Validator(parameter["schema"]).validate(example["value"])
+    asked = {
+        each["name"]: json.dumps(example["value"]).strip('"')
+        for each in parameters
+        if each["in"] == "query"
+        for example in each["examples"].values()
+    }
+    if asked:
+        assert alice.api.get(f"{name.removeprefix('GET ')}?{urlencode(asked)}").status_code == 200
 
 
 @pytest.mark.parametrize("documented", [*classes(Shape), *classes(ApiViewSet)], ids=lambda each: each.__name__)
