@@ -483,7 +483,7 @@ TEMPLATES = [
 ]
 
 UNFOLD = {  # the theme of the admin site
-    "SITE_SUBHEADER": "Administration",
+    "SITE_SUBHEADER": "Administration, times in UTC",
     "SITE_URL": None,
     "SITE_SYMBOL": "terminal",
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": STATIC_URL + "accounts/favicon.svg"}],

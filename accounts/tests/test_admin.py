@@ -359,7 +359,8 @@ ROWS: dict[Any, Any] = {
 @pytest.mark.parametrize("model", ROWS, ids=lambda model: model.__name__)
 def test_a_list_costs_the_same_for_10_and_100_rows(browser: Client, model: Any) -> None:
     users = User.objects.bulk_create(User(email=f"user{number}@example.com", name="x") for number in range(100))
-    path, costs, shown = path_of(django_admin.site._registry[model]), [], []
+    page: Any = django_admin.site._registry[model]
+    path, costs, shown = path_of(page), [], []
     browser.get(path)
     for some in (users[:10], users[10:]):
         model.objects.bulk_create([ROWS[model](user) for user in some])

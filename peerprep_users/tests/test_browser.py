@@ -218,7 +218,7 @@ def test_the_overview_is_drawn_by_day_and_by_night_and_says_what_it_draws(
     complaints = complaints_of(page, base)
     sign_in(page, base, boss)
     for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        page.emulate_media(color_scheme=scheme)
         page.reload()
         drawn = page.locator("canvas").evaluate_all(DRAWN)
         assert len(drawn) >= 2 and all(drawn)
