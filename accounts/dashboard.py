@@ -4,14 +4,12 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from axes.models import AccessAttempt
-from django.conf import settings
 from django.db import connection
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils import timezone
 
+from accounts import lockout
 from accounts.charts import GREEN, RED, Chart, Series
 from accounts.flows.figures import Summary, summarise
 from accounts.models import Mail, Role, Session, User
@@ -52,7 +50,7 @@ def show(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         **context,
         "title": "Overview",
         "totals": totals(),
-        "charts": [chart for chart in charts(figures) if chart.has_data],
+        "charts": charts(figures),
         "hardest": hardest(figures),
         "as_of": figures.at,
         "dates": figures.dates,
@@ -74,18 +72,15 @@ def amount(rows: QuerySet[Any]) -> Amount:
 
 
 def totals() -> list[Total]:
-    now = timezone.now()
     users, verified = amount(User.objects.all()), amount(User.objects.filter(is_verified=True))
-    locked = AccessAttempt.objects.filter(
-        failures_since_start__gte=settings.LOGIN_FAILURE_LIMIT, attempt_time__gt=now - settings.LOGIN_LOCK
-    )
+    locked = User.objects.filter(email__in=lockout.locks().values("username"))
     dead = amount(Mail.objects.filter(state=Mail.State.DEAD))
     return [
         Total("Users", users, path(User)),
         Total("Verified", verified, path(User, is_verified__exact=1), note=share(verified.value, users.value)),
         Total("Live sessions", amount(Session.objects.live()), path(Session, live="yes")),
         Total("Admins", amount(User.objects.filter(role=Role.ADMIN)), path(User, role__exact=Role.ADMIN)),
-        Total("Locked now", amount(locked), path("axes_accessfailurelog", locked_out__exact=1)),
+        Total("Locked now", amount(locked), path(User, locked="yes")),
         Total("Mails waiting", amount(Mail.objects.waiting()), path(Mail, outcome=Mail.State.QUEUED)),
         Total("Dead mails", dead, path(Mail, outcome=Mail.State.DEAD), alarm=dead.value > 0),
     ]

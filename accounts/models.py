@@ -129,11 +129,20 @@ class User(AbstractBaseUser):
         return self.has_perm("")
 
 
+def alive() -> dict[str, Any]:
+    """What is true of a session that lives."""
+    now = timezone.now()
+    return {"ended_at": None, "expires_at__gt": now, "rotated_at__gt": now - settings.REFRESH_TTL}
+
+
 class SessionQuerySet(models.QuerySet["Session"]):
     def live(self) -> SessionQuerySet:
         """Those that still authenticate or can still be refreshed."""
-        now = timezone.now()
-        return self.filter(ended_at=None, expires_at__gt=now, rotated_at__gt=now - settings.REFRESH_TTL)
+        return self.filter(**alive())
+
+    def over(self) -> SessionQuerySet:
+        """All others."""
+        return self.exclude(**alive())
 
     def touch(self, session: Session, now: datetime) -> None:
         """Notes that the session was used, to a precision that most requests need not write for."""

@@ -483,10 +483,11 @@ TEMPLATES = [
 ]
 
 UNFOLD = {  # the theme of the admin site
-    "SITE_SUBHEADER": "Administration",
+    "SITE_SUBHEADER": "Administration, times in UTC",
     "SITE_URL": None,
     "SITE_SYMBOL": "terminal",
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": STATIC_URL + "accounts/favicon.svg"}],
+    "STYLES": [STATIC_URL + "accounts/admin.css"],
     "SHOW_BACK_BUTTON": True,
     "SHOW_HISTORY": False,  # the audit trail is the record
     "SIDEBAR": {"navigation": "accounts.admin.navigation.sidebar"},

@@ -1,10 +1,12 @@
-"""What an admin can do to accounts. Each is confirmed first, and leaves an entry in the audit trail."""
+"""What an admin can do to accounts and mails. Each is confirmed first, and leaves an entry in the audit trail."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from django import forms
+from django.http import HttpRequest
+from django.template.response import TemplateResponse
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from accounts.audit import Actor
@@ -29,7 +31,7 @@ class Action:
     effect: str
     done: str
     do: Callable[..., Any]
-    applies: Callable[[User, bool], bool]
+    applies: Callable[[User, bool], bool] = lambda user, locked: True
     takes: bool = False
 
 
@@ -107,7 +109,6 @@ ACTIONS = [
         "The user is signed out everywhere at once, and signs in again with the same password.",
         "Signed out everywhere",
         administration.end_all_sessions,
-        lambda user, locked: True,
         takes=True,
     ),
     Action(
@@ -137,7 +138,6 @@ ACTIONS = [
         "The account and all that is the user's go for good: sessions, mails, attempts. This cannot be undone.",
         "Deleted",
         administration.delete,
-        lambda user, locked: True,
         takes=True,
     ),
 ]
@@ -149,7 +149,15 @@ EXPORT = Action(  # answered by a file, so of one user at a time
     "You get a file with all that the service holds about the user, as they can get it themselves.",
     "Exported",
     administration.export,
-    lambda user, locked: True,
+)
+
+RESEND = Action(  # of mails
+    "resend",
+    "Send dead mails again",
+    "forward_to_inbox",
+    "Dead mails are queued again, each with all its tries. Any other mail is left as it is.",
+    "Queued again",
+    administration.resend_mail,
 )
 
 BY_NAME = {action.name: action for action in [*ACTIONS, EXPORT]}
@@ -166,3 +174,22 @@ class ReasonForm(forms.Form):
         super().__init__(*args, **kwargs)
         self.fields["reason"].required = required
         self.fields["reason"].label = "Reason" if required else "Reason (not needed)"
+
+
+def reason_for(action: Action, request: HttpRequest) -> ReasonForm:
+    """Valid once the action is confirmed, with a reason where it needs one."""
+    return ReasonForm(request.POST if "confirmed" in request.POST else None, required=action.takes)
+
+
+def question(
+    page: Any, request: HttpRequest, action: Action, form: ReasonForm, chosen: Iterable[tuple[Any, str, str]], back: str
+) -> TemplateResponse:
+    """The page that asks first.
+
+    Args:
+        chosen: of each row its id, what it is called, and what is said beside that.
+        back: where it is left to.
+    """
+    context = {**page.admin_site.each_context(request), "opts": page.opts, "title": action.label}
+    context |= {"action": action, "chosen": list(chosen), "back": back, "form": form, "media": form.media}
+    return TemplateResponse(request, "accounts/admin/confirm.html", context)

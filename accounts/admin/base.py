@@ -56,8 +56,11 @@ class BoundedList(ChangeList):
         filtered = self.query or self.get_filters_params()
         if page.reach is None or not filtered or page.is_narrow(request):
             return found
-        newest = page.model._default_manager.order_by(*page.ordering).values("pk")  # noqa: SLF001
-        return found.filter(pk__in=newest[: page.reach])
+        newest = page.ordering[0]
+        column = newest.removeprefix("-")
+        values = page.model._default_manager.order_by(newest).values_list(column, flat=True)  # noqa: SLF001
+        last = values[page.reach - 1 : page.reach].first()
+        return found if last is None else found.filter(**{f"{column}__gte": last})
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
@@ -131,7 +134,8 @@ def acting(request: HttpRequest) -> Actor:
 
 def link_to(user_id: UUID | None, text: str) -> str:
     """A link to a user's page."""
-    return format_html('<a href="{}">{}</a>', reverse("admin:accounts_user_change", args=[user_id]), text)
+    path = reverse("admin:accounts_user_change", args=[user_id])
+    return format_html('<a class="text-link" href="{}">{}</a>', path, text)
 
 
 def path_of(page: Pages, query: str = "") -> str:

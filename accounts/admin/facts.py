@@ -7,13 +7,14 @@ from axes.models import AccessFailureLog
 from django.contrib import admin, messages
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
+from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.utils.html import format_html
 from unfold.decorators import display
 
 from accounts.addresses import normalised
-from accounts.admin.base import DayRange, OfDevice, Place, ReadOnly, acting, link_to
-from accounts.flows import administration
+from accounts.admin.actions import RESEND, question, reason_for
+from accounts.admin.base import DayRange, OfDevice, Place, ReadOnly, acting, link_to, path_of
 from accounts.models import AuditEntry, Mail, Session, User
 
 ALARMS = [
@@ -31,29 +32,28 @@ class LiveFilter(admin.SimpleListFilter):
         return [("yes", "Live"), ("no", "Ended or expired")]
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:
-        live = Session.objects.live().values("pk")
         if self.value() == "yes":
-            return queryset.filter(pk__in=live)
-        return queryset.exclude(pk__in=live) if self.value() == "no" else queryset
+            return queryset.live()
+        return queryset.over() if self.value() == "no" else queryset
 
 
 @admin.register(Session)
 class SessionAdmin(OfDevice):
     places = [Place("People", "Sessions", "devices")]
     by_user = ("user__id__exact", "pk")
-    list_display = ["device", "owner", "ip", "state", "created_at", "last_used_at", "ended_at"]
+    list_display = ["device", "owner", "ip", "state", "created_at", "last_used_at"]
     list_filter = [LiveFilter, "end", ("created_at", DayRange)]
     list_select_related = ["user"]
     search_help_text = "Address of a user, or IP address"
     address = "ip"
     ordering = ["-created_at", "id"]
     sortable_by = ["created_at"]
-    details = ["user_agent", "expires_at", "id"]
+    details = ["ended_at", "expires_at", "user_agent", "id"]
 
     @display(label={"live": "success", "expired": "warning"})
     def state(self, session: Session) -> str:
         if session.ended_at:
-            return session.get_end_display()
+            return f"ended: {session.get_end_display()}"
         return "live" if session.refresh_expires_at > timezone.now() else "expired"
 
 
@@ -91,12 +91,12 @@ class MailAdmin(OfAddress):
     places = [Place("Mail", "Mails", "mail"), Place("Mail", "Dead mails", "unsubscribe", "outcome=dead")]
     by_user = ("to", "email")
     column = "to"
-    list_display = ["to", "kind", "outcome", "tries", "last_failure", "created_at", "due_at", "sent_at"]
+    list_display = ["to", "kind", "outcome", "tries", "last_failure", "created_at"]
     list_filter = [OutcomeFilter, "kind", ("created_at", DayRange)]
     search_help_text = "Address"
     ordering = ["-created_at", "id"]
     sortable_by = ["created_at"]
-    details = ["error", "facts", "id"]
+    details = ["due_at", "sent_at", "error", "facts", "id"]
     actions = ["resend"]
 
     def is_narrow(self, request: HttpRequest) -> bool:
@@ -114,16 +114,22 @@ class MailAdmin(OfAddress):
     def last_failure(self, mail: Mail) -> str:
         return mail.error.rpartition("\n")[2]
 
-    @admin.action(permissions=["resend"], description="Send selected dead mails again")
-    def resend(self, request: HttpRequest, queryset: QuerySet[Mail]) -> None:
-        mails = list(queryset)
-        revived = [mail for mail in mails if administration.resend_mail(mail=mail, by=acting(request))]
+    @admin.action(permissions=["resend"], description=RESEND.label)
+    def resend(self, request: HttpRequest, queryset: QuerySet[Mail]) -> TemplateResponse | None:
+        """Asks first, and then queues those again that are dead."""
+        mails, form = list(queryset), reason_for(RESEND, request)
+        if not form.is_valid():
+            chosen = [(mail.pk, mail.to, mail.get_kind_display()) for mail in mails]
+            return question(self, request, RESEND, form, chosen, path_of(self))
+        by, reason = acting(request), form.cleaned_data["reason"]
+        revived = [mail for mail in mails if RESEND.do(mail=mail, by=by, reason=reason)]
         left = len(mails) - len(revived)
         if revived:
-            self.message_user(request, f"Queued again: {len(revived)}.", messages.SUCCESS)
+            self.message_user(request, f"{RESEND.done}: {len(revived)}.", messages.SUCCESS)
         if left:
             why = "not dead, or reset codes that nobody waits for any more; their owners ask for another"
             self.message_user(request, f"Left as they are: {left} ({why}).", messages.WARNING)
+        return None
 
 
 class AlarmFilter(admin.SimpleListFilter):
@@ -144,13 +150,13 @@ class AuditEntryAdmin(OfDevice):
         Place("Trail", "Security events", "shield", "part=security"),
     ]
     by_user = ("user_id", "pk")
-    list_display = ["what", "account", "who", "why", "occurred_at", "ip", "device"]
+    list_display = ["what", "account", "who", "why", "occurred_at", "ip"]
     list_filter = [AlarmFilter, "kind", "actor_kind", ("occurred_at", DayRange)]
     search_help_text = "Address of a user, IP address, or id of a request"
     address = "ip"
     ordering = ["-occurred_at", "-id"]
     sortable_by = ["occurred_at"]
-    details = ["details_of", "user_agent", "request_id", "position"]
+    details = ["exactly", "device", "user_agent", "details_of", "request_id", "position"]
 
     def of_user(self, word: str) -> Q:
         return Q(user_id__in=users) | Q(actor_id__in=users) if (users := users_of(word)) else Q(request_id=word)
@@ -174,6 +180,10 @@ class AuditEntryAdmin(OfDevice):
     def why(self, entry: AuditEntry) -> str:
         return entry.reason
 
+    @admin.display(description="exactly at")
+    def exactly(self, entry: AuditEntry) -> str:
+        return entry.occurred_at.isoformat(" ")
+
     @admin.display(description="facts")
     def details_of(self, entry: AuditEntry) -> str:
         return format_html("<pre>{}</pre>", json.dumps(entry.facts, indent=2, ensure_ascii=False))
@@ -191,7 +201,7 @@ class FailedLoginAdmin(OfDevice, OfAddress):
     places = [Place("People", "Failed logins", "gpp_bad")]
     by_user = ("username", "email")
     column = "username"
-    list_display = ["tried", "attempt_time", "locked_out", "ip_address", "device"]
+    list_display = ["tried", "outcome", "attempt_time", "ip_address", "device"]
     list_filter = ["locked_out", ("attempt_time", DayRange)]
     search_help_text = "Address that was tried, or IP address"
     address = "ip_address"
@@ -201,3 +211,7 @@ class FailedLoginAdmin(OfDevice, OfAddress):
     @admin.display(description="address")
     def tried(self, failure: AccessFailureLog) -> str:
         return str(failure.username)
+
+    @display(description="outcome", label={"locked the account": "danger"})
+    def outcome(self, failure: AccessFailureLog) -> str:
+        return "locked the account" if failure.locked_out else "refused"

@@ -7,14 +7,15 @@ from uuid import UUID
 from django.contrib import admin, messages
 from django.db.models import Count, Max, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponseBase, HttpResponseRedirect
-from django.template.response import TemplateResponse
+from django.template.loader import render_to_string
 from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html, format_html_join
 from unfold.decorators import display
 
 from accounts import holdings, lockout
 from accounts.addresses import normalised
-from accounts.admin.actions import ACTIONS, BY_NAME, EXPORT, Action, ReasonForm
-from accounts.admin.base import DayRange, Pages, Place, acting, lists_of
+from accounts.admin.actions import ACTIONS, BY_NAME, EXPORT, Action, question, reason_for
+from accounts.admin.base import DayRange, Pages, Place, acting, lists_of, path_of
 from accounts.devices import in_words
 from accounts.flows import administration
 from accounts.flows.explanation import explain_login
@@ -23,6 +24,7 @@ from peerprep_users.errors import Refusal
 from peerprep_users.streams import download, json_object
 
 ENTRIES = 10
+LABEL = "unfold/helpers/label.html"
 MENDS = {  # which actions mend what keeps somebody from signing in
     "deactivated": ["reactivate"],
     "not_verified": ["verify_address", "resend_verification"],
@@ -77,14 +79,14 @@ class UserAdmin(Pages):
     search_fields = ["email", "name"]
     search_help_text = "Address or name"
     ordering = ["-created_at", "id"]
-    sortable_by = ["email", "created_at"]
+    sortable_by = ["account", "joined"]
     fields = ["name", "email", "id", "role", "is_verified", "is_active", "created_at", "updated_at"]
     readonly_fields = ["id", "email", "role", "is_verified", "is_active", "created_at", "updated_at"]
     change_form_template = "accounts/admin/user.html"
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
         counted = [figure(name) for name in names_of_figures()]
-        return ["email", "name", "rank", "is_verified", "state", "live", *counted, "last_seen", "created_at"]
+        return ["account", "rank", "state", "live", *counted, "last_seen", "joined"]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False  # people register
@@ -124,25 +126,34 @@ class UserAdmin(Pages):
             user.figures = figures.get(user.pk, {})
         return rows
 
+    @admin.display(description="user", ordering="email")
+    def account(self, user: User) -> str:
+        return format_html('{}<br><span class="font-normal text-subtle">{}</span>', user.email, user.name)
+
     @display(description="role", label={"ADMIN": "info"})
     def rank(self, user: User) -> str:
         return user.role
 
-    @display(description="status", label={"active": "success", "deactivated": "danger", "locked": "warning"})
-    def state(self, user: Any) -> tuple[str, str]:
-        if not user.is_active:
-            return "deactivated", "deactivated"
-        if user.locked_until:
-            return "locked", f"locked until {user.locked_until:%H:%M} UTC"
-        return "active", "active"
+    @admin.display(description="status")
+    def state(self, user: Any) -> str:
+        """All that keeps the user from signing in, or that nothing does."""
+        found = [] if user.is_active else [("danger", "deactivated")]
+        found += [("warning", f"locked until {user.locked_until:%H:%M}")] if user.locked_until else []
+        found += [] if user.is_verified else [("warning", "unverified")]
+        labels = [{"type": kind, "text": text} for kind, text in found or [("success", "active")]]
+        return format_html_join("\n", "{}", ((render_to_string(LABEL, label),) for label in labels))
 
-    @admin.display(description="live sessions")
+    @admin.display(description="live")
     def live(self, user: Any) -> int:
         return int(user.live_sessions)
 
     @admin.display(description="last seen")
     def last_seen(self, user: Any) -> Any:
         return user.seen_at
+
+    @admin.display(description="joined", ordering="created_at")
+    def joined(self, user: User) -> Any:
+        return user.created_at
 
     # --- The page of one --------------------------------------------------------------------------------------------
 
@@ -173,16 +184,16 @@ class UserAdmin(Pages):
 
     def after(self, request: HttpRequest, user: User) -> HttpResponseRedirect:
         if User.objects.filter(pk=user.pk).exists():
-            return HttpResponseRedirect(reverse("admin:accounts_user_change", args=[user.pk]))
-        return HttpResponseRedirect(reverse("admin:accounts_user_changelist"))
+            return HttpResponseRedirect(page_of(user))
+        return HttpResponseRedirect(path_of(self))
 
     def confirmed(self, request: HttpRequest, action: Action, users: list[User]) -> HttpResponseBase | None:
         """Asks first. Then does it, and answers nothing where the page before is to be shown again."""
-        form = ReasonForm(request.POST if "confirmed" in request.POST else None, required=action.takes)
+        form = reason_for(action, request)
         if not form.is_valid():
-            context = {**self.admin_site.each_context(request), "opts": self.opts, "title": action.label}
-            context |= {"action": action, "users": users, "form": form, "media": form.media}
-            return TemplateResponse(request, "accounts/admin/confirm.html", context)
+            back = page_of(users[0]) if len(users) == 1 else path_of(self)
+            chosen = [(user.pk, user.email, user.name) for user in users]
+            return question(self, request, action, form, chosen, back)
         if action is EXPORT:
             return self.exported(request, users[0], form.cleaned_data["reason"])
         self.carry_out(request, action, users, form.cleaned_data["reason"])
@@ -205,6 +216,10 @@ class UserAdmin(Pages):
         if done:
             told = done[0] if len(done) == 1 else f"{len(done)} users"
             self.message_user(request, f"{action.done}: {told}.", messages.SUCCESS)
+
+
+def page_of(user: User) -> str:
+    return reverse("admin:accounts_user_change", args=[user.pk])
 
 
 def act_on_many(action: Action, page: UserAdmin, request: HttpRequest, queryset: QuerySet[User]) -> Any:

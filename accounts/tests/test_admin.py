@@ -1,6 +1,7 @@
 """The admin site: signing in, and every page of it."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,8 +13,11 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.html import escape
 
+from accounts.admin.base import path_of
+from accounts.admin.facts import MailAdmin
 from accounts.flows.mail import deliver_due
 from accounts.lockout import AccountLocked
 from accounts.models import AuditEntry, Mail, PasswordReset, Role, Session, User
@@ -340,3 +344,52 @@ def test_nonsense_in_the_address_is_answered(browser: Client, path: str) -> None
 
 def test_the_list_of_users_leaks_no_hash_to_a_filter(browser: Client) -> None:
     assert browser.get(f"{USERS}?password__startswith=argon2").status_code == 400
+
+
+# --- Lists of any length --------------------------------------------------------------------------------------------
+
+ROWS: dict[Any, Any] = {
+    Session: lambda user: Session(user=user, expires_at=timezone.now() + timedelta(1)),
+    Mail: lambda user: Mail(kind=Mail.Kind.VERIFICATION, to=user.email),
+    AuditEntry: lambda user: AuditEntry(kind="role_changed", actor_kind="admin", user_id=user.pk, seal=str(user.pk)),
+    AccessFailureLog: lambda user: AccessFailureLog(username=user.email, user_agent="", http_accept="", path_info=""),
+}
+
+
+@pytest.mark.parametrize("model", ROWS, ids=lambda model: model.__name__)
+def test_a_list_costs_the_same_for_10_and_100_rows(browser: Client, model: Any) -> None:
+    users = User.objects.bulk_create(User(email=f"user{number}@example.com", name="x") for number in range(100))
+    page: Any = django_admin.site._registry[model]
+    path, costs, shown = path_of(page), [], []
+    browser.get(path)
+    for some in (users[:10], users[10:]):
+        model.objects.bulk_create([ROWS[model](user) for user in some])
+        with CaptureQueriesContext(connection) as queries:
+            shown.append(len(browser.get(path).context["cl"].result_list))
+        costs.append(len(queries))
+    assert shown in ([10, 100], [12, 100]) and costs[0] == costs[1]
+
+
+def test_a_filter_without_an_index_looks_at_the_newest(
+    browser: Client, alice: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mails = [Mail.objects.create(kind=Mail.Kind.NEW_DEVICE, to=alice.user.email, state="sent") for _ in range(3)]
+    for reach, found in ((2, mails[:0:-1]), (3, mails[::-1]), (4, mails[::-1])):
+        monkeypatch.setattr(MailAdmin, "reach", reach)
+        assert browser.get("/admin/accounts/mail/?kind__exact=new_device").context["cl"].result_list == found
+    assert len(browser.get(f"/admin/accounts/mail/?to={alice.user.email}").context["cl"].result_list) == 3
+
+
+def test_sessions_are_filtered_by_whether_they_live(browser: Client, alice: Person, bob: Person) -> None:
+    alice.api.post("/auth/logout")
+    Session.objects.filter(user=bob.user).update(rotated_at=timezone.now() - timedelta(days=8))
+    for live, names in {"yes": ["Root", "Root"], "no": ["Alice", "Bob"], "": ["Alice", "Bob", "Root", "Root"]}.items():
+        found = browser.get(f"/admin/accounts/session/?live={live}").context["cl"].result_list
+        assert sorted(session.user.name for session in found) == names, live
+
+
+def test_the_list_of_users_says_all_that_keeps_somebody_out(browser: Client, unverified: Person) -> None:
+    lock(unverified.user.email)
+    User.objects.filter(pk=unverified.user.pk).update(is_active=False)
+    text = browser.get(f"{USERS}?q=una").content.decode()
+    assert all(word in text for word in ("deactivated", "locked until", "unverified"))

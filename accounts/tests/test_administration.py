@@ -1,18 +1,21 @@
 """What an admin does to an account on the admin site."""
 
 import json
+from html import unescape
 from typing import Any
 
 import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 from django.utils.html import escape
 
+from accounts.admin.actions import ACTIONS, BY_NAME
 from accounts.audit import NO_CLIENT, Actor
 from accounts.flows import administration
 from accounts.flows.profiles import LastAdmin, delete_account
-from accounts.models import AuditEntry, Role, Session, User
+from accounts.models import AuditEntry, Mail, Role, Session, User
 from conftest import PASSWORD, Api, Person, Together, browser_of, person
 
 USERS = "/admin/accounts/user/"
@@ -55,29 +58,98 @@ def test_a_name_has_no_control_characters(browser: Client, alice: Person, name: 
     assert alice.user.name == "Alice"
 
 
-def test_what_an_action_does_and_leaves_in_the_trail(browser: Client, admin: Person, unverified: Person) -> None:
+def do_from_the_list(browser: Client, action: str, user: User) -> Any:
+    return do_to_many(browser, action, user, confirmed="yes", reason="asked for by mail")
+
+
+def ask(browser: Client, action: str, user: User) -> Any:
+    return browser.get(f"{USERS}{user.pk}/{action}/confirm/")
+
+
+BUTTON_OR_LIST = pytest.mark.parametrize(
+    ("asks", "does"), [(ask, do), (do_to_many, do_from_the_list)], ids=["button", "list"]
+)
+KINDS = {
+    "unlock": "lock_opened",
+    "resend_verification": "verification_resent",
+    "verify_address": "address_verified",
+    "make_admin": "role_changed",
+    "take_admin_away": "role_changed",
+    "deactivate": "account_deactivated",
+    "reactivate": "account_reactivated",
+    "send_reset_code": "reset_code_sent",
+    "end_sessions": "sessions_ended",
+    "delete": "account_deleted",
+}
+
+
+@BUTTON_OR_LIST
+def test_each_action_asks_first_and_says_what_it_did_here_and_in_the_trail(
+    browser: Client, admin: Person, unverified: Person, api: Api, asks: Any, does: Any
+) -> None:
     user = unverified.user
-    for action, kind in [
-        ("verify_address", "address_verified"),
-        ("make_admin", "role_changed"),
-        ("take_admin_away", "role_changed"),
-        ("deactivate", "account_deactivated"),
-        ("reactivate", "account_reactivated"),
-        ("send_reset_code", "reset_code_sent"),
-        ("end_sessions", "sessions_ended"),
-    ]:
-        page = browser.get(f"{USERS}{user.pk}/change/").content.decode()
-        assert f"/{action}/confirm/" in page, action
-        asked = browser.get(f"{USERS}{user.pk}/{action}/confirm/").content.decode()
-        assert user.email in asked and 'name="reason"' in asked
-        count = AuditEntry.objects.count()
-        answer = do(browser, action, user)
-        assert "success" in next(iter(answer.context["messages"])).tags
+    for _ in range(3):
+        api.post("/auth/login", {"email": user.email, "password": "wrong password"})
+    for count, (action, kind) in enumerate(KINDS.items(), AuditEntry.objects.count()):
+        assert f"/{action}/confirm/" in browser.get(f"{USERS}{user.pk}/change/").content.decode(), action
+        asked = asks(browser, action, user).content.decode()
+        assert user.email in asked and 'name="reason"' in asked and BY_NAME[action].effect in unescape(asked)
+        assert AuditEntry.objects.count() == count
+        answer = does(browser, action, user)
+        assert [message.message for message in answer.context["messages"]] == [f"{BY_NAME[action].done}: {user.email}."]
         entry = AuditEntry.objects.latest("pk")
-        found = (AuditEntry.objects.count(), entry.kind, entry.actor_id, entry.user_id, entry.reason)
-        assert found == (count + 1, kind, admin.user.pk, user.pk, "asked for by mail")
-    user.refresh_from_db()
-    assert (user.is_verified, user.is_active, user.role) == (True, True, Role.USER)
+        assert (AuditEntry.objects.count(), entry.kind, entry.user_id) == (count + 1, kind, user.pk)
+        who = (entry.actor_id, entry.actor_name, entry.ip, entry.reason)
+        assert who == (admin.user.pk, "root@example.com", "127.0.0.1", "asked for by mail")
+    assert set(KINDS) == {action.name for action in ACTIONS}
+    assert not User.objects.filter(pk=user.pk).exists()
+
+
+def test_what_an_action_does(browser: Client, unverified: Person) -> None:
+    for action, found in {
+        "verify_address": (True, True, Role.USER),
+        "make_admin": (True, True, Role.ADMIN),
+        "take_admin_away": (True, True, Role.USER),
+        "deactivate": (True, False, Role.USER),
+        "reactivate": (True, True, Role.USER),
+    }.items():
+        do(browser, action, unverified.user)
+        user = User.objects.get(pk=unverified.user.pk)
+        assert (user.is_verified, user.is_active, user.role) == found, action
+
+
+def everything_with(client: Client, user: User) -> list[int]:
+    """Tries each action by button and from the list. The statuses of the answers."""
+    mail = {"action": "resend", "confirmed": "yes", "_selected_action": [str(Mail.objects.get().pk)]}
+    answers = [client.post("/admin/accounts/mail/", mail)]
+    for action in BY_NAME:
+        fields = {"confirmed": "yes", "reason": "x"}
+        answers.append(client.post(f"{USERS}{user.pk}/{action}/confirm/", fields))
+        answers.append(client.post(USERS, {**fields, "action": action, "_selected_action": [str(user.pk)]}))
+    return [answer.status_code for answer in answers]
+
+
+def test_nobody_else_does_anything_and_reading_changes_nothing(admin: Person, alice: Person) -> None:
+    dead = Mail.objects.create(kind=Mail.Kind.VERIFICATION, to=alice.user.email, state="dead")
+    before = User.objects.filter(pk=alice.user.pk).values().get()
+    strict, ended, demoted = Client(enforce_csrf_checks=True), browser_of(admin), person("ex@example.com", role="ADMIN")
+    strict.cookies = browser_of(admin).cookies
+    former = browser_of(demoted)
+    for action in BY_NAME:
+        sure = "confirmed=yes&reason=x"
+        assert strict.get(f"{USERS}{alice.user.pk}/{action}/confirm/?{sure}").status_code == 200
+        strict.get(f"{USERS}?action={action}&_selected_action={alice.user.pk}&{sure}")
+    assert set(everything_with(strict, alice.user)) == {403}
+
+    User.objects.filter(pk=demoted.user.pk).update(role=Role.USER)
+    Session.objects.filter(user=admin.user).update(ended_at=timezone.now(), end=Session.End.REVOKED)
+    for client in (Client(), former, ended):
+        assert set(everything_with(client, alice.user)) == {302}
+        assert ask(client, "export", alice.user).headers["Location"].startswith("/admin/login/")
+    dead.refresh_from_db()
+    assert dead.state == "dead" and not AuditEntry.objects.exists()
+    assert User.objects.filter(pk=alice.user.pk).values().get() == before
+    assert alice.api.get("/users/me").status_code == 200
 
 
 def test_what_takes_something_away_needs_a_reason(browser: Client, alice: Person) -> None:
@@ -167,19 +239,12 @@ def test_several_are_deleted_at_once(browser: Client, admin: Person, alice: Pers
 # --- The last admin -------------------------------------------------------------------------------------------------
 
 
-def test_the_last_admin_is_not_demoted(browser: Client, admin: Person) -> None:
-    assert REFUSED in do(browser, "take_admin_away", admin.user).content.decode()
+@BUTTON_OR_LIST
+@pytest.mark.parametrize("action", ["take_admin_away", "deactivate", "delete"])
+def test_the_last_admin_stays(browser: Client, admin: Person, action: str, asks: Any, does: Any) -> None:
+    assert REFUSED in does(browser, action, admin.user).content.decode()
     assert User.objects.filter(role=Role.ADMIN, is_active=True).exists() and not AuditEntry.objects.exists()
-
-
-def test_the_last_admin_is_not_deactivated(browser: Client, admin: Person) -> None:
-    assert REFUSED in do(browser, "deactivate", admin.user).content.decode()
     assert admin.api.get("/users/me").status_code == 200
-
-
-def test_the_last_admin_is_not_deleted(browser: Client, admin: Person) -> None:
-    assert REFUSED in do(browser, "delete", admin.user).content.decode()
-    assert User.objects.filter(role=Role.ADMIN, is_active=True).exists() and not AuditEntry.objects.exists()
 
 
 def test_of_many_only_those_who_are_refused_are_left(browser: Client, admin: Person, alice: Person) -> None:

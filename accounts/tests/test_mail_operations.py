@@ -47,7 +47,10 @@ def browser(admin: Person) -> Browser:
 
 def resend(browser: Browser) -> str:
     chosen = [str(each) for each in Mail.objects.values_list("pk", flat=True)]
-    answer = browser.post(MAILS, {"action": "resend", "_selected_action": chosen}, follow=True)
+    fields = {"action": "resend", "_selected_action": chosen}
+    asked = browser.post(MAILS, fields).content.decode()
+    assert "Dead mails are queued again" in asked and not AuditEntry.objects.filter(reason="mended").exists()
+    answer = browser.post(MAILS, {**fields, "confirmed": "yes", "reason": "mended"}, follow=True)
     return str(answer.content.decode())
 
 
@@ -80,6 +83,7 @@ def test_a_dead_mail_is_sent_again_and_that_is_logged(
     assert (dead.state, dead.tries) == (Mail.State.SENT, 1)
     entry = AuditEntry.objects.get()
     assert (entry.kind, entry.address) == ("mail_resent", "a***@example.com")
+    assert (entry.actor_name, entry.reason) == ("root@example.com", "mended")
     assert entry.facts == {"mail": str(dead.pk), "of": "password_changed"}
 
 

@@ -17,7 +17,7 @@ from accounts.flows import figures
 from accounts.models import DailyFigure, Mail, Session, User
 from attempts.demo import uuid7_at
 from attempts.models import Attempt
-from conftest import Person, Together, browser_of, person
+from conftest import Api, Person, Together, browser_of, person
 
 LABELS = {"attempts": "solved", "question_attempts": "question_solved"}
 
@@ -104,7 +104,7 @@ def test_the_page_costs_the_same_however_much_there_is_and_each_number_leads_to_
     browser = browser_of(admin)
     browser.get("/admin/")
     with CaptureQueriesContext(connection) as before:
-        assert "Hardest questions" not in browser.get("/admin/").content.decode()
+        assert browser.get("/admin/").content.decode().count("None in these 90 days.") == 3
     for number in range(size // 30):
         person(f"user{number}@example.com")
     some_attempts(admin.user, size or 3)
@@ -112,9 +112,19 @@ def test_the_page_costs_the_same_however_much_there_is_and_each_number_leads_to_
     with CaptureQueriesContext(connection) as after:
         page = browser.get("/admin/").content.decode()
     assert len(after) == len(before)
-    assert ("Hardest questions" in page) is bool(size)
+    assert ("None has been tried often enough." in page) is not bool(size)
     main = page[page.index("As of ") :]
     links = {unescape(link) for link in re.findall(r'href="(/admin/[^"]*\?[^"]*)"', main)}
     assert len(links) >= 6 + (4 if size else 0)
     for link in links:
         assert browser.get(link).status_code == 200, link
+
+
+def test_locked_now_counts_the_users_that_its_list_shows(admin: Person, bob: Person) -> None:
+    browser = browser_of(admin)
+    for address in (bob.user.email, "nobody@example.com"):
+        for _ in range(3):
+            Api().post("/auth/login", {"email": address, "password": "wrong password"})
+    total = next(total for total in browser.get("/admin/").context["totals"] if total.title == "Locked now")
+    assert [user.name for user in browser.get(total.link).context["cl"].result_list] == ["Bob"]
+    assert total.amount.value == 1

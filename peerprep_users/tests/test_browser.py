@@ -160,20 +160,37 @@ def test_whoever_has_no_good_link_gets_a_new_one(phone: Page, service: Service, 
     assert service.login_status(email) == 200
 
 
-def test_an_admin_deactivates_somebody(admins_phone: Page, service: Service) -> None:
-    boss = {"DATABASE_URL": service.database, "DJANGO_SUPERUSER_PASSWORD": PASSWORD}
+@pytest.fixture(scope="module")
+def boss(service: Service) -> str:
+    """The address of an admin."""
+    environment = {"DATABASE_URL": service.database, "DJANGO_SUPERUSER_PASSWORD": PASSWORD}
     command = [sys.executable, "manage.py", "createsuperuser", "--noinput", "--email", "root@example.com"]
-    subprocess.run(command, env=os.environ | boss, check=True, capture_output=True)
-    service.register("carol@example.com")
-    page, base, complaints = admins_phone, str(service.http.base_url), list[str]()
+    subprocess.run(command, env=os.environ | environment, check=True, capture_output=True)
+    return "root@example.com"
+
+
+def complaints_of(page: Page, base: str) -> list[str]:
+    """What goes wrong on the page from now on: errors, warnings, and whatever is fetched from elsewhere."""
+    complaints = list[str]()
     page.on("console", lambda said: complaints.append(said.text) if said.type in {"error", "warning"} else None)
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("request", lambda sent: None if sent.url.startswith((base, "data:")) else complaints.append(sent.url))
+    return complaints
 
+
+def sign_in(page: Page, base: str, email: str) -> None:
     page.goto(f"{base}/admin/login/")
-    page.get_by_label("E-mail address").fill("root@example.com")
+    page.get_by_label("E-mail address").fill(email)
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Log in").click()
+    page.wait_for_url(f"{base}/admin/")
+
+
+def test_an_admin_deactivates_somebody(admins_phone: Page, service: Service, boss: str) -> None:
+    service.register("carol@example.com")
+    page, base = admins_phone, str(service.http.base_url)
+    complaints = complaints_of(page, base)
+    sign_in(page, base, boss)
     page.goto(f"{base}/admin/accounts/user/?q=carol")
     page.get_by_role("link", name="carol@example.com").click()
     assert "not_verified" in page.get_by_text("carol@example.com cannot sign in").inner_text()
@@ -183,3 +200,39 @@ def test_an_admin_deactivates_somebody(admins_phone: Page, service: Service) -> 
     page.get_by_role("button", name="Deactivate").click()
     page.get_by_text("Deactivated: carol@example.com.").wait_for()
     assert page.get_by_role("link", name="Reactivate").count() and not complaints
+
+
+DRAWN = """all => all.map(canvas =>
+    canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data.some(Boolean))"""
+NAMELESS = """all => all.filter(one => {
+    const label = document.getElementById(one.getAttribute("aria-labelledby"))
+    return !(one.getAttribute("aria-label") || label?.textContent || "").trim()
+}).map(one => one.outerHTML.slice(0, 99))"""
+
+
+def test_the_overview_is_drawn_by_day_and_by_night_and_says_what_it_draws(
+    admins_phone: Page, service: Service, boss: str
+) -> None:
+    service.register("dora@example.com")
+    page, base = admins_phone, str(service.http.base_url)
+    complaints = complaints_of(page, base)
+    sign_in(page, base, boss)
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        page.reload()
+        drawn = page.locator("canvas").evaluate_all(DRAWN)
+        assert len(drawn) >= 2 and all(drawn)
+        classes = page.locator("html").get_attribute("class") or ""
+        assert ("dark" in classes.split()) is (scheme == "dark")
+        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    assert page.locator("#content :is(section, table, [role=img], [role=region])").evaluate_all(NAMELESS) == []
+    assert page.locator("canvas").count() == page.locator("[role=img] canvas[aria-hidden=true]").count()
+    page.get_by_text("None in these 90 days.").first.wait_for()
+
+    page.set_viewport_size({"width": 1280, "height": 900})
+    for name in ("user", "session", "mail", "auditentry"):
+        page.goto(f"{base}/admin/accounts/{name}/")
+        assert (
+            page.locator("#result_list").evaluate("table => table.scrollWidth - table.parentElement.clientWidth") <= 0
+        )
+    assert not complaints

@@ -1,4 +1,4 @@
-"""Dates and times on the admin site's pages: short, and in an order that sorts."""
+"""Dates and times on the admin site's pages: short, and no two ways to read them. All are of UTC."""
 
-DATE_FORMAT = "Y-m-d"
-DATETIME_FORMAT = "Y-m-d H:i:s"
+DATE_FORMAT = "j M Y"
+DATETIME_FORMAT = "j M Y H:i"
