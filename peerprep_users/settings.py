@@ -559,6 +559,7 @@ LOGGING = {
     "filters": {
         "request": {"()": "peerprep_users.logging.RequestFilter"},
         "faults": {"()": "peerprep_users.logging.FaultFilter"},
+        "gunicorn": {"()": "peerprep_users.logging.GunicornFilter"},
     },
     "formatters": {
         "text": {"()": "peerprep_users.logging.TextFormatter"},
@@ -576,6 +577,7 @@ LOGGING = {
         "django.server": {"handlers": [], "propagate": True},
         "django.request": {"filters": ["faults"]},  # RequestMiddleware logs every answer already
         "django.db.backends": {"level": "INFO"},
+        "gunicorn.error": {"filters": ["gunicorn"], "propagate": True},
         "axes": {"level": "WARNING"},
     },
 }

@@ -107,6 +107,15 @@ def test_a_line_of_odd_things_is_json_all_the_same(odd: Any) -> None:
     assert "ValueError: boom" in line["exc_info"] and datetime.fromisoformat(line["time"]).tzinfo
 
 
+def test_gunicorns_own_lines_look_alike_and_have_nothing_that_a_client_sent(out: StringIO) -> None:
+    log = logging.getLogger("gunicorn.error")
+    log.warning("Invalid request from ip=192.0.2.1: Invalid HTTP Header: 'Authorization Bearer hush'")
+    log.error("Error handling request %s %s", "GET", "/verify-email?token=hush")
+    log.error("Worker (pid:%s) was sent SIGKILL!", 7)
+    lines = [json.loads(line) for line in out.getvalue().splitlines()]
+    assert [line["message"] for line in lines] == ["Error handling request", "Worker (pid:7) was sent SIGKILL!"]
+
+
 def test_no_line_has_a_secret(api: Api, mailbox: Mailbox, out: StringIO, db: None) -> None:
     new, wrong, email = "another horse altogether", "was it this one, perhaps?", "alice@example.com"
     first = api.post("/auth/register", {"email": email, "password": PASSWORD}).json()
