@@ -16,6 +16,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
 from accounts.addresses import normalised
+from accounts.metrics import LOGINS
 from peerprep_users.clients import Client
 from peerprep_users.errors import Refusal
 
@@ -119,7 +120,9 @@ class AccountHandler(AxesDatabaseHandler):
         return int(settings.LOGIN_FAILURE_LIMIT) if locked_until(address) else 0
 
     def user_login_failed(self, sender: Any, credentials: dict[str, Any], request: Any = None, **kwargs: Any) -> None:
-        """Nothing to do: whatever evaluates a password has counted it before it did."""
+        """Counts, for the metrics, the login that axes refused: whatever evaluates a password does so itself."""
+        if getattr(request, "axes_locked_out", False):
+            LOGINS.labels(AccountLocked.code).inc()
 
     def user_logged_in(self, sender: Any, request: Any, user: Any, **kwargs: Any) -> None:
         """Nothing to do: a success has cleared the count already, and axes' log of logins would outlive the account."""

@@ -13,12 +13,13 @@ from typing import Any
 import pytest
 import yaml
 from django.db import OperationalError, connection
+from django.test import Client as DjangoClient
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
 from accounts.metrics import PAGES, live_sessions
-from accounts.models import Mail, Session
-from conftest import PASSWORD, Api, Mailbox, Person, browser_of
+from accounts.models import Mail, Role, Session
+from conftest import PASSWORD, Api, Mailbox, Person, browser_of, person
 from peerprep_users.logging import JSONFormatter, RequestFilter, TextFormatter
 from peerprep_users.settings import Rate
 from peerprep_users.tests.calls import raising
@@ -199,6 +200,22 @@ def test_what_happens_is_counted(api: Api, alice: Person, settings: Any) -> None
     ]:
         assert value(after, name, **labels) - value(before, name, **labels) == amount, (name, labels)
     assert value(after, "live_sessions") == 2
+
+
+def test_logins_to_the_admin_site_are_counted_as_they_end(api: Api, admin: Person, alice: Person) -> None:
+    new = person("new@example.com", role=Role.ADMIN, is_verified=False)
+    before = scraped(api)
+    for email, password in [
+        *[(each.user.email, PASSWORD) for each in (admin, alice, new)],
+        *[(admin.user.email, "a wrong one")] * 3,
+        (admin.user.email, PASSWORD),
+    ]:
+        DjangoClient().post("/admin/login/", {"username": email, "password": password})
+    after = scraped(api)
+    ends = {"succeeded": 1, "invalid_credentials": 4, "email_not_verified": 1, "account_locked": 1, "failed": 0}
+    for outcome, amount in ends.items():
+        found = [value(each, "logins_total", outcome=outcome) for each in (before, after)]
+        assert found[1] - found[0] == amount, outcome
 
 
 def test_mails_are_counted_by_state(api: Api, db: None) -> None:
