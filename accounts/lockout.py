@@ -11,6 +11,7 @@ from typing import Any
 from axes.handlers.database import AxesDatabaseHandler
 from axes.models import AccessAttempt, AccessFailureLog
 from django.conf import settings
+from django.core.management import CommandError
 from django.db.models import Case, F, Q, QuerySet, Value, When
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
@@ -118,6 +119,10 @@ class AccountHandler(AxesDatabaseHandler):
     def get_failures(self, request: Any, credentials: dict[str, Any] | None = None) -> int:
         address = normalised(str((credentials or {}).get("username") or ""))
         return int(settings.LOGIN_FAILURE_LIMIT) if locked_until(address) else 0
+
+    def reset_attempts(self, **kwargs: Any) -> int:
+        """Refuses, in a line: axes' commands would open a lock and leave no entry in the audit trail."""
+        raise CommandError("This leaves nothing in the audit trail. Use `manage.py unlock EMAIL`.")
 
     def user_login_failed(self, sender: Any, credentials: dict[str, Any], request: Any = None, **kwargs: Any) -> None:
         """Counts, for the metrics, the login that axes refused: whatever evaluates a password does so itself."""
