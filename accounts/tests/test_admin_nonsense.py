@@ -1,4 +1,4 @@
-"""What the admin site answers to addresses and forms that none of its pages has."""
+"""What the admin site answers to addresses, forms and actions that make no sense."""
 
 from collections.abc import Iterator
 from itertools import cycle
@@ -9,8 +9,8 @@ from django.contrib import admin as django_admin
 from django.test import Client
 
 from accounts.admin.base import Pages, path_of
-from accounts.models import User
-from conftest import Person, browser_of
+from accounts.models import AuditEntry, User
+from conftest import Api, Person, browser_of
 
 PAGES = [page for page in django_admin.site._registry.values() if isinstance(page, Pages)]
 VALUES = ["%00", "1", "9" * 20, "zz", "-1", "", "9999-99-99"]
@@ -70,3 +70,19 @@ def test_an_action_is_taken_on_the_chosen_rows_alone(browser: Client, alice: Per
     browser.post("/admin/accounts/user/", fields | {"_selected_action": [str(alice.user.pk)]})
     browser.post("/admin/accounts/user/", fields | {"_selected_action": [], "index": "0"})
     assert list(User.objects.filter(is_active=False)) == [alice.user]
+
+
+def test_a_needless_action_says_so_and_leaves_no_entry(browser: Client, admin: Person, alice: Person) -> None:
+    Api().post("/auth/login", {"email": alice.user.email, "password": "wrong once"})
+    before = AuditEntry.objects.count()
+    for action, chosen, said in [
+        ("unlock", alice, "was not locked"),
+        ("verify_address", alice, "was verified already"),
+        ("reactivate", alice, "was not deactivated"),
+        ("take_admin_away", alice, "was not an admin"),
+        ("make_admin", admin, "was an admin already"),
+    ]:
+        fields = {"action": action, "_selected_action": str(chosen.user.pk), "confirmed": "yes", "reason": "mistaken"}
+        answer: Any = browser.post("/admin/accounts/user/", fields, follow=True)
+        assert [str(each) for each in answer.context["messages"]] == [f"{chosen.user.email} {said}."]
+    assert AuditEntry.objects.count() == before
