@@ -576,6 +576,7 @@ LOGGING = {
     "loggers": {
         "django.server": {"handlers": [], "propagate": True},
         "django.request": {"filters": ["faults"]},  # RequestMiddleware logs every answer already
+        "django.security.csrf": {"filters": ["faults"]},  # `errors.csrf_failed` says why
         "django.db.backends": {"level": "INFO"},
         "gunicorn.error": {"filters": ["gunicorn"], "propagate": True},
         "axes": {"level": "WARNING"},

@@ -108,6 +108,15 @@ def test_a_line_of_odd_things_is_json_all_the_same(odd: Any) -> None:
     assert "ValueError: boom" in line["exc_info"] and datetime.fromisoformat(line["time"]).tzinfo
 
 
+def test_a_refused_form_is_logged_with_the_reason_and_not_with_what_was_sent(out: StringIO) -> None:
+    sent = {"Origin": "https://hush.example"}
+    answer = DjangoClient(enforce_csrf_checks=True).post("/admin/accounts/user/hush/change/", headers=sent)
+    lines = [json.loads(line) for line in out.getvalue().splitlines()]
+    said = [line["message"] for line in lines if line["level"] == "WARNING"]
+    assert (answer.status_code, said) == (403, ["The CSRF check failed: Origin checking failed"])
+    assert "hush" not in out.getvalue()
+
+
 def test_gunicorns_own_lines_look_alike_and_have_nothing_that_a_client_sent(out: StringIO) -> None:
     log = logging.getLogger("gunicorn.error")
     log.warning("Invalid request from ip=192.0.2.1: Invalid HTTP Header: 'Authorization Bearer hush'")
