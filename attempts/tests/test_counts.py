@@ -9,6 +9,7 @@ import pytest
 import time_machine
 from django.core.management import CommandError, call_command
 from django.db import IntegrityError, connection, connections, transaction
+from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -179,3 +180,32 @@ def test_rebuild_loses_nothing_that_arrives_meanwhile(together: Together, monkey
     assert not failures
     assert not counters.compare([somebody.user.pk for somebody in people])
     assert Totals.objects.get(user=people[0].user).attempts == Attempt.objects.filter(user=people[0].user).count() > 0
+
+
+@pytest.mark.parametrize("model", [Totals, QuestionStatus, LanguageCount, PairCount])
+def test_a_count_that_is_too_low_costs_no_attempt(alice: Person, model: Any) -> None:
+    for _ in range(3):
+        attempt(alice, passed_tests=1)
+    model.objects.update(attempts=1)
+    attempt(alice)
+    call_command("stats", "rebuild")
+    assert [compared for _, compared in counters.verify()] == [[]]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        Totals(questions=9, solved_questions=7),
+        QuestionStatus(question_id=5, attempts=0, best_passed_tests=1, total_tests=1),
+        LanguageCount(language="x", attempts=0, solved=4),
+    ],
+)
+def test_verify_and_rebuild_see_a_row_that_counts_nothing(alice: Person, row: Any) -> None:
+    row.user = alice.user
+    if isinstance(row, QuestionStatus):
+        row.first_attempt_at = row.last_attempt_at = row.solved_at = timezone.now()
+    row.save(force_insert=True)
+    with pytest.raises(CommandError):
+        call_command("stats", "verify")
+    call_command("stats", "rebuild")
+    call_command("stats", "verify")
