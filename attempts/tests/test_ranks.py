@@ -126,7 +126,8 @@ def test_a_recount_that_is_interrupted_is_begun_again(alice: Person, monkeypatch
     Totals.objects.update(attempts=99)
     with monkeypatch.context() as patch:
         patch.setattr(counters, "replace", interrupt)
-        pytest.raises(KeyboardInterrupt, counters.recount, alice.user.pk)
+        with pytest.raises(KeyboardInterrupt):
+            counters.recount(alice.user.pk)
     attempt(alice)
     assert counters.compare([alice.user.pk])
     assert sum(wrong for _, wrong in counters.rebuild()) == 1
