@@ -70,7 +70,7 @@ def skip(user: User, offset: int, *, until: datetime | None = None, **filters: A
     times = Attempt.objects.history_of(user).values_list("created_at", flat=True)
     first, last = times.reverse().first(), times.first()
     if first is None or last is None:
-        return None  # the account has just been deleted
+        return None  # the account was deleted meanwhile
 
     def end(second: int) -> datetime:
         return min(datetime.fromtimestamp(second, UTC), until or NEVER)
