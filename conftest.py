@@ -54,10 +54,10 @@ def _flushable(django_db_setup: None, django_db_blocker: Any) -> None:
             return
         with connection.cursor() as cursor:
             cursor.execute("SELECT sql FROM sqlite_master WHERE name = 'audit_trail_no_delete'")
-            row = cursor.fetchone()
-    if row is None:
-        return  # no test of this run has a database
-    trigger = row[0]
+            found = cursor.fetchone()
+    if found is None:  # none of the chosen tests has asked for the database
+        return
+    (trigger,) = found
     flush: Any = connection.ops.sql_flush
     drop = "DROP TRIGGER audit_trail_no_delete"
     connection.ops.sql_flush = lambda *args, **options: [drop, *flush(*args, **options), trigger]  # type: ignore[method-assign]
