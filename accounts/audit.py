@@ -1,6 +1,6 @@
 """The audit trail's one way in: who did what to whose account is kept for admins, and logged for who watches the logs.
 
-Writing an entry is one INSERT in the caller's transaction, and waits for nobody.
+Writing an entry is a plain SELECT and an INSERT in the caller's transaction, and waits for nobody.
 """
 
 import getpass

@@ -6,7 +6,6 @@ from typing import Any
 
 from axes.models import AccessAttempt, AccessFailureLog
 from django.db import transaction
-from django.db.models import Q
 from django.utils import timezone
 from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 
@@ -15,7 +14,7 @@ from accounts.audit import NO_CLIENT, Actor, ActorKind, Kind, record
 from accounts.flows.passwords import change_password
 from accounts.holdings import Section
 from accounts.models import AuditEntry, Mail, PasswordReset, Session, User
-from accounts.trail import ERASED
+from accounts.trail import ERASED, ERASED_ACTOR
 from peerprep_users.clients import Client
 from peerprep_users.errors import NotAuthenticated, NotFound, Refusal
 
@@ -84,22 +83,21 @@ def remove(*, user: User, by: Actor, reason: str = "") -> None:
         for holding in holdings.registered:
             holding.release(held)
         held.delete()
-        erase(user)
         # The deletion itself stays on record, without what is personal of whoever is gone.
         gone = replace(by, name="", client=NO_CLIENT) if by.id == user.pk else by
         record(Kind.ACCOUNT_DELETED, by=gone, user=user, reason=reason)
-
-
-def of_user(user: User) -> Q:
-    """The entries of the audit trail that concern the user, or that the user made."""
-    return Q(user_id=user.pk) | Q(actor_id=user.pk)
+        erase(user)
 
 
 def erase(user: User) -> None:
-    """Takes what is personal out of the audit trail. The rest stays, and so does its chain."""
-    entries = AuditEntry.objects.filter(of_user(user))
+    """Takes what is personal of a deleted user out of the audit trail. The rest stays, and so does its chain; so does
+    the name of an admin with what they did to others, whoever is gone.
+    """
+    entries = AuditEntry.objects.filter(user_id=user.pk)
     list(entries.select_for_update().order_by("pk").values_list("pk"))  # in the order in which a purge takes them
     entries.exclude(salt="").update(**ERASED)
+    own = entries.filter(actor_kind__in=AuditEntry.ERASABLE).exclude(kind=Kind.ACCOUNT_DELETED)
+    own.exclude(actor_salt="").update(**ERASED_ACTOR)
 
 
 # Facts only: no hash of a password or a code, and no id of a refresh token.

@@ -1,5 +1,6 @@
 import re
 from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -7,9 +8,11 @@ from django.core.management.base import CommandError
 from django.utils import timezone
 from tqdm import tqdm
 
+from accounts.audit import Actor
 from accounts.flows.explanation import moment, who
-from accounts.flows.trail import Link, Unsound, chained, verify
-from accounts.management.base import Operation, user_of
+from accounts.flows.trail import Link, chained, restart
+from accounts.flows.trail_check import Unsound, verify
+from accounts.management.base import Operation, asked_for, confirm, takes_reason, takes_yes, user_of
 from accounts.models import AuditEntry
 
 
@@ -34,6 +37,7 @@ audit verify
 audit verify --head 1204:5d41402a.9f86d081...   # a head that the logs have
 audit list --user alice@example.com --since 2026-11-01
 audit list --kind role_changed
+audit restart --reason "restored from a copy without its head"
 """
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -44,17 +48,26 @@ audit list --kind role_changed
         shown.add_argument("--user", metavar="EMAIL", help="that concern this account")
         shown.add_argument("--kind", choices=AuditEntry.Kind.values)
         shown.add_argument("--since", type=time, metavar="TIME", help="in UTC")
+        again = parts.add_parser("restart", help="makes a head where it is missing, and writes an entry that says so")
+        takes_reason(again)
+        takes_yes(again)
 
     def handle(self, *args: Any, part: str, **options: Any) -> None:
-        self.verify(options["head"]) if part == "verify" else self.list(**options)
+        parts: dict[str, Callable[..., None]] = {"verify": self.verify, "list": self.list, "restart": self.restart}
+        parts[part](**options)
 
-    def verify(self, noted: Link | None) -> None:
+    def restart(self, *, reason: str, yes: bool, **options: Any) -> None:
+        confirm("Go on from the last entry that was chained, whatever was lost after it?", yes=yes)
+        head = restart(by=Actor.operator(), reason=asked_for(reason))
+        self.stdout.write(f"The audit trail goes on from position {head.position}.")
+
+    def verify(self, *, head: Link | None, **options: Any) -> None:
         with tqdm(total=chained().count(), unit="entries", leave=False, disable=None) as bar:
             try:
-                count, head = verify(noted=noted, progress=bar.update)
+                count, end = verify(noted=head, progress=bar.update)
             except Unsound as found:
                 raise CommandError(f"The audit trail is not sound. {found}.") from None
-        self.stdout.write(f"The audit trail is sound: {count} entries, head {head}")
+        self.stdout.write(f"The audit trail is sound: {count} entries, head {end}")
 
     def list(self, *, user: str | None, kind: str | None, since: datetime | None, **options: Any) -> None:
         entries = AuditEntry.objects.order_by("occurred_at", "pk")
