@@ -13,7 +13,7 @@ from accounts import holdings, lockout
 from accounts.audit import NO_CLIENT, Actor, ActorKind, Kind, record
 from accounts.flows.passwords import change_password
 from accounts.holdings import Section
-from accounts.models import AuditEntry, Mail, PasswordReset, Session, User
+from accounts.models import AuditEntry, KnownDevice, Mail, PasswordReset, Session, User
 from accounts.trail import ERASED, ERASED_ACTOR
 from peerprep_users.clients import Client
 from peerprep_users.errors import NotAuthenticated, NotFound, Refusal
@@ -107,6 +107,7 @@ RESET = ("created_at", "expires_at", "guesses", "used_at")
 MAIL = ("id", "kind", "to", "facts", "state", "created_at", "due_at", "tries", "error", "sent_at")
 EVENT = ("kind", "occurred_at", "address", "request_id", "actor_kind", "reason", "facts")
 DEVICE = ("ip", "user_agent")
+KNOWN_DEVICE = ("name", "first_seen_at")
 FAILURE = ("attempt_time", "ip_address", "user_agent", "path_info", "locked_out")
 ADMIN_ACTION = ("kind", "occurred_at", "address", "ip", "user_agent", "request_id", "reason", "facts")
 
@@ -121,6 +122,7 @@ def export_account(*, user: User) -> Iterator[Section]:
     """All that the service holds about the user, a part at a time: its name, and a value or an iterator over rows."""
     yield "profile", User.objects.values(*PROFILE).get(pk=user.pk)
     yield "sessions", Session.objects.filter(user=user).order_by("created_at").values(*SESSION).iterator()
+    yield "known_devices", KnownDevice.objects.filter(user=user).order_by("pk").values(*KNOWN_DEVICE).iterator()
     revoked = OutstandingToken.objects.filter(user=user).order_by("pk")
     yield "revoked_refresh_tokens", revoked.values("created_at", "expires_at").iterator()
     yield "reset_codes", PasswordReset.objects.filter(address=user.email).values(*RESET).iterator()

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from accounts import hashers, lockout
 from accounts.codes import new_code
-from accounts.models import AuditEntry, Lease
+from accounts.models import AuditEntry, Lease, User
 from conftest import PASSWORD, Api, Mailbox, Person, Together
 
 WRONG = "wrong password"
@@ -127,6 +127,12 @@ def test_it_leaves_a_trace_and_one_mail(alice: Person, mailbox: Mailbox, caplog:
     assert [record.message for record in caplog.records if record.name == "accounts.security"] == ["account_locked"]
     assert [mail["To"] for mail in mailbox.all()] == ["alice@example.com"]
     assert "nobody can sign in" in mailbox.text()
+
+
+def test_the_lock_of_a_deactivated_account_is_the_accounts(alice: Person) -> None:
+    User.objects.filter(pk=alice.user.pk).update(is_active=False)
+    lock(alice.user.email)
+    assert AuditEntry.objects.get().user_id == alice.user.pk
 
 
 def test_axes_keeps_the_record_of_each_failure(alice: Person) -> None:
