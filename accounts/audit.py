@@ -13,6 +13,7 @@ from uuid import UUID
 
 from accounts.addresses import masked
 from accounts.models import AuditEntry, User
+from accounts.names import in_one_line
 from accounts.trail import NAME_LENGTH
 from peerprep_users.clients import Client
 from peerprep_users.logging import request_id
@@ -72,6 +73,7 @@ def record(
 
     Args:
         address: the account's; stored masked.
+        reason: stored in one line.
         facts: texts, whole numbers and truth values. Nothing personal: they stay when the account goes.
     """
     shown = masked(address) if address else ""
@@ -85,7 +87,7 @@ def record(
         ip=by.client.ip,
         user_agent=by.client.user_agent,
         request_id=request_id.get(),
-        reason=reason,
+        reason=in_one_line(reason),
         facts=facts,
     )
     watched = by.kind in {ActorKind.ANYONE, ActorKind.USER}

@@ -3,6 +3,7 @@ from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django.core.management.base import CommandError
 from django.utils import timezone
@@ -30,6 +31,17 @@ def time(text: str) -> datetime:
         raise ArgumentTypeError("a time is YYYY-MM-DD or YYYY-MM-DDTHH:MM, in UTC") from None
 
 
+def account(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        pass
+    try:
+        return user_of(text).pk
+    except CommandError as unknown:
+        raise CommandError(f"{unknown} One that is gone is found by its id: see --kind account_deleted.") from None
+
+
 class Command(Operation):
     help = "Checks that nobody has changed the audit trail, or lists its entries."
     examples = """
@@ -45,7 +57,7 @@ audit restart --reason "restored from a copy without its head"
         check = parts.add_parser("verify", help="checks the chain; exit code 1 names the first entry that is not right")
         check.add_argument("--head", type=link, metavar="POSITION:HASH", help="that the trail must have had")
         shown = parts.add_parser("list", help="shows entries, the newest last")
-        shown.add_argument("--user", metavar="EMAIL", help="that concern this account")
+        shown.add_argument("--user", metavar="EMAIL|ID", help="that concern this account, by its id also if it is gone")
         shown.add_argument("--kind", choices=AuditEntry.Kind.values)
         shown.add_argument("--since", type=time, metavar="TIME", help="in UTC")
         again = parts.add_parser("restart", help="makes a head where it is missing, and writes an entry that says so")
@@ -71,11 +83,11 @@ audit restart --reason "restored from a copy without its head"
 
     def list(self, *, user: str | None, kind: str | None, since: datetime | None, **options: Any) -> None:
         entries = AuditEntry.objects.order_by("occurred_at", "pk")
-        entries = entries.filter(user_id=user_of(user).pk) if user else entries
+        entries = entries.filter(user_id=account(user)) if user else entries
         entries = entries.filter(kind=kind) if kind else entries
         entries = entries.filter(occurred_at__gte=since) if since else entries
         for entry in entries.iterator():
             facts = " ".join(f"{name}={value}" for name, value in entry.facts.items())
             whom = entry.address or str(entry.user_id or "-")
             parts = [moment(entry.occurred_at), f"{entry.kind:22}", whom, f"by {who(entry)}", entry.ip or "-", facts]
-            self.stdout.write("  ".join([*parts, entry.reason]).rstrip())
+            self.line("  ".join([*parts, entry.reason]))
