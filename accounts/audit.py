@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import Any, Self
 from uuid import UUID
 
+from django.db import transaction
+
 from accounts.addresses import masked
 from accounts.models import AuditEntry, User
 from accounts.names import in_one_line
@@ -69,7 +71,7 @@ def os_user() -> str:
 def record(
     kind: Kind, *, by: Actor, address: str = "", user: User | None = None, reason: str = "", **facts: Any
 ) -> None:
-    """Writes an entry in the caller's transaction.
+    """Writes an entry in the caller's transaction, and logs it when that is committed.
 
     Args:
         address: the account's; stored masked.
@@ -91,7 +93,14 @@ def record(
         facts=facts,
     )
     watched = by.kind in {ActorKind.ANYONE, ActorKind.USER}
-    told = {"address": shown, "by": by.kind.value, "ip": by.client.ip, "user_agent": by.client.user_agent}
+    told: dict[str, Any] = {
+        "address": shown,
+        "by": by.kind.value,
+        "ip": by.client.ip,
+        "user_agent": by.client.user_agent,
+    }
     if by.id is not None:
         told["actor"] = str(by.id)
-    log.log(logging.WARNING if watched else logging.INFO, kind.value, extra=told | ({"facts": facts} if facts else {}))
+    told |= {"facts": facts} if facts else {}
+    level = logging.WARNING if watched else logging.INFO
+    transaction.on_commit(lambda: log.log(level, kind.value, extra=told))

@@ -73,6 +73,8 @@ def test_verify_names_the_first_entry_that_is_not_right(trail: Person, name: str
     past_the_triggers(*statements)
     said = complaint()
     assert position in said and what in said
+    write(trail.user, 1)
+    assert position in complaint()  # also where the next one cannot be chained
 
 
 def test_it_names_a_copy_where_the_database_takes_one(trail: Person) -> None:
