@@ -10,7 +10,7 @@ from unfold.forms import AdminOwnPasswordChangeForm, AuthenticationForm
 from accounts.addresses import normalised
 from accounts.flows.sessions import EmailNotVerified
 from accounts.lockout import AccountLocked, locked_until
-from accounts.models import EMAIL_LENGTH, User
+from accounts.models import EMAIL_LENGTH
 from peerprep_users.errors import Refusal
 
 
@@ -35,6 +35,8 @@ class LoginForm(AuthenticationForm):
     def clean(self) -> dict[str, Any]:
         try:
             return super().clean()
+        except EmailNotVerified as refusal:
+            raise told(refusal) from None
         except Refusal as refusal:  # too many guesses at once
             self.refusal = refusal
             raise told(refusal) from None
@@ -45,11 +47,6 @@ class LoginForm(AuthenticationForm):
             self.refusal = AccountLocked(retry_after=(end - timezone.now()).total_seconds())
             return told(self.refusal)
         return super().get_invalid_login_error()
-
-    def confirm_login_allowed(self, user: User) -> None:
-        super().confirm_login_allowed(user)
-        if not user.is_verified:
-            raise told(EmailNotVerified())
 
 
 class PasswordForm(AdminOwnPasswordChangeForm):

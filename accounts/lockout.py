@@ -11,11 +11,13 @@ from typing import Any
 from axes.handlers.database import AxesDatabaseHandler
 from axes.models import AccessAttempt, AccessFailureLog
 from django.conf import settings
+from django.core.management import CommandError
 from django.db.models import Case, F, Q, QuerySet, Value, When
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
 from accounts.addresses import normalised
+from accounts.metrics import LOGINS
 from peerprep_users.clients import Client
 from peerprep_users.errors import Refusal
 
@@ -118,8 +120,14 @@ class AccountHandler(AxesDatabaseHandler):
         address = normalised(str((credentials or {}).get("username") or ""))
         return int(settings.LOGIN_FAILURE_LIMIT) if locked_until(address) else 0
 
+    def reset_attempts(self, **kwargs: Any) -> int:
+        """Refuses, in a line: axes' commands would open a lock and leave no entry in the audit trail."""
+        raise CommandError("This leaves nothing in the audit trail. Use `manage.py unlock EMAIL`.")
+
     def user_login_failed(self, sender: Any, credentials: dict[str, Any], request: Any = None, **kwargs: Any) -> None:
-        """Nothing to do: whatever evaluates a password has counted it before it did."""
+        """Counts, for the metrics, the login that axes refused: whatever evaluates a password does so itself."""
+        if getattr(request, "axes_locked_out", False):
+            LOGINS.labels(AccountLocked.code).inc()
 
     def user_logged_in(self, sender: Any, request: Any, user: Any, **kwargs: Any) -> None:
         """Nothing to do: a success has cleared the count already, and axes' log of logins would outlive the account."""

@@ -44,6 +44,7 @@ class OfUsers(ReadOnly):
     """Facts of users who are there: what a deleted account has left behind is joined with none, so it is not found."""
 
     by_user = ("user__id__exact", "pk")
+    by_link = ["question_id__exact"]
     number = "question_id"
     list_select_related = ["user"]
     search_help_text = "Address of a user, or number of a question"

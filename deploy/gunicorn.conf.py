@@ -9,11 +9,12 @@ import socket
 import sys
 import tempfile
 from http import HTTPStatus
+from logging.config import dictConfig
 from pathlib import Path
 from uuid import uuid4
 
 from django.conf import settings
-from gunicorn import util
+from gunicorn import glogging, util
 from gunicorn.workers.gthread import ThreadWorker
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "peerprep_users.settings")
@@ -63,9 +64,12 @@ def write_error(sock, status_int, reason, mesg):
 util.write_error = write_error
 
 
-def is_not_of_a_client(record):
-    """Leaves out gunicorn's own line about what is no HTTP: it shows the request, and whatever secret is in it."""
-    return not str(record.msg).startswith("Invalid request from")
+class Logger(glogging.Logger):
+    """Writes gunicorn's own lines as the service writes its lines, before Django is set up too."""
+
+    def setup(self, cfg):
+        super().setup(cfg)
+        dictConfig(settings.LOGGING)
 
 
 class Worker(ThreadWorker):
@@ -104,6 +108,7 @@ limit_request_field_size = 16384  # so that the service itself refuses a token o
 control_socket_disable = True
 accesslog = None  # the service logs its requests itself, with their ids
 loglevel = "warning"
+logger_class = Logger
 
 
 def on_starting(server):
@@ -113,7 +118,6 @@ def on_starting(server):
         socket.create_server((settings.HOST.strip("[]"), settings.PORT), family=family).close()
     except OSError as exc:
         sys.exit(f"Cannot listen on {bind}: {exc.strerror}.")
-    server.log.error_log.addFilter(is_not_of_a_client)
     from accounts.devices import in_words  # noqa: PLC0415 - Django is set up only now
 
     in_words("")

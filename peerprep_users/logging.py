@@ -31,6 +31,18 @@ class FaultFilter(logging.Filter):
         return record.exc_info is not None
 
 
+class GunicornFilter(logging.Filter):
+    """Keeps what a client sent out of gunicorn's own lines, with whatever secret is in it.
+
+    What is no HTTP has the line of its request. Of a fault the traceback stays, and the address goes.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if str(record.msg).startswith("Error handling request"):
+            record.msg, record.args = "Error handling request", ()
+        return not str(record.msg).startswith("Invalid request from")
+
+
 def facts(record: logging.LogRecord) -> dict[str, Any]:
     """What a call gave as `extra`, and the request's id."""
     return {name: value for name, value in record.__dict__.items() if name not in OF_EVERY_RECORD}

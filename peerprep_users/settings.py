@@ -559,6 +559,7 @@ LOGGING = {
     "filters": {
         "request": {"()": "peerprep_users.logging.RequestFilter"},
         "faults": {"()": "peerprep_users.logging.FaultFilter"},
+        "gunicorn": {"()": "peerprep_users.logging.GunicornFilter"},
     },
     "formatters": {
         "text": {"()": "peerprep_users.logging.TextFormatter"},
@@ -575,7 +576,9 @@ LOGGING = {
     "loggers": {
         "django.server": {"handlers": [], "propagate": True},
         "django.request": {"filters": ["faults"]},  # RequestMiddleware logs every answer already
+        "django.security.csrf": {"filters": ["faults"]},  # `errors.csrf_failed` says why
         "django.db.backends": {"level": "INFO"},
+        "gunicorn.error": {"filters": ["gunicorn"], "propagate": True},
         "axes": {"level": "WARNING"},
     },
 }

@@ -41,6 +41,8 @@ OUTBOX_LATE = warning("outbox_late", "Look at the errors of the waiting rows in 
 OUTBOX_STUCK = problem("outbox_stuck", "See that the service or `manage.py deliver_mail --forever` runs.")
 OUTBOX_DEAD = warning("outbox_dead", "Look at their errors in the admin site, and send them again there.")
 
+UNHINTED = "Do as the sentence says. The code is explained where the checks of Django, or of the library, are listed."
+
 
 @examination("migrations", needs_database=True)
 def migrations() -> Iterator[Finding]:
@@ -58,7 +60,7 @@ def system_checks() -> Iterator[Finding]:
     for message in messages:
         if not message.is_silenced():
             level = Level.PROBLEM if message.level >= ERROR else Level.WARNING
-            yield Finding(level, str(message.msg), message.id or "", message.hint or "")
+            yield Finding(level, str(message.msg), message.id or "", message.hint or UNHINTED)
     if all(message.is_silenced() for message in messages):
         yield fine("None has anything to say.")
 

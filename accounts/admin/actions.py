@@ -22,6 +22,7 @@ class Action:
     Args:
         effect: what will happen.
         takes: it takes something away, so it asks for a reason.
+        needless: what is said of a user to whom it does not apply, where the flow would do nothing and say nothing.
         applies: whether there is anything to do for this user, who is locked or not.
     """
 
@@ -33,6 +34,7 @@ class Action:
     do: Callable[..., Any]
     applies: Callable[[User, bool], bool] = lambda user, locked: True
     takes: bool = False
+    needless: str = ""
 
 
 def unlock(*, user: User, by: Actor, reason: str) -> None:
@@ -56,6 +58,7 @@ ACTIONS = [
         "Verified",
         administration.verify_address,
         lambda user, locked: not user.is_verified,
+        needless="was verified already",
     ),
     Action(
         "resend_verification",
@@ -74,6 +77,7 @@ ACTIONS = [
         "Unlocked",
         unlock,
         lambda user, locked: locked,
+        needless="was not locked",
     ),
     Action(
         "send_reset_code",
@@ -92,6 +96,7 @@ ACTIONS = [
         "Reactivated",
         administration.reactivate,
         lambda user, locked: not user.is_active,
+        needless="was not deactivated",
     ),
     Action(
         "make_admin",
@@ -101,6 +106,7 @@ ACTIONS = [
         "Made an admin",
         make_admin,
         lambda user, locked: not user.is_admin,
+        needless="was an admin already",
     ),
     Action(
         "end_sessions",
@@ -120,6 +126,7 @@ ACTIONS = [
         take_admin_away,
         lambda user, locked: user.is_admin,
         takes=True,
+        needless="was not an admin",
     ),
     Action(
         "deactivate",
@@ -130,6 +137,7 @@ ACTIONS = [
         administration.deactivate,
         lambda user, locked: user.is_active,
         takes=True,
+        needless="was deactivated already",
     ),
     Action(
         "delete",

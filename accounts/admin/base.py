@@ -8,15 +8,19 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from django.contrib import admin
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import IncorrectLookupParameters, ShowFacets
+from django.contrib.admin.views.main import ERROR_FLAG
+from django.core.exceptions import ValidationError
 from django.db import DataError
 from django.db.models import Q, QuerySet
-from django.http import Http404, HttpRequest, HttpResponseBase
+from django.http import Http404, HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.dateparse import parse_date
 from django.utils.html import format_html
 from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import RangeDateFilter
+from unfold.forms import ActionForm
 from unfold.paginator import InfinitePaginator
 from unfold.views import ChangeList
 
@@ -29,6 +33,7 @@ from peerprep_users.clients import Client
 REACH = 100_000  # a filter that no index serves looks at so many rows, the newest
 NAMESAKES = 50  # a search for the beginning of an address looks at so many users
 LARGEST = 2**31 - 1
+MEANINGLESS = (ValueError, TypeError, ArithmeticError, DataError, ValidationError)  # what a value for a column raises
 
 
 class Place(NamedTuple):
@@ -49,6 +54,13 @@ class Uncounted(InfinitePaginator):
 
 class BoundedList(ChangeList):
     """A list that costs no more the longer its table is."""
+
+    def get_filters(self, request: HttpRequest) -> Any:
+        """By its filters and links alone: whatever else a column holds could be asked for letter by letter."""
+        found = super().get_filters(request)
+        if set(found[2]) - self.model_admin.links:
+            raise IncorrectLookupParameters
+        return found
 
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
         found: QuerySet[Any] = super().get_queryset(request, exclude_parameters)
@@ -83,11 +95,17 @@ class DayRange(RangeDateFilter):
         return queryset
 
 
+class ChosenRows(ActionForm):
+    def clean_select_across(self) -> bool:
+        return False  # nobody is offered to take them all
+
+
 class Pages(ModelAdmin):
     """What every list has in common."""
 
     places: list[Place] = []
     by_user: tuple[str, str] | None = None  # the parameter that leaves the rows of one user, and what of the user it is
+    by_link: Collection[str] = ()  # other parameters that no filter has, and a link does
     reach: int | None = REACH
     show_full_result_count = False
     show_facets = ShowFacets.NEVER  # they count
@@ -95,6 +113,11 @@ class Pages(ModelAdmin):
     list_filter_submit = True
     list_per_page = 100
     paginator = Uncounted
+    action_form = ChosenRows
+
+    @property
+    def links(self) -> set[str]:
+        return {*self.by_link, *(self.by_user or ())[:1]}
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[BoundedList]:
         return BoundedList
@@ -103,8 +126,16 @@ class Pages(ModelAdmin):
         """Answers a filter that no value of its column could match as Django answers one that it does not know."""
         try:
             return super().get_changelist_instance(request)
-        except (ValueError, DataError):
+        except MEANINGLESS:
             raise IncorrectLookupParameters from None
+
+    def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
+        """Answers ids that are none like that too."""
+        try:
+            chosen = queryset.filter(pk__in=request.POST.getlist(ACTION_CHECKBOX_NAME))
+        except MEANINGLESS:
+            return HttpResponseRedirect(f"{request.path}?{ERROR_FLAG}=1")
+        return super().response_action(request, chosen)
 
     def filled(self, rows: list[Any]) -> list[Any]:
         """The rows of a page, with what its columns need beside them."""

@@ -206,7 +206,11 @@ class UserAdmin(Pages):
     def carry_out(self, request: HttpRequest, action: Action, users: list[User], reason: str) -> None:
         """Each by itself: whoever is refused keeps nobody else from it."""
         by, done = acting(request), []
+        locks = lockout.locks_of([user.email for user in users])
         for user in users:
+            if action.needless and not action.applies(user, user.email in locks):
+                self.message_user(request, f"{user.email} {action.needless}.", messages.WARNING)
+                continue
             try:
                 action.do(user=user, by=by, reason=reason)
             except Refusal as refusal:

@@ -44,9 +44,15 @@ def log_in_to_admin_site(*, email: str, password: str, client: Client) -> User:
     """Who has given their address and password there; what follows is Django's.
 
     Raises:
-        InvalidCredentials, AccountLocked, Busy.
+        InvalidCredentials: that is also what is said to a user who is no admin.
+        EmailNotVerified, AccountLocked, Busy.
     """
-    return owner_of(email, password, client)
+    user = owner_of(email, password, client)
+    if not user.is_admin:
+        raise InvalidCredentials
+    if not user.is_verified:
+        raise EmailNotVerified
+    return user
 
 
 def owner_of(email: str, password: str, client: Client) -> User:

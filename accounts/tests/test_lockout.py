@@ -7,7 +7,7 @@ import pytest
 import time_machine
 from axes.models import AccessAttempt, AccessFailureLog
 from django.conf import settings
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from accounts import hashers, lockout
@@ -199,10 +199,14 @@ def test_the_trace_tells_from_where(transactional_db: None, caplog: pytest.LogCa
     }
 
 
-def test_axes_own_command_opens_it(alice: Person) -> None:
+@pytest.mark.parametrize(
+    "command", ["axes_reset", "axes_reset_username alice@example.com", "axes_reset_ip 0.0.0.0"], ids=str.split
+)
+def test_no_command_of_axes_opens_it(alice: Person, command: str) -> None:
     lock(alice.user.email)
-    call_command("axes_reset_username", alice.user.email)
-    assert guess(alice.user.email, PASSWORD) == 200
+    with pytest.raises(CommandError, match=r"manage\.py unlock"):
+        call_command(*command.split())
+    assert guess(alice.user.email, PASSWORD) == 403
 
 
 def test_of_ten_wrong_at_once_three_are_evaluated(alice: Person, together: Together) -> None:

@@ -1,5 +1,6 @@
 """What the gateway passes on, by a real nginx where there is one."""
 
+import json
 import os
 import re
 import shutil
@@ -62,6 +63,13 @@ def passed_on(port: int, path: str) -> tuple[int, str]:
         connection.request("GET", path)
         answer = connection.getresponse()
         return answer.status, answer.read().decode()
+
+
+def test_what_the_gateway_refuses_is_json(gateway: int) -> None:
+    codes = {400: "bad_request", 404: "not_found", 414: "request_too_large"}
+    for path, status in {"/%00": 400, "/auth/%00": 400, "/x": 404, "/bad_request": 404, f"/{'x' * 40000}": 414}.items():
+        found, answer = passed_on(gateway, path)
+        assert (found, json.loads(answer)["code"]) == (status, codes[status]), path
 
 
 def test_the_gateway_passes_no_metrics_on(gateway: int) -> None:

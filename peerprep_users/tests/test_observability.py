@@ -13,12 +13,13 @@ from typing import Any
 import pytest
 import yaml
 from django.db import OperationalError, connection
+from django.test import Client as DjangoClient
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
 from accounts.metrics import PAGES, live_sessions
-from accounts.models import Mail, Session
-from conftest import PASSWORD, Api, Mailbox, Person, browser_of
+from accounts.models import Mail, Role, Session
+from conftest import PASSWORD, Api, Mailbox, Person, browser_of, person
 from peerprep_users.logging import JSONFormatter, RequestFilter, TextFormatter
 from peerprep_users.settings import Rate
 from peerprep_users.tests.calls import raising
@@ -107,6 +108,24 @@ def test_a_line_of_odd_things_is_json_all_the_same(odd: Any) -> None:
     assert "ValueError: boom" in line["exc_info"] and datetime.fromisoformat(line["time"]).tzinfo
 
 
+def test_a_refused_form_is_logged_with_the_reason_and_not_with_what_was_sent(out: StringIO) -> None:
+    sent = {"Origin": "https://hush.example"}
+    answer = DjangoClient(enforce_csrf_checks=True).post("/admin/accounts/user/hush/change/", headers=sent)
+    lines = [json.loads(line) for line in out.getvalue().splitlines()]
+    said = [line["message"] for line in lines if line["level"] == "WARNING"]
+    assert (answer.status_code, said) == (403, ["The CSRF check failed: Origin checking failed"])
+    assert "hush" not in out.getvalue()
+
+
+def test_gunicorns_own_lines_look_alike_and_have_nothing_that_a_client_sent(out: StringIO) -> None:
+    log = logging.getLogger("gunicorn.error")
+    log.warning("Invalid request from ip=192.0.2.1: Invalid HTTP Header: 'Authorization Bearer hush'")
+    log.error("Error handling request %s %s", "GET", "/verify-email?token=hush")
+    log.error("Worker (pid:%s) was sent SIGKILL!", 7)
+    lines = [json.loads(line) for line in out.getvalue().splitlines()]
+    assert [line["message"] for line in lines] == ["Error handling request", "Worker (pid:7) was sent SIGKILL!"]
+
+
 def test_no_line_has_a_secret(api: Api, mailbox: Mailbox, out: StringIO, db: None) -> None:
     new, wrong, email = "another horse altogether", "was it this one, perhaps?", "alice@example.com"
     first = api.post("/auth/register", {"email": email, "password": PASSWORD}).json()
@@ -190,6 +209,22 @@ def test_what_happens_is_counted(api: Api, alice: Person, settings: Any) -> None
     ]:
         assert value(after, name, **labels) - value(before, name, **labels) == amount, (name, labels)
     assert value(after, "live_sessions") == 2
+
+
+def test_logins_to_the_admin_site_are_counted_as_they_end(api: Api, admin: Person, alice: Person) -> None:
+    new = person("new@example.com", role=Role.ADMIN, is_verified=False)
+    before = scraped(api)
+    for email, password in [
+        *[(each.user.email, PASSWORD) for each in (admin, alice, new)],
+        *[(admin.user.email, "a wrong one")] * 3,
+        (admin.user.email, PASSWORD),
+    ]:
+        DjangoClient().post("/admin/login/", {"username": email, "password": password})
+    after = scraped(api)
+    ends = {"succeeded": 1, "invalid_credentials": 4, "email_not_verified": 1, "account_locked": 1, "failed": 0}
+    for outcome, amount in ends.items():
+        found = [value(each, "logins_total", outcome=outcome) for each in (before, after)]
+        assert found[1] - found[0] == amount, outcome
 
 
 def test_mails_are_counted_by_state(api: Api, db: None) -> None:
