@@ -48,19 +48,32 @@ def django_db_modify_db_settings(
 
 @pytest.fixture(scope="session", autouse=True)
 def _flushable(django_db_setup: None, django_db_blocker: Any) -> None:
-    """SQLite empties tables by DELETE, which the audit trail refuses: its trigger is away during a flush."""
-    with django_db_blocker.unblock():
-        if connection.vendor != "sqlite":
-            return
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT sql FROM sqlite_master WHERE name = 'audit_trail_no_delete'")
-            row = cursor.fetchone()
-    if row is None:
-        return  # no test of this run has a database
-    trigger = row[0]
+    """A flush also empties what the audit trail keeps: it puts the head back, which only a migration makes. SQLite
+    empties tables by DELETE, which is refused: the triggers are away meanwhile.
+    """
+    triggers: list[tuple[str, str]] = []
+    if connection.vendor == "sqlite":
+        with django_db_blocker.unblock(), connection.cursor() as cursor:
+            cursor.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND name LIKE '%_no_delete'")
+            triggers = cursor.fetchall()
+    drops, makes = [f"DROP TRIGGER {name}" for name, _ in triggers], [sql for _, sql in triggers]
     flush: Any = connection.ops.sql_flush
-    drop = "DROP TRIGGER audit_trail_no_delete"
-    connection.ops.sql_flush = lambda *args, **options: [drop, *flush(*args, **options), trigger]  # type: ignore[method-assign]
+    head = "INSERT INTO audit_head (id, position, hash) VALUES (1, 0, '')"
+    connection.ops.sql_flush = lambda *args, **options: [*drops, *flush(*args, **options), *makes, head]  # type: ignore[method-assign]
+
+
+def past_the_triggers(*statements: str) -> None:
+    """What somebody may do to the audit trail who owns the database. The test's transaction takes it back."""
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            for table in ("audit_trail", "audit_head"):
+                cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
+        else:
+            cursor.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")
+            for (name,) in cursor.fetchall():
+                cursor.execute(f"DROP TRIGGER {name}")
+        for sql in statements:
+            cursor.execute(sql)
 
 
 HANDLER = ClientHandler(enforce_csrf_checks=True)  # one for all: loading the middleware costs more than most requests

@@ -1,6 +1,6 @@
 """The audit trail's one way in: who did what to whose account is kept for admins, and logged for who watches the logs.
 
-Writing an entry is one INSERT in the caller's transaction, and waits for nobody.
+Writing an entry is a plain SELECT and an INSERT in the caller's transaction, and waits for nobody.
 """
 
 import getpass
@@ -11,8 +11,11 @@ from dataclasses import dataclass
 from typing import Any, Self
 from uuid import UUID
 
+from django.db import transaction
+
 from accounts.addresses import masked
 from accounts.models import AuditEntry, User
+from accounts.names import in_one_line
 from accounts.trail import NAME_LENGTH
 from peerprep_users.clients import Client
 from peerprep_users.logging import request_id
@@ -68,10 +71,11 @@ def os_user() -> str:
 def record(
     kind: Kind, *, by: Actor, address: str = "", user: User | None = None, reason: str = "", **facts: Any
 ) -> None:
-    """Writes an entry in the caller's transaction.
+    """Writes an entry in the caller's transaction, and logs it when that is committed.
 
     Args:
         address: the account's; stored masked.
+        reason: stored in one line.
         facts: texts, whole numbers and truth values. Nothing personal: they stay when the account goes.
     """
     shown = masked(address) if address else ""
@@ -85,11 +89,18 @@ def record(
         ip=by.client.ip,
         user_agent=by.client.user_agent,
         request_id=request_id.get(),
-        reason=reason,
+        reason=in_one_line(reason),
         facts=facts,
     )
     watched = by.kind in {ActorKind.ANYONE, ActorKind.USER}
-    told = {"address": shown, "by": by.kind.value, "ip": by.client.ip, "user_agent": by.client.user_agent}
+    told: dict[str, Any] = {
+        "address": shown,
+        "by": by.kind.value,
+        "ip": by.client.ip,
+        "user_agent": by.client.user_agent,
+    }
     if by.id is not None:
         told["actor"] = str(by.id)
-    log.log(logging.WARNING if watched else logging.INFO, kind.value, extra=told | ({"facts": facts} if facts else {}))
+    told |= {"facts": facts} if facts else {}
+    level = logging.WARNING if watched else logging.INFO
+    transaction.on_commit(lambda: log.log(level, kind.value, extra=told))

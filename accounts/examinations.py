@@ -25,7 +25,7 @@ OTHER_ALGORITHM = warning("signing_key_algorithm", "Run `manage.py keys stage`, 
 STAGED_LONG = warning("signing_key_staged", "Run `manage.py keys activate KID`, or `retire` it.")
 NOT_RETIRED = warning("signing_key_replaced", "Run `manage.py keys retire KID`.")
 NOT_CHAINED = warning("audit_unchained", "See that the service or `manage.py deliver_mail --forever` runs.")
-HEADLESS = problem("audit_head_missing", "Run `manage.py audit verify --head` with the last head that the logs have.")
+HEADLESS = problem("audit_head_missing", "See the logs for the last head, then run `manage.py audit restart`.")
 
 
 @examination("proxies", needs_database=True)
@@ -87,8 +87,8 @@ def about(row: SigningKey) -> Iterator[Finding]:
 @examination("audit trail", needs_database=True)
 def audit_trail() -> Iterator[Finding]:
     """Whether somebody chains it. `manage.py audit verify` checks the chain itself, which takes long."""
-    if not AuditHead.objects.exists() and AuditEntry.objects.exclude(position=None).exists():
-        yield HEADLESS("Its head is gone, so nothing says where it ends.")
+    if not AuditHead.objects.exists():
+        yield HEADLESS("Its head is gone, so nothing says where it ends, and nothing is chained.")
     first = AuditEntry.objects.filter(position=None).order_by("id").first()
     if first and first.occurred_at < timezone.now() - UNCHAINED:
         yield NOT_CHAINED(

@@ -44,16 +44,21 @@ class UserManager(BaseUserManager["User"]):
         Whatever changes a user's password, role or sessions takes this lock first; that is what makes a refresh and a
         logout, or a login and a change of password, happen one after the other.
         """
-        return self.select_for_update(no_key=True).filter(is_active=True, **facts).first()
+        return self.held(is_active=True, **facts)
+
+    def held(self, **facts: Any) -> User | None:
+        """The same, deactivated or not: for what is about the account's record."""
+        return self.select_for_update(no_key=True).filter(**facts).first()
 
     def locked_with_admins(self, user: User) -> tuple[User | None, set[UUID]]:
-        """The user's row and the ids of the active admins, all locked in one order until the transaction ends.
+        """The user's row and the ids of the admins who can sign in, all locked in one order until the transaction ends.
 
         So of two admins who demote each other at the same moment, the second finds that it is the last one.
         """
         rows = self.select_for_update().filter(Q(role=Role.ADMIN, is_active=True) | Q(pk=user.pk)).order_by("pk")
         found = {row.pk: row for row in rows}
-        return found.get(user.pk), {row.pk for row in found.values() if row.is_admin and row.is_active}
+        admins = {row.pk for row in found.values() if row.is_admin and row.is_active and row.is_verified}
+        return found.get(user.pk), admins
 
     def create_user(self, email: str, password: str | None = None, **fields: Any) -> User:
         email = normalised(email)

@@ -1,10 +1,13 @@
-"""What people are called."""
+"""What people are called, and text that shows what is in it."""
 
+import re
 import unicodedata
 
 from django.core.exceptions import ValidationError
 
 UNSEEN = {"Cc", "Cf", "Zl", "Zp"}  # control, format, and the separators of lines and paragraphs
+# What moves, or turns, a line of text.
+INVISIBLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 JOINERS = "\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}"  # which some scripts are not written without
 
 
@@ -14,3 +17,13 @@ def no_control_characters(name: str) -> None:
         raise ValidationError("Must not contain control characters.", "invalid")
     if not name.strip(JOINERS):
         raise ValidationError("Must contain something that is seen.", "invalid")
+
+
+def in_one_line(text: str) -> str:
+    """Text without control characters, and with single spaces between its words."""
+    return " ".join(INVISIBLE.sub(" ", text).split())
+
+
+def escaped(text: str) -> str:
+    """Text as a terminal may show it: what would move its cursor or colour it is spelled out."""
+    return INVISIBLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)

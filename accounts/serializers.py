@@ -148,6 +148,7 @@ class Row(serializers.DictField):
 class AccountExport(Shape):
     profile = Row()
     sessions = serializers.ListField(child=Row())
+    known_devices = serializers.ListField(child=Row())
     revoked_refresh_tokens = serializers.ListField(child=Row())
     reset_codes = serializers.ListField(child=Row())
     mails = serializers.ListField(child=Row())

@@ -1,8 +1,10 @@
 """The tables of the audit trail, and how an entry shows that somebody has changed it.
 
 An entry is sealed when it is written: an HMAC over its content, which shares nothing with other entries, so that no
-writer waits for another. The entries are chained afterwards, in `accounts/flows/trail.py`. What is personal in an entry
-enters the seal by a salted digest alone, so that it can be erased and leaves the chain as it is.
+writer waits for another. The entries are chained afterwards, in `accounts/flows/trail.py`. An entry notes the head that
+it was written after, so that nobody chains what came before it anew without the key of the seals. What is personal in
+an entry, of whom it concerns and of who acted, enters the seal by salted digests alone, so that it can be erased and
+leaves the chain as it is.
 """
 
 import hashlib
@@ -24,7 +26,9 @@ from peerprep_users.clients import USER_AGENT_LENGTH
 MASKED_LENGTH = 257  # a masked address may have three characters more than an address has at most
 NAME_LENGTH = 254
 SIGNATURE_LENGTH = 73  # the id of the key, a dot, the HMAC
-ERASED = {"address": "", "actor_name": "", "ip": None, "user_agent": "", "salt": ""}
+HEAD_LENGTH = 19 + 1 + SIGNATURE_LENGTH
+ERASED = {"address": "", "salt": ""}  # of whom the entry concerns
+ERASED_ACTOR = {"actor_name": "", "ip": None, "user_agent": "", "actor_salt": ""}
 
 
 class AppendOnly(Exception):  # noqa: N818 - somebody tried
@@ -65,6 +69,10 @@ def canonical(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
 
 
+def sha256(value: Any) -> str:
+    return hashlib.sha256(canonical(value).encode()).hexdigest()
+
+
 # --- Tables ---------------------------------------------------------------------------------------------------------
 
 
@@ -96,6 +104,7 @@ class AuditEntry(models.Model):
         KEY_ACTIVATED = "key_activated"
         KEY_RETIRED = "key_retired"
         TRAIL_PRUNED = "trail_pruned"
+        TRAIL_RESTARTED = "trail_restarted"
 
     class ActorKind(models.TextChoices):
         ANYONE = "anyone"  # who sent a request that proved nothing
@@ -103,6 +112,8 @@ class AuditEntry(models.Model):
         ADMIN = "admin"
         OPERATOR = "operator"  # by a command
         SERVICE = "service"  # by itself
+
+    ERASABLE = (ActorKind.USER, ActorKind.ANYONE)  # whose own device it was, as far as anybody knows
 
     kind = models.CharField(max_length=32, choices=Kind)
     occurred_at = models.DateTimeField(default=timezone.now)
@@ -116,8 +127,11 @@ class AuditEntry(models.Model):
     request_id = models.CharField(max_length=128)
     reason = models.TextField(blank=True)
     facts = models.JSONField(default=dict)
-    salt = models.CharField(max_length=32, blank=True, editable=False)  # empty: what is personal has been erased
-    commitment = models.CharField(max_length=64, editable=False)  # the salted digest of what is personal
+    after = models.CharField(max_length=HEAD_LENGTH, blank=True, editable=False)  # the head when it was written
+    salt = models.CharField(max_length=32, blank=True, editable=False)  # empty: the address has been erased
+    commitment = models.CharField(max_length=64, editable=False)  # the salted digest of the address
+    actor_salt = models.CharField(max_length=32, blank=True, editable=False)  # empty: name and device have been erased
+    actor_commitment = models.CharField(max_length=64, editable=False)  # the salted digest of name and device
     seal = models.CharField(max_length=SIGNATURE_LENGTH, editable=False)
     position = models.BigIntegerField(null=True, editable=False)  # in the chain; none yet: still to be chained
     hash = models.CharField(max_length=SIGNATURE_LENGTH, blank=True, editable=False)
@@ -139,7 +153,7 @@ class AuditEntry(models.Model):
             models.Index(fields=["-occurred_at"], name="audit_trail_newest"),
             # What concerns one user: their page, their export, erasing it.
             models.Index(fields=["user_id", "-occurred_at"], name="audit_trail_of_user"),
-            # What one user did: their export, erasing it.
+            # What one user did: their export.
             models.Index(fields=["actor_id", "-occurred_at"], name="audit_trail_by_actor"),
             # What is to be chained next.
             models.Index(fields=["id"], condition=Q(position=None), name="audit_trail_unchained"),
@@ -151,8 +165,9 @@ class AuditEntry(models.Model):
     def save(self, *args: Any, **kwargs: Any) -> None:
         if not self._state.adding:
             raise AppendOnly
-        self.salt = secrets.token_hex(16)
-        self.commitment = self.digest()
+        self.after = AuditHead.noted()
+        self.salt, self.actor_salt = secrets.token_hex(16), secrets.token_hex(16)
+        self.commitment, self.actor_commitment = self.digest(), self.actor_digest()
         self.seal = sign("seal", self.content())
         super().save(*args, **kwargs)
 
@@ -162,28 +177,32 @@ class AuditEntry(models.Model):
     def content(self) -> str:
         """What the seal is of."""
         time = self.occurred_at.astimezone(UTC).isoformat()
-        actor = [self.actor_kind, self.actor_id]
-        return canonical(
-            [self.kind, time, *actor, self.user_id, self.request_id, self.reason, self.facts, self.commitment]
-        )
+        what = [self.kind, time, self.actor_kind, self.actor_id, self.user_id, self.request_id, self.reason, self.facts]
+        return canonical([*what, self.after, self.commitment, self.actor_commitment])
 
     def digest(self) -> str:
-        """What the commitment is, as long as nothing was erased."""
+        """What the commitment is, as long as the address is there."""
+        return sha256([self.salt, self.address])
+
+    def actor_digest(self) -> str:
         ip = self.ip and str(ip_address(self.ip))  # PostgreSQL writes some addresses of IPv6 otherwise
-        personal = [self.salt, self.address, self.actor_name, ip, self.user_agent]
-        return hashlib.sha256(canonical(personal).encode()).hexdigest()
+        return sha256([self.actor_salt, self.actor_name, ip, self.user_agent])
 
     def link(self, previous: str) -> str:
         """What the hash is of: the one before, and the seal."""
         return canonical([previous, self.position, self.seal])
 
     @property
-    def is_erased(self) -> bool:
-        return all(getattr(self, name) == empty for name, empty in ERASED.items())
+    def may_lack_actor(self) -> bool:
+        """Whether an erasure may have taken name and device. What an admin or an operator did stays with their name."""
+        return self.kind != self.Kind.ACCOUNT_DELETED and self.actor_kind in self.ERASABLE
+
+    def is_erased(self, part: dict[str, Any]) -> bool:
+        return all(getattr(self, name) == empty for name, empty in part.items())
 
 
 class AuditHead(models.Model):
-    """The last entry that was chained. Whoever chains holds this row."""
+    """The last entry that was chained. Whoever chains holds this row, and a trigger lets it only move on."""
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1, editable=False)
     position = models.BigIntegerField(default=0)
@@ -195,3 +214,9 @@ class AuditHead(models.Model):
 
     def __str__(self) -> str:
         return f"{self.position}:{self.hash}"
+
+    @classmethod
+    def noted(cls) -> str:
+        """The head as an entry notes it: `POSITION:HASH`, or nothing where nothing is chained. It holds no row."""
+        head = cls.objects.first()
+        return str(head) if head and head.position else ""

@@ -31,7 +31,9 @@ SELECT %(id)s, user_id, %(question_id)s, %(language)s, %(submitted_code)s, %(pas
     CAST(%(runtime_ms)s AS integer), at, held.rank, status.rank, language.rank, pair.rank
 FROM held, status, language, pair
 """
-RANK = "CASE WHEN %(solved)s = 1 THEN {solving} ELSE attempts - {solving} END AS rank"
+# A count that is too low, by whatever hand, costs no attempt: `stats rebuild` puts it right, and the ranks with it.
+RANK = """CASE WHEN %(solved)s = 1 THEN {solving} WHEN attempts > {solving} THEN attempts - {solving} ELSE 0 END
+    AS rank"""
 ADD_STATUS = f"""
 INSERT INTO user_question_status AS had (
     user_id, question_id, attempts, solving_attempts, best_passed_tests, total_tests, best_runtime_ms, first_attempt_at,
@@ -127,7 +129,7 @@ ON CONFLICT DO NOTHING
 # SQLite writes nothing from a WITH, and one transaction at a time writes: the same, one after the other.
 HELD = "WITH held AS (SELECT %(user_id)s AS user_id, %(at)s AS at, %(rank)s AS rank)"
 LAST = f"""
-SELECT totals.last_attempt_at, 1 + coalesce({RANK.format(solving="solving_attempts").removesuffix(" AS rank")}, 0)
+SELECT totals.last_attempt_at, 1 + coalesce({RANK.format(solving="solving_attempts").removesuffix("AS rank")}, 0)
 FROM users LEFT JOIN user_attempt_totals totals ON totals.user_id = users.id
 WHERE users.id = %(user_id)s
 """

@@ -68,7 +68,9 @@ def skip(user: User, offset: int, *, until: datetime | None = None, **filters: A
     if oldest_wanted <= 0:
         return None
     times = Attempt.objects.history_of(user).values_list("created_at", flat=True)
-    first, last = times.reverse()[0], times[0]
+    first, last = times.reverse().first(), times.first()
+    if first is None or last is None:
+        return None  # the account was deleted meanwhile
 
     def end(second: int) -> datetime:
         return min(datetime.fromtimestamp(second, UTC), until or NEVER)

@@ -48,12 +48,14 @@ FROM attempts WHERE {{whose}} GROUP BY user_id, 2
 }
 # One statement sees one state, so attempts that arrive meanwhile are in both or in neither.
 DIFFERENCES = """
-WITH counted AS ({recount}), kept AS (SELECT {columns} FROM {table} WHERE {whose} AND attempts > 0)
+WITH counted AS ({recount}), kept AS (SELECT {columns} FROM {table} WHERE {whose} AND {kept})
 SELECT 'counted' AS side, more.* FROM (SELECT {columns} FROM counted EXCEPT SELECT {columns} FROM kept) more
 UNION ALL
 SELECT 'stored' AS side, less.* FROM (SELECT {columns} FROM kept EXCEPT SELECT {columns} FROM counted) less
 ORDER BY 2, 3, 1
 """
+# The totals of a user without attempts may be there or not.
+BEGUN = "(attempts > 0 OR solving_attempts + questions + solved_questions + attempts_to_solve > 0)"
 
 
 def columns(model: type[models.Model]) -> list[str]:
@@ -67,6 +69,7 @@ def differences(model: type[models.Model], whose: str, values: dict[str, Any]) -
         columns=", ".join(columns(model)),
         table=model._meta.db_table,
         whose=whose,
+        kept=BEGUN if model is Totals else "true",
     )
     with connection.cursor() as cursor:
         cursor.execute(statement, values)

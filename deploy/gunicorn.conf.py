@@ -143,12 +143,14 @@ def pre_request(worker, req):
 
 
 def post_worker_init(worker):
-    from accounts.flows.mail import Sender  # noqa: PLC0415 - Django is set up only now
+    from accounts.flows.housekeeping import Housekeeper  # noqa: PLC0415 - Django is set up only now
+    from accounts.flows.mail import Sender  # noqa: PLC0415
     from peerprep_users.metrics import WORKERS  # noqa: PLC0415
 
     WORKERS.set(1)
     worker.mail_sender = Sender()
     worker.mail_sender.start()
+    Housekeeper().start()
 
 
 def stop_mail(worker, timeout):

@@ -18,7 +18,33 @@ PIECE = 64 * 1024
 
 
 STREAMS = 4  # at once in a process: each has a thread and a connection for as long as its client takes
-places = threading.BoundedSemaphore(STREAMS)
+OF_ONE = 2  # of them, so that nobody keeps all others from theirs
+
+
+class Places:
+    """Who has the places for streams of this process."""
+
+    def __init__(self) -> None:
+        self.owners: list[object] = []
+        self.lock = threading.RLock()  # a place may be given back by the garbage collector, at any line
+
+    def take(self, owner: object) -> None:
+        """Takes a place for somebody.
+
+        Raises:
+            TooManyDownloads: all are taken, or theirs are.
+        """
+        with self.lock:
+            if len(self.owners) >= STREAMS or self.owners.count(owner) >= OF_ONE:
+                raise TooManyDownloads(retry_after=5)
+            self.owners.append(owner)
+
+    def give_back(self, owner: object) -> None:
+        with self.lock:
+            self.owners.remove(owner)
+
+
+places = Places()
 
 
 class TooManyDownloads(Refusal):
@@ -38,9 +64,9 @@ def cut_off_when_stalled(connection: socket, seconds: float = STALLED) -> None:
 class Download(StreamingHttpResponse):
     """Has one of the places for streams until it is closed, or forgotten."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, owner: object, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.give_place_back = weakref.finalize(self, places.release)
+        self.give_place_back = weakref.finalize(self, places.give_back, owner)
 
     def close(self) -> None:
         super().close()
@@ -54,18 +80,18 @@ def download(request: Request, content: Iterable[bytes], kind: str, filename: st
     one fails the connection is cut, which clients notice.
 
     Raises:
-        TooManyDownloads: this process has enough of them to send.
+        TooManyDownloads: this process has enough of them to send, or enough for this user.
     """
     headers = {"Content-Type": kind, "Content-Disposition": f'attachment; filename="{filename}"'}
     if request.method == "HEAD":
         return HttpResponse(headers=headers)
-    if not places.acquire(blocking=False):
-        raise TooManyDownloads(retry_after=5)
+    owner = request.user.pk
+    places.take(owner)
     try:
         made = pieces(content)
-        return Download(chain([next(made)], made), headers=headers)
+        return Download(chain([next(made)], made), owner=owner, headers=headers)
     except BaseException:
-        places.release()
+        places.give_back(owner)
         raise
 
 

@@ -43,6 +43,8 @@ class Application(wsgi.WSGIHandler):
         try:
             response = super().__call__(environ, start_response)
             if not getattr(response, "streaming", False):
+                if environ["REQUEST_METHOD"] == "HEAD":
+                    response.content = b""  # type: ignore[attr-defined]  # Django leaves it to the server, which complains
                 return response
             if connection := environ.get("gunicorn.socket"):
                 cut_off_when_stalled(connection)

@@ -1,7 +1,7 @@
 """What an admin, or an operator, does to somebody's account. Each flow leaves an entry in the audit trail.
 
 `user` may be stale: each flow locks the row and reads it again. What is as it should be already is left alone, and
-leaves no entry.
+leaves no entry; the flow tells whether it did something.
 """
 
 from collections.abc import Iterator
@@ -63,7 +63,7 @@ def locked(user: User) -> User:
     Raises:
         NotFound: it was deleted meanwhile.
     """
-    held = User.objects.select_for_update(no_key=True).filter(pk=user.pk).first()
+    held = User.objects.held(pk=user.pk)
     if held is None:
         raise NotFound
     return held
@@ -91,7 +91,7 @@ def create_admin(*, email: str, password: str, by: Actor) -> User:
         raise EmailTaken from None
 
 
-def rename(*, user: User, name: str, by: Actor) -> None:
+def rename(*, user: User, name: str, by: Actor) -> bool:
     """Changes the name. The entry tells neither name: it stays when the account goes.
 
     Raises:
@@ -99,16 +99,18 @@ def rename(*, user: User, name: str, by: Actor) -> None:
     """
     with transaction.atomic():
         held = locked(user)
-        if held.name != name:
-            held.name = name
-            held.save(update_fields=["name", "updated_at"])
-            record(Kind.ACCOUNT_RENAMED, by=by, address=held.email, user=held)
+        if held.name == name:
+            return False
+        held.name = name
+        held.save(update_fields=["name", "updated_at"])
+        record(Kind.ACCOUNT_RENAMED, by=by, address=held.email, user=held)
+        return True
 
 
 # --- Addresses, mails and locks -------------------------------------------------------------------------------------
 
 
-def verify_address(*, user: User, by: Actor, reason: str = "") -> None:
+def verify_address(*, user: User, by: Actor, reason: str = "") -> bool:
     """Marks the address verified without a link.
 
     Raises:
@@ -116,10 +118,12 @@ def verify_address(*, user: User, by: Actor, reason: str = "") -> None:
     """
     with transaction.atomic():
         held = locked(user)
-        if not held.is_verified:
-            held.is_verified = True
-            held.save(update_fields=["is_verified", "updated_at"])
-            record(Kind.ADDRESS_VERIFIED, by=by, address=held.email, user=held, reason=reason)
+        if held.is_verified:
+            return False
+        held.is_verified = True
+        held.save(update_fields=["is_verified", "updated_at"])
+        record(Kind.ADDRESS_VERIFIED, by=by, address=held.email, user=held, reason=reason)
+        return True
 
 
 def resend_verification(*, user: User, by: Actor, reason: str = "") -> None:
@@ -175,9 +179,8 @@ def unlock(*, address: str, by: Actor, reason: str = "") -> datetime | None:
     """
     with transaction.atomic():
         until = lockout.locked_until(address)
-        if lockout.clear(address):
-            owner = User.objects.filter(email=address).first()
-            ends = until.isoformat() if until else ""
+        if lockout.clear(address) and until:
+            owner, ends = User.objects.held(email=address), until.isoformat()
             record(Kind.LOCK_OPENED, by=by, address=address, user=owner, reason=reason, locked_until=ends)
         return until
 
@@ -210,7 +213,7 @@ def end_all_sessions(*, user: User, by: Actor, reason: str) -> int:
         return ended
 
 
-def set_role(*, user: User, role: str, by: Actor, reason: str = "") -> None:
+def set_role(*, user: User, role: str, by: Actor, reason: str = "") -> bool:
     """Makes a user an admin, or an admin a user.
 
     Raises:
@@ -224,7 +227,7 @@ def set_role(*, user: User, role: str, by: Actor, reason: str = "") -> None:
             raise NotFound
         before, held.role = held.role, Role(role)
         if before == held.role:
-            return
+            return False
         if before == Role.ADMIN:
             required(reason)
         if admins == {held.pk}:
@@ -232,9 +235,10 @@ def set_role(*, user: User, role: str, by: Actor, reason: str = "") -> None:
         held.save(update_fields=["role", "updated_at"])
         change = {"from": before, "to": held.role.value}
         record(Kind.ROLE_CHANGED, by=by, address=held.email, user=held, reason=reason, **change)
+        return True
 
 
-def deactivate(*, user: User, by: Actor, reason: str) -> None:
+def deactivate(*, user: User, by: Actor, reason: str) -> bool:
     """Ends every session at once, and lets nobody sign in until the account is reactivated.
 
     Raises:
@@ -246,16 +250,17 @@ def deactivate(*, user: User, by: Actor, reason: str) -> None:
         if held is None:
             raise NotFound
         if not held.is_active:
-            return
+            return False
         if admins == {held.pk}:
             raise LastAdmin
         held.is_active = False
         held.save(update_fields=["is_active", "updated_at"])
         ended = end_sessions(held, Session.End.ADMIN)
         record(Kind.ACCOUNT_DEACTIVATED, by=by, address=held.email, user=held, reason=reason, sessions=ended)
+        return True
 
 
-def reactivate(*, user: User, by: Actor, reason: str = "") -> None:
+def reactivate(*, user: User, by: Actor, reason: str = "") -> bool:
     """Lets the owner sign in again, anew.
 
     Raises:
@@ -263,10 +268,12 @@ def reactivate(*, user: User, by: Actor, reason: str = "") -> None:
     """
     with transaction.atomic():
         held = locked(user)
-        if not held.is_active:
-            held.is_active = True
-            held.save(update_fields=["is_active", "updated_at"])
-            record(Kind.ACCOUNT_REACTIVATED, by=by, address=held.email, user=held, reason=reason)
+        if held.is_active:
+            return False
+        held.is_active = True
+        held.save(update_fields=["is_active", "updated_at"])
+        record(Kind.ACCOUNT_REACTIVATED, by=by, address=held.email, user=held, reason=reason)
+        return True
 
 
 def delete(*, user: User, by: Actor, reason: str) -> None:

@@ -12,7 +12,6 @@ from django.utils import timezone
 from accounts import lockout
 from accounts.audit import Kind
 from accounts.devices import in_words
-from accounts.mails import link_hours
 from accounts.models import AuditEntry, Mail, Session, User
 
 SHOWN = 5
@@ -96,10 +95,13 @@ def deactivation_of(user: User) -> list[Reason]:
 
 
 def verification_of(user: User) -> list[Reason]:
-    mail = Mail.objects.filter(to=user.email, kind=Mail.Kind.VERIFICATION).order_by("-created_at").first()
+    mails = list(Mail.objects.filter(to=user.email, kind=Mail.Kind.VERIFICATION).order_by("-created_at")[:SHOWN])
     if user.is_verified:
         return []
-    became = became_of(mail) if mail else "No verification mail is on record; they are kept for 7 days."
+    became = became_of(mails[0]) if mails else "No verification mail is on record; they are kept for 7 days."
+    older = max((ends for mail in mails[1:] if (ends := link_ends(mail))), default=None)
+    if older and older > timezone.now():
+        became += f" The link of an older mail works until {moment(older)}."
     remedy = "Send the verification mail again, or verify the address on the user's page."
     return [Reason("not_verified", f"The address is not verified. {became}", remedy)]
 
@@ -112,23 +114,40 @@ def became_of(mail: Mail) -> str:
             failed = f" The last try failed: {last_error}" if last_error else ""
             return f"The mail has been waiting since {moment(mail.created_at)}; next try {moment(mail.due_at)}.{failed}"
         case Mail.State.SENT:
-            old = mail.sent_at is not None and mail.sent_at + settings.VERIFICATION_TTL < timezone.now()
-            link = "does not work any more" if old else f"works for {link_hours()} hours"
+            ends = link_ends(mail)
+            works = f"works until {moment(ends)}" if ends and ends > timezone.now() else "does not work any more"
             at = moment(mail.sent_at) if mail.sent_at else "an unknown time"
-            return f"The mail server took the mail at {at}: it may be among the spam. Its link {link}."
+            return f"The mail server took the mail at {at}: it may be among the spam. Its link {works}."
         case Mail.State.DROPPED:
-            return f"The mail of {moment(mail.created_at)} was dropped: there was nobody to send it to."
+            why = "when it was due, there was no active account with an address to verify"
+            return f"The mail of {moment(mail.created_at)} was dropped: {why}."
     return f"The mail of {moment(mail.created_at)} could not be delivered: {last_error}"
+
+
+def link_ends(mail: Mail) -> datetime | None:
+    """Until when the link works that a mail took along; it is made when the mail is sent."""
+    return mail.sent_at + settings.VERIFICATION_TTL if mail.sent_at else None
 
 
 def lock_of(address: str, failures: list[Login]) -> list[Reason]:
     until = lockout.locked_until(address)
     if until is None:
         return []
-    tries = [f"{try_.ip or 'an unknown address'} ({try_.device})" for try_ in failures[: settings.LOGIN_FAILURE_LIMIT]]
+    tries = [f"{try_.ip or 'an unknown address'} ({try_.device})" for try_ in that_locked(failures, until)]
     by = f" by wrong passwords from {', '.join(dict.fromkeys(tries))}" if tries else ""
     remedy = "It opens by itself. A reset of the password, `manage.py unlock` or the user's page open it at once."
     return [Reason("locked", f"The account is locked until {moment(until)}{by}.", remedy)]
+
+
+def that_locked(failures: list[Login], until: datetime) -> list[Login]:
+    """Those that count: each within the time after which the one before it would have been forgotten."""
+    found, oldest = [], until - settings.LOGIN_LOCK
+    for failure in failures[: settings.LOGIN_FAILURE_LIMIT]:
+        if failure.at < oldest - settings.LOGIN_LOCK:
+            break
+        found.append(failure)
+        oldest = failure.at
+    return found
 
 
 def password_of(user: User) -> list[Reason]:

@@ -1,14 +1,17 @@
 """Removing what is past its use, a few rows at a time, beside a running service."""
 
+import logging
+import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from functools import partial
+from random import uniform
 from typing import Any
 
 from axes.models import AccessAttempt, AccessFailureLog
 from django.conf import settings
 from django.contrib.sessions.models import Session as AdminSession
-from django.db import transaction
+from django.db import Error, connection, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
@@ -17,6 +20,8 @@ from accounts import holdings
 from accounts.flows import trail
 from accounts.holdings import Progress, Task
 from accounts.models import DailyFigure, Lease, Mail, PasswordReset, RateCount, Session
+
+log = logging.getLogger(__name__)
 
 BATCH = 500
 ENDED_SESSIONS = timedelta(days=7)  # kept that long for the question who was signed in, and from where
@@ -52,6 +57,32 @@ def tasks() -> Iterator[tuple[str, Task]]:
     yield "audit trail", trail.pruning()
     for holding in holdings.registered:
         yield from holding.expired()
+
+
+class Housekeeper(threading.Thread):
+    """Removes what is past its use about once an hour, beside the requests of a process, until it is stopped.
+
+    Each process has one, and their hours differ; two at once share the work.
+    """
+
+    HOUR = 3600.0  # seconds
+
+    def __init__(self) -> None:
+        super().__init__(name="housekeeper", daemon=True)
+        self.stopping = threading.Event()
+
+    def run(self) -> None:
+        while not self.stopping.wait(self.HOUR * uniform(0.5, 1.5)):  # noqa: S311 - no secret
+            self.tidy()
+            connection.close()
+
+    def tidy(self) -> None:
+        try:
+            for name, task in tasks():
+                if removed := task.run(lambda rows: None):
+                    log.info("Past its use, and removed", extra={"what": name, "rows": removed})
+        except Error as exc:
+            log.error("What is past its use could not be removed: %s", exc)  # noqa: TRY400 - the next hour may succeed
 
 
 def removal(rows: QuerySet[Any]) -> Task:

@@ -88,7 +88,7 @@ def report_lock(address: str, client: Client) -> None:
     """Leaves the trace of a lock: an audit entry, and a mail to the owner. For an unknown address exactly the same is
     done; the sender finds out that there is nobody to tell.
     """
-    owner = User.objects.locked(email=address)
+    owner = User.objects.held(email=address)
     record(Kind.ACCOUNT_LOCKED, by=Actor.anyone(client), address=address, user=owner)
     mail.queue(Mail.Kind.ACCOUNT_LOCKED, address, mail.circumstances(client))
     LOCKS.inc()

@@ -6,7 +6,6 @@ from typing import Any
 
 from axes.models import AccessAttempt, AccessFailureLog
 from django.db import transaction
-from django.db.models import Q
 from django.utils import timezone
 from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 
@@ -14,8 +13,8 @@ from accounts import holdings, lockout
 from accounts.audit import NO_CLIENT, Actor, ActorKind, Kind, record
 from accounts.flows.passwords import change_password
 from accounts.holdings import Section
-from accounts.models import AuditEntry, Mail, PasswordReset, Session, User
-from accounts.trail import ERASED
+from accounts.models import AuditEntry, KnownDevice, Mail, PasswordReset, Session, User
+from accounts.trail import ERASED, ERASED_ACTOR
 from peerprep_users.clients import Client
 from peerprep_users.errors import NotAuthenticated, NotFound, Refusal
 
@@ -84,22 +83,21 @@ def remove(*, user: User, by: Actor, reason: str = "") -> None:
         for holding in holdings.registered:
             holding.release(held)
         held.delete()
-        erase(user)
         # The deletion itself stays on record, without what is personal of whoever is gone.
         gone = replace(by, name="", client=NO_CLIENT) if by.id == user.pk else by
         record(Kind.ACCOUNT_DELETED, by=gone, user=user, reason=reason)
-
-
-def of_user(user: User) -> Q:
-    """The entries of the audit trail that concern the user, or that the user made."""
-    return Q(user_id=user.pk) | Q(actor_id=user.pk)
+        erase(user)
 
 
 def erase(user: User) -> None:
-    """Takes what is personal out of the audit trail. The rest stays, and so does its chain."""
-    entries = AuditEntry.objects.filter(of_user(user))
+    """Takes what is personal of a deleted user out of the audit trail. The rest stays, and so does its chain; so does
+    the name of an admin with what they did to others, whoever is gone.
+    """
+    entries = AuditEntry.objects.filter(user_id=user.pk)
     list(entries.select_for_update().order_by("pk").values_list("pk"))  # in the order in which a purge takes them
     entries.exclude(salt="").update(**ERASED)
+    own = entries.filter(actor_kind__in=AuditEntry.ERASABLE).exclude(kind=Kind.ACCOUNT_DELETED)
+    own.exclude(actor_salt="").update(**ERASED_ACTOR)
 
 
 # Facts only: no hash of a password or a code, and no id of a refresh token.
@@ -109,6 +107,7 @@ RESET = ("created_at", "expires_at", "guesses", "used_at")
 MAIL = ("id", "kind", "to", "facts", "state", "created_at", "due_at", "tries", "error", "sent_at")
 EVENT = ("kind", "occurred_at", "address", "request_id", "actor_kind", "reason", "facts")
 DEVICE = ("ip", "user_agent")
+KNOWN_DEVICE = ("name", "first_seen_at")
 FAILURE = ("attempt_time", "ip_address", "user_agent", "path_info", "locked_out")
 ADMIN_ACTION = ("kind", "occurred_at", "address", "ip", "user_agent", "request_id", "reason", "facts")
 
@@ -123,6 +122,7 @@ def export_account(*, user: User) -> Iterator[Section]:
     """All that the service holds about the user, a part at a time: its name, and a value or an iterator over rows."""
     yield "profile", User.objects.values(*PROFILE).get(pk=user.pk)
     yield "sessions", Session.objects.filter(user=user).order_by("created_at").values(*SESSION).iterator()
+    yield "known_devices", KnownDevice.objects.filter(user=user).order_by("pk").values(*KNOWN_DEVICE).iterator()
     revoked = OutstandingToken.objects.filter(user=user).order_by("pk")
     yield "revoked_refresh_tokens", revoked.values("created_at", "expires_at").iterator()
     yield "reset_codes", PasswordReset.objects.filter(address=user.email).values(*RESET).iterator()

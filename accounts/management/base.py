@@ -8,9 +8,11 @@ from django.core.management.base import BaseCommand, CommandError
 
 from accounts.addresses import normalised
 from accounts.models import User
+from accounts.names import escaped
 from peerprep_users.errors import Refusal
 
 USAGE = 2
+INTERRUPTED = 130  # as a shell says of Ctrl-C
 
 
 class Operation(BaseCommand):
@@ -33,6 +35,14 @@ class Operation(BaseCommand):
             return super().execute(*args, **options)
         except Refusal as refusal:
             raise CommandError(in_a_line(refusal)) from None
+        except EOFError:
+            raise CommandError("There is no terminal to ask on.", returncode=USAGE) from None
+        except KeyboardInterrupt:
+            raise CommandError("Interrupted.", returncode=INTERRUPTED) from None
+
+    def line(self, text: str) -> None:
+        """Writes one line, whatever is in it."""
+        self.stdout.write(escaped(text).rstrip())
 
 
 def in_a_line(refusal: Refusal) -> str:
@@ -72,4 +82,7 @@ def asked_for(reason: str) -> str:
         return reason
     if not sys.stdin.isatty():
         raise CommandError("Say why: --reason TEXT.", returncode=USAGE)
-    return input("Why? ")
+    reason = input("Why? ")
+    if not reason.strip():
+        raise CommandError("Nothing was done: there is no reason.")
+    return reason

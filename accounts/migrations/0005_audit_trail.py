@@ -26,6 +26,7 @@ KINDS = [
     ("key_activated", "Key Activated"),
     ("key_retired", "Key Retired"),
     ("trail_pruned", "Trail Pruned"),
+    ("trail_restarted", "Trail Restarted"),
 ]
 ACTORS = [
     ("anyone", "Anyone"),
@@ -86,8 +87,11 @@ class Migration(migrations.Migration):
         migrations.AddField("AuditEntry", "actor_name", text(254, blank=True), preserve_default=False),
         migrations.AddField("AuditEntry", "reason", models.TextField(blank=True, default=""), preserve_default=False),
         migrations.AddField("AuditEntry", "facts", models.JSONField(default=dict)),
+        migrations.AddField("AuditEntry", "after", text(93, blank=True, editable=False), preserve_default=False),
         migrations.AddField("AuditEntry", "salt", text(32, blank=True, editable=False), preserve_default=False),
         migrations.AddField("AuditEntry", "commitment", text(64, editable=False), preserve_default=False),
+        migrations.AddField("AuditEntry", "actor_salt", text(32, blank=True, editable=False), preserve_default=False),
+        migrations.AddField("AuditEntry", "actor_commitment", text(64, editable=False), preserve_default=False),
         migrations.AddField("AuditEntry", "seal", text(73, editable=False), preserve_default=False),
         migrations.AddField("AuditEntry", "position", models.BigIntegerField(null=True, editable=False)),
         migrations.AddField("AuditEntry", "hash", text(73, blank=True, editable=False), preserve_default=False),

@@ -13,12 +13,18 @@ from django.db import migrations, models
 from django.utils.crypto import salted_hmac
 
 OWN = {"password_reset", "password_changed"}  # by whoever knows the password, or has the mailbox
-PERSONAL = {"address": "", "actor_name": "", "ip": None, "user_agent": "", "salt": ""}
+SUBJECT = ("address", "salt")
+ACTOR = ("actor_name", "ip", "user_agent", "actor_salt")
 CHAIN = ("position", "hash")
+SEALED = ("actor_kind", "actor_id", "salt", "commitment", "actor_salt", "actor_commitment", "seal")
 
 
 def canonical(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
+
+
+def sha256(value: Any) -> str:
+    return hashlib.sha256(canonical(value).encode()).hexdigest()
 
 
 def seal(apps: Any, schema_editor: Any) -> None:
@@ -27,31 +33,37 @@ def seal(apps: Any, schema_editor: Any) -> None:
         if row.kind in OWN and row.user_id:
             row.actor_kind, row.actor_id = "user", row.user_id
         ip = row.ip and str(ip_address(row.ip))
-        row.salt = secrets.token_hex(16)
-        personal = [row.salt, row.address, row.actor_name, ip, row.user_agent]
-        row.commitment = hashlib.sha256(canonical(personal).encode()).hexdigest()
+        row.salt, row.actor_salt = secrets.token_hex(16), secrets.token_hex(16)
+        row.commitment = sha256([row.salt, row.address])
+        row.actor_commitment = sha256([row.actor_salt, row.actor_name, ip, row.user_agent])
         time = row.occurred_at.astimezone(UTC).isoformat()
-        actor = [row.actor_kind, row.actor_id]
-        content = [row.kind, time, *actor, row.user_id, row.request_id, row.reason, row.facts, row.commitment]
+        what = [row.kind, time, row.actor_kind, row.actor_id, row.user_id, row.request_id, row.reason, row.facts]
+        content = [*what, row.after, row.commitment, row.actor_commitment]
         mac = salted_hmac("accounts.audit-seal", canonical(content), settings.SECRET_KEY, algorithm="sha256")
         row.seal = f"{key_id}.{mac.hexdigest()}"
-        row.save(update_fields=["actor_kind", "actor_id", "salt", "commitment", "seal"])
+        row.save(update_fields=SEALED)
 
 
+# Of an account that was deleted: the address; name and device, unless it was an admin's or an operator's doing.
 POSTGRESQL = [
     """
     CREATE FUNCTION audit_trail_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
     DECLARE
         chain CONSTANT text[] := ARRAY['position', 'hash'];
-        personal CONSTANT text[] := ARRAY['address', 'actor_name', 'ip', 'user_agent', 'salt'];
+        subject CONSTANT text[] := ARRAY['address', 'salt'];
+        actor CONSTANT text[] := ARRAY['actor_name', 'ip', 'user_agent', 'actor_salt'];
     BEGIN
         IF TG_OP = 'DELETE' THEN
             IF OLD.position IS NOT NULL AND OLD.occurred_at < now() - interval '365 days' THEN
                 RETURN OLD;
             END IF;
-        ELSIF OLD.position IS NULL AND to_jsonb(NEW) - chain = to_jsonb(OLD) - chain
-           OR to_jsonb(NEW) - personal = to_jsonb(OLD) - personal AND NEW.ip IS NULL
-              AND NEW.address || NEW.actor_name || NEW.user_agent || NEW.salt = '' THEN
+        ELSIF OLD.position IS NULL AND to_jsonb(NEW) - chain = to_jsonb(OLD) - chain THEN
+            RETURN NEW;
+        ELSIF (to_jsonb(NEW) - subject = to_jsonb(OLD) - subject AND NEW.address || NEW.salt = ''
+               OR to_jsonb(NEW) - actor = to_jsonb(OLD) - actor AND NEW.ip IS NULL
+                  AND NEW.actor_name || NEW.user_agent || NEW.actor_salt = ''
+                  AND OLD.actor_kind IN ('user', 'anyone') AND OLD.kind <> 'account_deleted')
+              AND EXISTS (SELECT FROM audit_trail WHERE user_id = OLD.user_id AND kind = 'account_deleted') THEN
             RETURN NEW;
         END IF;
         RAISE 'the audit trail is append-only' USING ERRCODE = 'integrity_constraint_violation';
@@ -61,22 +73,47 @@ POSTGRESQL = [
     CREATE TRIGGER audit_trail_append_only BEFORE UPDATE OR DELETE ON audit_trail
     FOR EACH ROW EXECUTE FUNCTION audit_trail_append_only()
     """,
+    """
+    CREATE FUNCTION audit_head_moves_on() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        IF TG_OP = 'UPDATE' AND NEW.position >= OLD.position THEN
+            RETURN NEW;
+        END IF;
+        RAISE 'the head of the audit trail only moves on' USING ERRCODE = 'integrity_constraint_violation';
+    END $$
+    """,
+    """
+    CREATE TRIGGER audit_head_moves_on BEFORE UPDATE OR DELETE ON audit_head
+    FOR EACH ROW EXECUTE FUNCTION audit_head_moves_on()
+    """,
 ]
 
-SQLITE = [
-    """
-    CREATE TRIGGER audit_trail_no_delete BEFORE DELETE ON audit_trail
+SQLITE = {
+    "audit_trail_no_delete": """BEFORE DELETE ON audit_trail
     WHEN OLD.position IS NULL OR OLD.occurred_at >= datetime('now', '-365 days')
     BEGIN SELECT RAISE(ABORT, 'the audit trail is append-only'); END
     """,
-    """
-    CREATE TRIGGER audit_trail_no_update BEFORE UPDATE ON audit_trail
+    "audit_trail_no_update": """BEFORE UPDATE ON audit_trail
     WHEN NOT (OLD.position IS NULL AND {but_chain}
-              OR {but_personal} AND NEW.ip IS NULL
-                 AND NEW.address || NEW.actor_name || NEW.user_agent || NEW.salt = '')
+              AND NOT EXISTS (SELECT 1 FROM audit_trail WHERE position = NEW.position)
+              OR ({but_subject} AND NEW.address || NEW.salt = ''
+                  OR {but_actor} AND NEW.ip IS NULL AND NEW.actor_name || NEW.user_agent || NEW.actor_salt = ''
+                     AND OLD.actor_kind IN ('user', 'anyone') AND OLD.kind <> 'account_deleted')
+                 AND EXISTS (SELECT 1 FROM audit_trail WHERE user_id = OLD.user_id AND kind = 'account_deleted'))
     BEGIN SELECT RAISE(ABORT, 'the audit trail is append-only'); END
     """,
-]
+    # INSERT OR REPLACE would delete what is in its way, and fire no trigger for that.
+    "audit_trail_no_replace": """BEFORE INSERT ON audit_trail
+    WHEN EXISTS (SELECT 1 FROM audit_trail WHERE id = NEW.id OR position = NEW.position OR seal = NEW.seal)
+    BEGIN SELECT RAISE(ABORT, 'the audit trail is append-only'); END
+    """,
+    "audit_head_no_delete": """BEFORE DELETE ON audit_head
+    BEGIN SELECT RAISE(ABORT, 'the head of the audit trail only moves on'); END
+    """,
+    "audit_head_no_return": """BEFORE UPDATE ON audit_head WHEN NEW.position < OLD.position
+    BEGIN SELECT RAISE(ABORT, 'the head of the audit trail only moves on'); END
+    """,
+}
 
 
 def same(model: Any, but: Container[str]) -> str:
@@ -89,7 +126,8 @@ def statements(apps: Any, vendor: str) -> list[str]:
     if vendor == "postgresql":
         return POSTGRESQL
     entry = apps.get_model("accounts", "AuditEntry")
-    return [sql.format(but_chain=same(entry, CHAIN), but_personal=same(entry, PERSONAL)) for sql in SQLITE]
+    but = {"but_chain": same(entry, CHAIN), "but_subject": same(entry, SUBJECT), "but_actor": same(entry, ACTOR)}
+    return [f"CREATE TRIGGER {name} {sql.format(**but)}" for name, sql in SQLITE.items()]
 
 
 def guard(apps: Any, schema_editor: Any) -> None:
@@ -99,10 +137,11 @@ def guard(apps: Any, schema_editor: Any) -> None:
 
 def unguard(apps: Any, schema_editor: Any) -> None:
     if schema_editor.connection.vendor == "postgresql":
-        schema_editor.execute("DROP TRIGGER audit_trail_append_only ON audit_trail")
-        schema_editor.execute("DROP FUNCTION audit_trail_append_only")
+        for name, table in (("audit_trail_append_only", "audit_trail"), ("audit_head_moves_on", "audit_head")):
+            schema_editor.execute(f"DROP TRIGGER {name} ON {table}")
+            schema_editor.execute(f"DROP FUNCTION {name}")
         return
-    for name in ("audit_trail_no_delete", "audit_trail_no_update"):
+    for name in SQLITE:
         schema_editor.execute(f"DROP TRIGGER {name}")
 
 

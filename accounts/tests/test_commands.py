@@ -7,14 +7,11 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command, load_command_class
-from django.db import connection
-from django.test.utils import CaptureQueriesContext
 
-from accounts.audit import NO_CLIENT, Actor
+from accounts.audit import Actor
 from accounts.flows.administration import deactivate
-from accounts.flows.explanation import explain_login
 from accounts.flows.profiles import LastAdmin
-from accounts.models import AuditEntry, Mail, Role, Session, User
+from accounts.models import AuditEntry, Role, Session, User
 from conftest import PASSWORD, Api, Person
 
 COMMANDS = [
@@ -126,6 +123,8 @@ def test_unlock_opens_a_lock_and_tells_of_it(alice: Person, api: Api) -> None:
         api.post("/auth/login", {**alice.credentials, "password": "wrong password"})
     assert "it is open now" in run("unlock", "Alice@example.com", WHY)
     assert "was not locked" in run("unlock", "alice@example.com")
+    api.post("/auth/login", {**alice.credentials, "password": "wrong password"})
+    assert "was not locked" in run("unlock", "alice@example.com")
     assert api.post("/auth/login", alice.credentials).status_code == 200
     opened = AuditEntry.objects.get(kind=AuditEntry.Kind.LOCK_OPENED)
     assert (opened.actor_kind, opened.reason, opened.user_id) == ("operator", "asked for it", alice.user.pk)
@@ -148,88 +147,48 @@ def test_createsuperuser_asks_and_refuses_in_one_line(alice: Person, terminal: l
     assert kinds() == ["account_created"]
 
 
+@pytest.mark.parametrize(
+    ("stopped", "said", "code"), [(EOFError, "no terminal", 2), (KeyboardInterrupt, "Interr", 130)]
+)
+def test_a_prompt_that_ends_is_one_line(
+    alice: Person, monkeypatch: pytest.MonkeyPatch, stopped: type[BaseException], said: str, code: int
+) -> None:
+    def end(*_: Any, **__: Any) -> str:
+        raise stopped
+
+    monkeypatch.setattr("getpass.getpass", end)
+    for arguments in (("createsuperuser", "--email=boss@example.com"), ("changepassword", "alice@example.com")):
+        text, returned = refusal(*arguments)
+        assert said in text and returned == code
+    assert not AuditEntry.objects.exists()
+
+
+def test_changepassword_of_a_deactivated_account_leaves_its_trace(alice: Person, terminal: list[str]) -> None:
+    deactivate(user=alice.user, by=Actor.operator(), reason="left")
+    terminal += ["another horse altogether"] * 2
+    run("changepassword", "alice@example.com")
+    assert kinds() == ["account_deactivated", "password_changed"]
+    assert AuditEntry.objects.filter(user_id=alice.user.pk).count() == 2
+
+
+def test_the_last_admin_who_can_sign_in_stays(admin: Person, unverified: Person) -> None:
+    User.objects.filter(pk=unverified.user.pk).update(role=Role.ADMIN)
+    assert refusal("set_role", "root@example.com", "USER", WHY) == (LastAdmin.detail, 1)
+    run("set_role", "una@example.com", "USER", WHY)
+
+
+def test_audit_list_shows_a_line_an_entry_also_of_an_account_that_is_gone(alice: Person) -> None:
+    deactivate(user=alice.user, by=Actor.operator(), reason="left\n2026-01-01 \x1b[31mforged  line")
+    gone = str(alice.user.pk)
+    run("delete_user", "alice@example.com", "--yes", WHY)
+    first, second = run("audit", "list", f"--user={gone}").splitlines()
+    assert first.endswith("left 2026-01-01 [31mforged line") and "account_deleted" in second
+    text, code = refusal("audit", "list", "--user=alice@example.com")
+    assert "found by its id" in text and code == 1
+
+
 def test_createsuperuser_takes_the_password_from_the_environment(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
     assert refusal("createsuperuser", "--noinput", "--email=boss@example.com")[1] == 2
     monkeypatch.setenv("DJANGO_SUPERUSER_PASSWORD", PASSWORD)
     run("createsuperuser", "--noinput", "--email=boss@example.com")
     assert kinds() == ["account_created"]
-
-
-# --- Why can't this user sign in? -----------------------------------------------------------------------------------
-
-
-def explained(email: str) -> str:
-    """What the command says, its last line included, whichever way it ends."""
-    out = StringIO()
-    try:
-        call_command("explain_login", email, stdout=out)
-    except CommandError as verdict:
-        return f"{out.getvalue()}{verdict} ({verdict.returncode})"
-    return out.getvalue()
-
-
-def test_it_says_that_nothing_is_wrong(alice: Person, api: Api) -> None:
-    api.post("/auth/login", {**alice.credentials, "password": "wrong password"})
-    api.post("/auth/login", alice.credentials)
-    said = explained("ALICE@example.com")
-    assert said.endswith("Nothing keeps alice@example.com from signing in with the right password.\n")
-    assert "live sessions: 2" in said and "127.0.0.1  an unknown device  refused" in said and "  live\n" in said
-
-
-def test_it_knows_an_address_that_nobody_has(db: None) -> None:
-    assert "unknown_address: There is no account with this address." in explained("x@example.com")
-
-
-@pytest.mark.parametrize(
-    ("state", "facts", "said"),
-    [
-        ("queued", {"error": "10:00 refused"}, "The last try failed: 10:00 refused"),
-        ("sent", {"sent_at": "2020-01-01T00:00Z"}, "Its link does not work any more"),
-        ("dropped", {}, "was dropped"),
-        ("dead", {"error": "one\ntwo"}, "could not be delivered: two"),
-        (None, {}, "No verification mail is on record"),
-    ],
-)
-def test_it_says_what_became_of_the_verification_mail(
-    unverified: Person, state: str | None, facts: dict[str, Any], said: str
-) -> None:
-    if state:
-        Mail.objects.create(kind="verification", to=unverified.user.email, state=state, **facts)
-    text = explained("una@example.com")
-    assert "not_verified: " in text and said in text
-
-
-def test_it_says_how_long_a_lock_lasts_and_whose_tries_it_was(alice: Person, api: Api) -> None:
-    for _ in range(3):
-        api.post("/auth/login", {**alice.credentials, "password": "wrong"}, **{"User-Agent": "curl/8"})
-    text = explained("alice@example.com")
-    assert "locked: The account is locked until " in text and "by wrong passwords from 127.0.0.1 (curl)." in text
-    run("unlock", "alice@example.com")
-    assert "Lock Opened: " in explained("alice@example.com")
-
-
-def test_it_says_who_deactivated_the_account_and_why(alice: Person, admin: Person) -> None:
-    deactivate(user=alice.user, by=Actor.admin(admin.user, NO_CLIENT), reason="spam")
-    text = explained("alice@example.com")
-    assert "by root@example.com: spam." in text and "sessions ended within 7 days: 1 by admin" in text
-    assert text.endswith("alice@example.com cannot sign in: deactivated. (1)")
-
-
-def test_its_queries_are_as_many_for_everybody(alice: Person, unverified: Person, api: Api) -> None:
-    counts = []
-    for somebody in (alice, unverified):
-        for _ in range(3):
-            api.post("/auth/login", somebody.credentials)
-        with CaptureQueriesContext(connection) as queries:
-            explain_login(address=somebody.user.email)
-        counts.append(len(queries))
-    assert counts == [10, 10]
-
-
-def test_it_tells_of_a_reused_token(alice: Person, api: Api) -> None:
-    token = alice.tokens.refresh_token
-    for _ in range(2):
-        token = api.post("/auth/refresh", {"refresh_token": token}).json()["refresh_token"]
-    api.post("/auth/refresh", {"refresh_token": alice.tokens.refresh_token})
-    text = explained("alice@example.com")
-    assert "Refresh Token Reused: " in text and "1 by reuse" in text

@@ -14,6 +14,7 @@ ATTEMPT = {"question_id": 1, "language": "python", "submitted_code": "x", "passe
 PARTS = {
     "profile",
     "sessions",
+    "known_devices",
     "revoked_refresh_tokens",
     "reset_codes",
     "mails",
@@ -30,6 +31,7 @@ PARTS = {
 def live(person: Person, mailbox: Mailbox) -> None:
     """Leaves something of every kind behind."""
     person.api.post("/api/v1/attempts", ATTEMPT, **{"Idempotency-Key": "my-key"})
+    Api().post("/auth/login", person.credentials)
     Api().post("/auth/login", {**person.credentials, "password": "wrong"})
     Api().post("/auth/forgot-password", {"email": person.user.email})
     mailbox.all()
@@ -69,7 +71,7 @@ def test_it_holds_no_secret(alice: Person, mailbox: Mailbox) -> None:
     live(alice, mailbox)
     new_code(alice.user.email)
     text = json.dumps(exported(alice))
-    session = Session.objects.get(user=alice.user)
+    session = Session.objects.get(pk=alice.session.pk)
     secrets = [alice.user.password, PasswordReset.objects.get().code_hash, alice.tokens.refresh_token]
     ids = [session.refresh_id, session.previous_id, alice.tokens.refresh_token_id]
     assert not [secret for secret in (*secrets, *map(str, ids)) if secret in text]

@@ -12,7 +12,7 @@ from django.utils import timezone
 from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
 
 from accounts.codes import new_code
-from accounts.flows.housekeeping import past_its_use, purge
+from accounts.flows.housekeeping import Housekeeper, past_its_use, purge
 from accounts.models import AuditEntry, Lease, Mail, PasswordReset, Session, User
 from conftest import Api, Mailbox, Person, Together, person
 
@@ -126,3 +126,9 @@ def test_refreshes_leave_nothing_once_their_tokens_have_expired(alice: Person) -
     with time_machine.travel(timezone.now() + timedelta(days=8)):
         call_command("purge_expired")
     assert (Session.objects.count(), OutstandingToken.objects.count(), BlacklistedToken.objects.count()) == (1, 0, 0)
+
+
+def test_each_process_does_it_too(alice: Person) -> None:
+    Lease.objects.create(name="x", holder=alice.user.pk, until=timezone.now())
+    Housekeeper().tidy()
+    assert not Lease.objects.exists()

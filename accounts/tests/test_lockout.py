@@ -1,6 +1,7 @@
 """The lockout after three wrong passwords."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import time_machine
@@ -11,8 +12,8 @@ from django.utils import timezone
 
 from accounts import hashers, lockout
 from accounts.codes import new_code
-from accounts.models import AuditEntry, Lease
-from conftest import PASSWORD, Api, Mailbox, Person, Together
+from accounts.models import AuditEntry, Lease, User
+from conftest import PASSWORD, Api, Mailbox, Person, Together, person
 
 WRONG = "wrong password"
 
@@ -119,14 +120,26 @@ def test_every_place_that_checks_a_password_counts_and_is_locked(alice: Person) 
         assert "Retry-After" in answer.headers
 
 
-def test_it_leaves_a_trace_and_one_mail(alice: Person, mailbox: Mailbox, caplog: pytest.LogCaptureFixture) -> None:
-    lock(alice.user.email)
-    guess(alice.user.email)
+def test_it_leaves_a_trace_and_one_mail(
+    alice: Person, mailbox: Mailbox, caplog: pytest.LogCaptureFixture, django_capture_on_commit_callbacks: Any
+) -> None:
+    with django_capture_on_commit_callbacks() as committed:
+        lock(alice.user.email)
+        guess(alice.user.email)
+    assert "account_locked" not in caplog.messages
+    for callback in committed:
+        callback()
     event = AuditEntry.objects.get(kind=AuditEntry.Kind.ACCOUNT_LOCKED)
     assert (event.user_id, event.address, event.ip) == (alice.user.pk, "a***@example.com", "127.0.0.1")
     assert [record.message for record in caplog.records if record.name == "accounts.security"] == ["account_locked"]
     assert [mail["To"] for mail in mailbox.all()] == ["alice@example.com"]
     assert "nobody can sign in" in mailbox.text()
+
+
+def test_the_lock_of_a_deactivated_account_is_the_accounts(alice: Person) -> None:
+    User.objects.filter(pk=alice.user.pk).update(is_active=False)
+    lock(alice.user.email)
+    assert AuditEntry.objects.get().user_id == alice.user.pk
 
 
 def test_axes_keeps_the_record_of_each_failure(alice: Person) -> None:
@@ -167,7 +180,8 @@ def test_a_lock_whose_trace_was_lost_leaves_it_at_the_next_try(alice: Person, ma
     assert len(mailbox.all()) == 1
 
 
-def test_the_trace_tells_from_where(alice: Person, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_trace_tells_from_where(transactional_db: None, caplog: pytest.LogCaptureFixture) -> None:
+    alice = person("alice@example.com")
     for _ in range(3):
         body = {"email": alice.user.email, "password": WRONG}
         Api().post("/auth/login", body, **{"User-Agent": "Netscape 4", "X-Request-ID": "request-7"})

@@ -13,7 +13,7 @@ from accounts.models import User
 from attempts import ranks
 from attempts.flows.recording import LISTED, listed
 from attempts.models import Attempt, Place, QuestionStatus, Totals
-from peerprep_users.errors import NotFound
+from peerprep_users.errors import NotAuthenticated, NotFound
 
 SHOWN = ("id", "question_id", "language", "submitted_code", "passed_tests", "total_tests", "created_at")
 EXPORTED = (*SHOWN[:-1], "runtime_ms", "created_at")
@@ -115,6 +115,7 @@ def export_attempts(*, user: User) -> Iterator[dict[str, Any]]:
         yield from map(listed, rows)
         place = Place(rows[-1]["created_at"], rows[-1]["id"])
         rows = list(found.older_than(place)[:CHUNK])
+    ensure_all_was_there(user)
 
 
 def export_questions(*, user: User) -> Iterator[dict[str, Any]]:
@@ -122,3 +123,14 @@ def export_questions(*, user: User) -> Iterator[dict[str, Any]]:
     while page.rows:
         yield from page.rows
         page = list_questions(user=user, limit=CHUNK, cursor=page.next) if page.next else Page(None)
+    ensure_all_was_there(user)
+
+
+def ensure_all_was_there(user: User) -> None:
+    """An export that its account's deletion cut short must not look complete.
+
+    Raises:
+        NotAuthenticated: the account was deleted meanwhile.
+    """
+    if not User.objects.filter(pk=user.pk).exists():
+        raise NotAuthenticated

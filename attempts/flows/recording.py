@@ -11,7 +11,7 @@ from accounts.models import User
 from attempts import counting
 from attempts.metrics import REPLAYED, SOLVED, UNSOLVED
 from attempts.models import Attempt, IdempotencyKey, is_solved
-from peerprep_users.errors import NotAuthenticated, Refusal
+from peerprep_users.errors import NotAuthenticated, NotFound, Refusal
 
 LISTED = ("id", "question_id", "language", "passed_tests", "total_tests", "created_at")
 
@@ -34,6 +34,7 @@ def record_attempt(*, user: User, key: str | None = None, **facts: Any) -> Recor
     Raises:
         NotAuthenticated: the account was deleted meanwhile.
         IdempotencyKeyReused: the key came with something else before.
+        NotFound: the attempt that the key stands for was removed by hand.
     """
     attempt = Attempt(user=user, **facts)
     if key is None:
@@ -48,7 +49,9 @@ def record_attempt(*, user: User, key: str | None = None, **facts: Any) -> Recor
             return counted(Recorded(stored(attempt)))
         if first.fingerprint != fingerprint:
             raise IdempotencyKeyReused
-        found = Attempt.objects.filter(user=user).values(*LISTED).get(pk=first.attempt_id)
+        found = Attempt.objects.filter(user=user, pk=first.attempt_id).values(*LISTED).first()
+    if found is None:
+        raise NotFound
     return counted(Recorded(listed(found), replayed=True))
 
 

@@ -9,6 +9,7 @@ import pytest
 import time_machine
 from django.core.management import CommandError, call_command
 from django.db import IntegrityError, connection, connections, transaction
+from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -147,19 +148,19 @@ def test_rebuild_loses_nothing_that_arrives_meanwhile(together: Together, monkey
     monkeypatch.setattr(counters, "BATCH", 2)
     monkeypatch.setattr(counters, "PART", 100)
     people = [person(f"user{number}@example.com") for number in range(4)]
-    done, failures = threading.Event(), []
+    done, failures, made = threading.Event(), [], []
 
     def write(somebody: Person) -> None:
         try:
             while not done.is_set():
-                attempt(somebody, passed_tests=1)
+                made.append(attempt(somebody, passed_tests=1))
         except BaseException as exc:  # noqa: BLE001 - the test raises it
             failures.append(exc)
         finally:
             connections.close_all()
 
     def count_beside(*args: Any) -> None:
-        assert together(lambda _: attempt(people[0], passed_tests=1), 1) != [None]
+        made.extend(together(lambda _: attempt(people[0], passed_tests=1), 1))
         counted(*args)
 
     counted = recounting.count_beside
@@ -178,4 +179,34 @@ def test_rebuild_loses_nothing_that_arrives_meanwhile(together: Together, monkey
             writer.join(30)
     assert not failures
     assert not counters.compare([somebody.user.pk for somebody in people])
-    assert Totals.objects.get(user=people[0].user).attempts == Attempt.objects.filter(user=people[0].user).count() > 0
+    assert {each["id"] for each in made} == set(Attempt.objects.values_list("pk", flat=True))
+    assert Totals.objects.get(user=people[0].user).attempts > 0
+
+
+@pytest.mark.parametrize("model", [Totals, QuestionStatus, LanguageCount, PairCount])
+def test_a_count_that_is_too_low_costs_no_attempt(alice: Person, model: Any) -> None:
+    for _ in range(3):
+        attempt(alice, passed_tests=1)
+    model.objects.update(attempts=1)
+    attempt(alice)
+    call_command("stats", "rebuild")
+    assert [compared for _, compared in counters.verify()] == [[]]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        Totals(questions=9, solved_questions=7),
+        QuestionStatus(question_id=5, attempts=0, best_passed_tests=1, total_tests=1),
+        LanguageCount(language="x", attempts=0, solved=4),
+    ],
+)
+def test_verify_and_rebuild_see_a_row_that_counts_nothing(alice: Person, row: Any) -> None:
+    row.user = alice.user
+    if isinstance(row, QuestionStatus):
+        row.first_attempt_at = row.last_attempt_at = row.solved_at = timezone.now()
+    row.save(force_insert=True)
+    with pytest.raises(CommandError):
+        call_command("stats", "verify")
+    call_command("stats", "rebuild")
+    call_command("stats", "verify")

@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 
 from attempts.flows import history
+from attempts.flows.history import export_attempts, export_questions
 from attempts.models import Attempt
 from attempts.tests.made import attempt, attempts_at
 from conftest import Person
+from peerprep_users.errors import NotAuthenticated
 
 EXPORT = "/api/v1/attempts/me/export"
 START = datetime(2026, 11, 1, tzinfo=UTC)
@@ -121,3 +123,17 @@ def test_what_fails_from_the_start_is_answered_as_a_failure(alice: Person, monke
     attempt_of.save()
     answer = alice.api.get(EXPORT)
     assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
+
+
+@pytest.mark.parametrize("part", [export_attempts, export_questions])
+def test_what_a_deletion_cuts_short_does_not_look_complete(
+    alice: Person, monkeypatch: pytest.MonkeyPatch, part: Any
+) -> None:
+    monkeypatch.setattr(history, "CHUNK", 1)
+    attempt(alice)
+    attempt(alice, question_id=2)
+    rows = part(user=alice.user)
+    next(rows)
+    alice.api.delete("/users/me")
+    with pytest.raises(NotAuthenticated):
+        list(rows)

@@ -12,7 +12,7 @@ from attempts.flows import recording
 from attempts.models import Attempt, IdempotencyKey
 from attempts.tests.made import got
 from conftest import Person, Together, person
-from peerprep_users.tests.calls import raising
+from peerprep_users.tests.calls import ATTEMPT, raising
 
 BODY = {"question_id": 17, "language": "python", "submitted_code": "print(1)", "passed_tests": 3, "total_tests": 5}
 
@@ -130,3 +130,10 @@ def test_a_key_beside_the_deletion_of_its_account_leaves_nothing(together: Toget
         assert statuses.pop(2) == 200
         assert set(statuses) <= {201, 401}
         assert not IdempotencyKey.objects.exists() and not Attempt.objects.exists()
+
+
+def test_a_key_whose_attempt_was_removed_by_hand_is_not_found(alice: Person) -> None:
+    headers = {"Idempotency-Key": "a"}
+    alice.api.post("/api/v1/attempts", ATTEMPT, **headers)
+    Attempt.objects.all().delete()
+    assert alice.api.post("/api/v1/attempts", ATTEMPT, **headers).status_code == 404

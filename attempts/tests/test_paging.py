@@ -10,10 +10,11 @@ from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from attempts import ranks
 from attempts.cursors import HistoryCursor
 from attempts.flows.history import list_attempts
 from attempts.models import Attempt, Place
-from attempts.tests.made import attempt, attempts_at
+from attempts.tests.made import attempt, attempts_at, got
 from conftest import Person, person
 
 ME = "/api/v1/attempts/me"
@@ -244,3 +245,10 @@ def test_an_etag_of_something_else_is_answered_in_full(alice: Person, history: l
 def test_a_later_page_has_no_etag(alice: Person, history: list[str]) -> None:
     assert not [each for each in follow(alice, f"{ME}?limit=3")[1:] if "ETag" in each.headers]
     assert "ETag" not in alice.api.get(f"{ME}?offset=1").headers
+
+
+def test_a_deep_offset_that_meets_the_deletion_of_the_account_is_empty(
+    alice: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ranks, "count", lambda *_, **__: 5_000)  # there were so many a moment ago
+    assert got(alice, "?offset=2000") == []

@@ -11,6 +11,7 @@ from django.http import HttpResponseBase
 from django.test import RequestFactory
 from rest_framework.request import Request
 
+from accounts.models import User
 from conftest import Person
 from peerprep_users import streams
 from peerprep_users.seats import SEATS, seats
@@ -115,12 +116,18 @@ def test_a_stream_that_is_broken_off_leaves_nothing(elsewhere: Elsewhere, alice:
 
 
 def test_few_downloads_are_made_at_once(monkeypatch: pytest.MonkeyPatch, db: None) -> None:
-    monkeypatch.setattr(streams, "places", threading.BoundedSemaphore(STREAMS))  # other tests may have left some taken
+    monkeypatch.setattr(streams, "places", streams.Places())  # other tests may have left some taken
 
-    def begin() -> HttpResponseBase:
-        return download(Request(RequestFactory().get("/")), iter([b"content"]), "text/plain", "content.txt")
+    def begin(user: User | None = None) -> HttpResponseBase:
+        request = Request(RequestFactory().get("/"))
+        request.user = user or User()
+        return download(request, iter([b"content"]), "text/plain", "content.txt")
 
-    begun = [begin() for _ in range(STREAMS)]
+    one = User()
+    begun = [begin(one), begin(one)]
+    with pytest.raises(TooManyDownloads):
+        begin(one)  # two of four are enough for one user
+    begun += [begin() for _ in range(STREAMS - 2)]
     with pytest.raises(TooManyDownloads) as refused:
         begin()
     assert (refused.value.status, refused.value.headers["Retry-After"]) == (503, "5")

@@ -1,15 +1,19 @@
 import re
 from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django.core.management.base import CommandError
 from django.utils import timezone
 from tqdm import tqdm
 
+from accounts.audit import Actor
 from accounts.flows.explanation import moment, who
-from accounts.flows.trail import Link, Unsound, chained, verify
-from accounts.management.base import Operation, user_of
+from accounts.flows.trail import Link, chained, restart
+from accounts.flows.trail_check import Unsound, verify
+from accounts.management.base import Operation, asked_for, confirm, takes_reason, takes_yes, user_of
 from accounts.models import AuditEntry
 
 
@@ -27,6 +31,17 @@ def time(text: str) -> datetime:
         raise ArgumentTypeError("a time is YYYY-MM-DD or YYYY-MM-DDTHH:MM, in UTC") from None
 
 
+def account(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        pass
+    try:
+        return user_of(text).pk
+    except CommandError as unknown:
+        raise CommandError(f"{unknown} One that is gone is found by its id: see --kind account_deleted.") from None
+
+
 class Command(Operation):
     help = "Checks that nobody has changed the audit trail, or lists its entries."
     examples = """
@@ -34,6 +49,7 @@ audit verify
 audit verify --head 1204:5d41402a.9f86d081...   # a head that the logs have
 audit list --user alice@example.com --since 2026-11-01
 audit list --kind role_changed
+audit restart --reason "restored from a copy without its head"
 """
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -41,28 +57,37 @@ audit list --kind role_changed
         check = parts.add_parser("verify", help="checks the chain; exit code 1 names the first entry that is not right")
         check.add_argument("--head", type=link, metavar="POSITION:HASH", help="that the trail must have had")
         shown = parts.add_parser("list", help="shows entries, the newest last")
-        shown.add_argument("--user", metavar="EMAIL", help="that concern this account")
+        shown.add_argument("--user", metavar="EMAIL|ID", help="that concern this account, by its id also if it is gone")
         shown.add_argument("--kind", choices=AuditEntry.Kind.values)
         shown.add_argument("--since", type=time, metavar="TIME", help="in UTC")
+        again = parts.add_parser("restart", help="makes a head where it is missing, and writes an entry that says so")
+        takes_reason(again)
+        takes_yes(again)
 
     def handle(self, *args: Any, part: str, **options: Any) -> None:
-        self.verify(options["head"]) if part == "verify" else self.list(**options)
+        parts: dict[str, Callable[..., None]] = {"verify": self.verify, "list": self.list, "restart": self.restart}
+        parts[part](**options)
 
-    def verify(self, noted: Link | None) -> None:
+    def restart(self, *, reason: str, yes: bool, **options: Any) -> None:
+        confirm("Go on from the last entry that was chained, whatever was lost after it?", yes=yes)
+        head = restart(by=Actor.operator(), reason=asked_for(reason))
+        self.stdout.write(f"The audit trail goes on from position {head.position}.")
+
+    def verify(self, *, head: Link | None, **options: Any) -> None:
         with tqdm(total=chained().count(), unit="entries", leave=False, disable=None) as bar:
             try:
-                count, head = verify(noted=noted, progress=bar.update)
+                count, end = verify(noted=head, progress=bar.update)
             except Unsound as found:
                 raise CommandError(f"The audit trail is not sound. {found}.") from None
-        self.stdout.write(f"The audit trail is sound: {count} entries, head {head}")
+        self.stdout.write(f"The audit trail is sound: {count} entries, head {end}")
 
     def list(self, *, user: str | None, kind: str | None, since: datetime | None, **options: Any) -> None:
         entries = AuditEntry.objects.order_by("occurred_at", "pk")
-        entries = entries.filter(user_id=user_of(user).pk) if user else entries
+        entries = entries.filter(user_id=account(user)) if user else entries
         entries = entries.filter(kind=kind) if kind else entries
         entries = entries.filter(occurred_at__gte=since) if since else entries
         for entry in entries.iterator():
             facts = " ".join(f"{name}={value}" for name, value in entry.facts.items())
             whom = entry.address or str(entry.user_id or "-")
             parts = [moment(entry.occurred_at), f"{entry.kind:22}", whom, f"by {who(entry)}", entry.ip or "-", facts]
-            self.stdout.write("  ".join([*parts, entry.reason]).rstrip())
+            self.line("  ".join([*parts, entry.reason]))

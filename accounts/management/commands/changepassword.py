@@ -19,7 +19,7 @@ class Command(Operation, changepassword.Command):
         address = normalised(options["username"] or "")
         with transaction.atomic():
             done = super().handle(*args, **{**options, "username": address})
-            user = User.objects.locked(email=address)
+            user = User.objects.held(email=address)
             if user is not None:
                 end_sessions(user, Session.End.PASSWORD)
                 record(Kind.PASSWORD_CHANGED, by=Actor.operator(), address=address, user=user)

@@ -6,6 +6,7 @@ from django.core.management.base import CommandError
 from accounts.addresses import normalised
 from accounts.flows.explanation import Login, explain_login, moment
 from accounts.management.base import Operation
+from accounts.names import escaped
 
 
 class Command(Operation):
@@ -18,16 +19,17 @@ class Command(Operation):
     def handle(self, *args: Any, email: str, **options: Any) -> None:
         found = explain_login(address=normalised(email))
         for reason in found.reasons:
-            self.stdout.write(f"{reason.code}: {reason.sentence}\n  {reason.remedy}")
+            self.line(f"{reason.code}: {reason.sentence}")
+            self.line(f"  {reason.remedy}")
         for name, value in [*found.facts, ("live sessions", str(found.live_sessions))]:
-            self.stdout.write(f"{name}: {value}")
+            self.line(f"{name}: {value}")
         self.show("last logins", found.successes)
         self.show("last wrong passwords", found.failures)
         if found.reasons:
-            raise CommandError(found.verdict)
-        self.stdout.write(found.verdict)
+            raise CommandError(escaped(found.verdict))
+        self.line(found.verdict)
 
     def show(self, title: str, logins: list[Login]) -> None:
-        self.stdout.write(f"{title}: {'' if logins else 'none on record'}")
+        self.line(f"{title}: {'' if logins else 'none on record'}")
         for login in logins:
-            self.stdout.write(f"  {moment(login.at)}  {login.ip or '-'}  {login.device}  {login.outcome}")
+            self.line(f"  {moment(login.at)}  {login.ip or '-'}  {login.device}  {login.outcome}")

@@ -1,0 +1,116 @@
+"""`manage.py explain_login EMAIL`: why can't this user sign in?"""
+
+from datetime import timedelta
+from io import StringIO
+from typing import Any
+
+import pytest
+import time_machine
+from django.core.management import CommandError, call_command
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from accounts import lockout
+from accounts.audit import NO_CLIENT, Actor
+from accounts.flows.administration import deactivate
+from accounts.flows.explanation import explain_login
+from accounts.models import Mail
+from conftest import Api, Person
+
+
+def explained(email: str) -> str:
+    """What the command says, its last line included, whichever way it ends."""
+    out = StringIO()
+    try:
+        call_command("explain_login", email, stdout=out)
+    except CommandError as verdict:
+        return f"{out.getvalue()}{verdict} ({verdict.returncode})"
+    return out.getvalue()
+
+
+def test_it_says_that_nothing_is_wrong(alice: Person, api: Api) -> None:
+    api.post("/auth/login", {**alice.credentials, "password": "wrong password"})
+    api.post("/auth/login", alice.credentials)
+    said = explained("ALICE@example.com")
+    assert said.endswith("Nothing keeps alice@example.com from signing in with the right password.\n")
+    assert "live sessions: 2" in said and "127.0.0.1  an unknown device  refused" in said and "  live\n" in said
+
+
+def test_it_knows_an_address_that_nobody_has(db: None) -> None:
+    assert "unknown_address: There is no account with this address." in explained("x@example.com")
+
+
+@pytest.mark.parametrize(
+    ("state", "facts", "said"),
+    [
+        ("queued", {"error": "10:00 \x1b[2Jrefused"}, "The last try failed: 10:00 \\x1b[2Jrefused"),
+        ("sent", {"sent_at": "2020-01-01T00:00Z"}, "Its link does not work any more"),
+        ("dropped", {}, "no active account with an address to verify"),
+        ("dead", {"error": "one\ntwo"}, "could not be delivered: two"),
+        (None, {}, "No verification mail is on record"),
+    ],
+)
+def test_it_says_what_became_of_the_verification_mail(
+    unverified: Person, state: str | None, facts: dict[str, Any], said: str
+) -> None:
+    if state:
+        Mail.objects.create(kind="verification", to=unverified.user.email, state=state, **facts)
+    text = explained("una@example.com")
+    assert "not_verified: " in text and said in text
+
+
+def test_it_says_until_when_a_link_works_and_an_older_one(unverified: Person) -> None:
+    now = timezone.now()
+    to = {"kind": "verification", "to": unverified.user.email}
+    Mail.objects.create(**to, state="sent", sent_at=now - timedelta(hours=47), created_at=now - timedelta(hours=47))
+    until = f"{now + timedelta(hours=1):%Y-%m-%d %H:%M}"
+    assert f"Its link works until {until}" in explained("una@example.com")
+    Mail.objects.create(**to, state="queued", created_at=now)
+    assert f"The link of an older mail works until {until}" in explained("una@example.com")
+
+
+def test_it_blames_no_failure_that_was_forgotten(alice: Person) -> None:
+    with time_machine.travel(timezone.now() - timedelta(days=3)):
+        Api(**{"User-Agent": "curl/8"}).post("/auth/login", {**alice.credentials, "password": "wrong"})
+    lockout.clear(alice.user.email)
+    lockout.count_guess(alice.user.email)
+    lockout.count_guess(alice.user.email)  # whose process died
+    Api().post("/auth/login", {**alice.credentials, "password": "wrong"})
+    assert "by wrong passwords from 127.0.0.1 (an unknown device)." in explained("alice@example.com")
+
+
+def test_it_says_how_long_a_lock_lasts_and_whose_tries_it_was(alice: Person, api: Api) -> None:
+    for _ in range(3):
+        api.post("/auth/login", {**alice.credentials, "password": "wrong"}, **{"User-Agent": "curl/8"})
+    text = explained("alice@example.com")
+    assert "locked: The account is locked until " in text and "by wrong passwords from 127.0.0.1 (curl)." in text
+    call_command("unlock", "alice@example.com", stdout=StringIO())
+    assert "Lock Opened: " in explained("alice@example.com")
+
+
+def test_it_says_who_deactivated_the_account_and_why(alice: Person, admin: Person) -> None:
+    deactivate(user=alice.user, by=Actor.admin(admin.user, NO_CLIENT), reason="spam")
+    text = explained("alice@example.com")
+    assert "by root@example.com: spam." in text and "sessions ended within 7 days: 1 by admin" in text
+    assert text.endswith("alice@example.com cannot sign in: deactivated. (1)")
+
+
+def test_its_queries_are_as_many_for_everybody(alice: Person, unverified: Person, api: Api) -> None:
+    counts = []
+    for somebody in (alice, unverified):
+        for _ in range(3):
+            api.post("/auth/login", somebody.credentials)
+        with CaptureQueriesContext(connection) as queries:
+            explain_login(address=somebody.user.email)
+        counts.append(len(queries))
+    assert counts == [10, 10]
+
+
+def test_it_tells_of_a_reused_token(alice: Person, api: Api) -> None:
+    token = alice.tokens.refresh_token
+    for _ in range(2):
+        token = api.post("/auth/refresh", {"refresh_token": token}).json()["refresh_token"]
+    api.post("/auth/refresh", {"refresh_token": alice.tokens.refresh_token})
+    text = explained("alice@example.com")
+    assert "Refresh Token Reused: " in text and "1 by reuse" in text
