@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.db import OperationalError
+from django.test import Client
 
 from conftest import Api, Person
 from peerprep_users.logging import RequestFilter
@@ -115,6 +116,7 @@ def test_it_puts_the_request_id_on_a_preflight(api: Api) -> None:
     assert api("OPTIONS", "/users/me", **wanted, **{"X-Request-ID": "mine"}).headers["X-Request-ID"] == "mine"
 
 
+@pytest.mark.django_db(transaction=True)  # the line of a lock comes once it is committed
 def test_it_marks_the_lines_of_an_answer(alice: Person, lines: list[logging.LogRecord]) -> None:
     for _ in range(3):  # the last one locks the account, which has a line of its own
         alice.api.post("/auth/verify-password", {"password": "wrong password"}, **{"X-Request-ID": "mine"})
@@ -160,6 +162,22 @@ def test_it_logs_no_secret_of_a_query(api: Api, lines: list[logging.LogRecord]) 
     api.get("/auth/verify-email?token=the-secret-of-a-mail")
     assert lines
     assert not [line for line in lines if "the-secret-of-a-mail" in line.getMessage()]
+
+
+def test_it_logs_why_a_form_is_refused_and_not_what_was_sent(lines: list[logging.LogRecord]) -> None:
+    sent = {"Origin": "https://hush.example"}
+    answer = Client(enforce_csrf_checks=True).post("/admin/accounts/user/hush/change/", headers=sent)
+    said = [line.getMessage() for line in lines]
+    assert (answer.status_code, said[0]) == (403, "The CSRF check failed: Origin checking failed")
+    assert "hush" not in "".join(said)
+
+
+def test_it_lets_gunicorn_log_nothing_that_a_client_sent(lines: list[logging.LogRecord]) -> None:
+    log = logging.getLogger("gunicorn.error")
+    log.warning("Invalid request from ip=192.0.2.1: Invalid HTTP Header: 'Authorization Bearer hush'")
+    log.error("Error handling request %s %s", "GET", "/verify-email?token=hush")
+    log.error("Worker (pid:%s) was sent SIGKILL!", 7)
+    assert [line.getMessage() for line in lines] == ["Error handling request", "Worker (pid:7) was sent SIGKILL!"]
 
 
 # --- Caching --------------------------------------------------------------------------------------------------------
