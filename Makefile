@@ -28,7 +28,8 @@ clean:
 	rm -rf $(VENV) staticfiles
 
 $(BIN)/python:
-	$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed: make PYTHON=/path/to/it" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
 $(VENV)/run.stamp: requirements.txt | $(BIN)/python
 	$(BIN)/pip install --disable-pip-version-check --quiet --require-hashes -r requirements.txt

@@ -117,7 +117,7 @@ def on_starting(server):
         family = socket.AF_INET6 if settings.HOST.startswith("[") else socket.AF_INET
         socket.create_server((settings.HOST.strip("[]"), settings.PORT), family=family).close()
     except OSError as exc:
-        sys.exit(f"Cannot listen on {bind}: {exc.strerror}.")
+        sys.exit(f"Cannot listen on {bind}: {str(exc.strerror).partition(' (')[0]}.")
     from accounts.devices import in_words  # noqa: PLC0415 - Django is set up only now
 
     in_words("")

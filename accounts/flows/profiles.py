@@ -22,7 +22,7 @@ from peerprep_users.errors import NotAuthenticated, NotFound, Refusal
 class LastAdmin(Refusal):
     status = 409
     code = "last_admin"
-    detail = "This is the last active admin. Make somebody else an admin first."
+    detail = "This is the last active and verified admin. Make somebody else an admin first."
 
 
 def update_profile(

@@ -36,7 +36,7 @@ class Operation(BaseCommand):
         except Refusal as refusal:
             raise CommandError(in_a_line(refusal)) from None
         except EOFError:
-            raise CommandError("There is no terminal to ask on.", returncode=USAGE) from None
+            raise CommandError("There is no answer: nothing was done.", returncode=USAGE) from None
         except KeyboardInterrupt:
             raise CommandError("Interrupted.", returncode=INTERRUPTED) from None
 

@@ -8,7 +8,7 @@ from accounts.models import Role
 
 
 class Command(Operation):
-    help = "Makes a user an admin, or an admin a user. The last active admin stays one."
+    help = "Makes a user an admin, or an admin a user. The last active and verified admin stays one."
     examples = """
 set_role alice@example.com ADMIN
 set_role alice@example.com USER --reason "left the team"

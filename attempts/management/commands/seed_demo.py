@@ -12,8 +12,8 @@ from attempts.flows.seeding import seed
 
 class Command(Operation):
     help = (
-        "Fills the database with made-up users, who cannot sign in, and their attempts of a year. Not beside a running "
-        "service: the indexes of an empty table are made last."
+        "Fills the database with made-up users, who cannot sign in, and their attempts of a year. Beside a running "
+        "service, calls wait meanwhile: the indexes of an empty table are made last."
     )
     examples = """
 seed_demo --users 1000 --attempts 100000
