@@ -147,9 +147,7 @@ def test_createsuperuser_asks_and_refuses_in_one_line(alice: Person, terminal: l
     assert kinds() == ["account_created"]
 
 
-@pytest.mark.parametrize(
-    ("stopped", "said", "code"), [(EOFError, "no terminal", 2), (KeyboardInterrupt, "Interr", 130)]
-)
+@pytest.mark.parametrize(("stopped", "said", "code"), [(EOFError, "no answer", 2), (KeyboardInterrupt, "Interr", 130)])
 def test_a_prompt_that_ends_is_one_line(
     alice: Person, monkeypatch: pytest.MonkeyPatch, stopped: type[BaseException], said: str, code: int
 ) -> None:

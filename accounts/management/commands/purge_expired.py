@@ -10,7 +10,8 @@ from accounts.management.base import Operation
 class Command(Operation):
     help = (
         "Removes what is past its use: expired tokens, sessions, codes, mails, keys, old records, and what deleted "
-        "accounts have left behind. It can run beside the service, which does the same about once an hour, and twice at once."
+        "accounts have left behind. It can run beside the service, which does the same about once an hour, and "
+        "twice at once."
     )
     examples = """
 purge_expired
