@@ -174,12 +174,16 @@ def path_of(page: Pages, query: str = "") -> str:
     return f"{path}?{query}" if query else path
 
 
+def registered() -> list[Pages]:
+    """The lists that the site has."""
+    return [page for page in admin.site._registry.values() if isinstance(page, Pages)]  # noqa: SLF001
+
+
 def lists_of(user: User) -> list[tuple[str, str]]:
     """The lists that have rows of the user: what each is called, and its path."""
-    pages = [page for page in admin.site._registry.values() if isinstance(page, Pages)]  # noqa: SLF001
     return [
         (page.places[0].title, path_of(page, urlencode({page.by_user[0]: getattr(user, page.by_user[1])})))
-        for page in pages
+        for page in registered()
         if page.by_user
     ]
 

@@ -2,11 +2,10 @@
 
 from typing import Any
 
-from django.contrib import admin
 from django.http import HttpRequest
 from django.urls import reverse
 
-from accounts.admin.base import Pages, Place
+from accounts.admin.base import Pages, Place, path_of, registered
 
 GROUPS = ["People", "Mail", "Practice", "Trail"]
 
@@ -17,19 +16,17 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
 
 
 def items(group: str, request: HttpRequest) -> list[dict[str, Any]]:
-    lists = [page for page in admin.site._registry.values() if isinstance(page, Pages)]  # noqa: SLF001
-    found = [(place, page) for page in lists for place in page.places if place.group == group]
+    found = [(place, page) for page in registered() for place in page.places if place.group == group]
     return [item(page, place, request) for place, page in sorted(found, key=lambda one: one[0].order)]
 
 
 def item(page: Pages, place: Place, request: HttpRequest) -> dict[str, Any]:
-    path = reverse(f"admin:{page.opts.app_label}_{page.opts.model_name}_changelist")
-    here = request.path.startswith(path)
+    here = request.path.startswith(path_of(page))
     other_parts = [other.query for other in page.places if other.query]
     part = next((query for query in other_parts if query in request.META.get("QUERY_STRING", "")), "")
     return {
         "title": place.title,
         "icon": place.icon,
-        "link": f"{path}?{place.query}" if place.query else path,
+        "link": path_of(page, place.query),
         "active": here and place.query == part,
     }

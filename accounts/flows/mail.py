@@ -4,7 +4,9 @@ import logging
 import smtplib
 import threading
 import time
+from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from django.db import Error, InterfaceError, OperationalError, close_old_connections, connection, transaction
@@ -120,7 +122,7 @@ def is_permanent(exc: Exception) -> bool:
 
 
 class Sender(threading.Thread):
-    """Delivers mail beside the requests of a process, and chains the audit trail, until it is stopped."""
+    """Delivers mail beside the requests of a process, chains the audit trail and counts days, until it is stopped."""
 
     PAUSE = 1.0  # seconds between two looks at the queue when this process itself queues nothing
     COUNT = 60.0  # seconds between two looks at the days that are to be counted
@@ -130,36 +132,36 @@ class Sender(threading.Thread):
         super().__init__(name="mail-sender", daemon=True)
         self.stopping = threading.Event()
         self.chain_at = 0.0  # not with each mail that this process queues
-        self.next_count = time.monotonic() + self.FIRST_COUNT
+        self.count_at = time.monotonic() + self.FIRST_COUNT
 
     def run(self) -> None:
         while not self.stopping.is_set():
             waiting.clear()
-            try:
-                deliver_due(self.stopping)
-                self.count_days()
-            except Error as exc:
-                log.error("The mail queue cannot be read: %s", exc)  # noqa: TRY400 - the next look may succeed
-                DATABASE_ERRORS.labels(type(exc).__name__).inc()
+            self.see_to(partial(deliver_due, self.stopping), "The mail queue cannot be read")
             self.chain()
+            self.count_days()
             close_old_connections()
             waiting.wait(self.PAUSE)
         connection.close()
 
     def chain(self) -> None:
-        if time.monotonic() < self.chain_at:
-            return
-        try:
-            trail.chain_entries()
-        except Error as exc:
-            log.error("The audit trail cannot be chained: %s", exc)  # noqa: TRY400 - the next try may succeed
-        self.chain_at = time.monotonic() + self.PAUSE
+        if time.monotonic() >= self.chain_at:
+            self.see_to(trail.chain_entries, "The audit trail cannot be chained")
+            self.chain_at = time.monotonic() + self.PAUSE
 
     def count_days(self) -> None:
         """Once a minute, a moment's work on the figures of the days that are over."""
-        if time.monotonic() >= self.next_count:
-            self.next_count = time.monotonic() + self.COUNT
-            keep_some()
+        if time.monotonic() >= self.count_at:
+            self.see_to(keep_some, "The days that are over cannot be counted")
+            self.count_at = time.monotonic() + self.COUNT
+
+    def see_to(self, work: Callable[[], object], trouble: str) -> None:
+        """Does one of the thread's works. An error of the database keeps it from none of the others."""
+        try:
+            work()
+        except Error as exc:
+            log.error("%s: %s", trouble, exc)  # noqa: TRY400 - the next time may succeed
+            DATABASE_ERRORS.labels(type(exc).__name__).inc()
 
     def tell_to_stop(self) -> None:
         self.stopping.set()
