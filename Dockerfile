@@ -19,7 +19,7 @@ RUN --mount=type=secret,id=pip_conf,target=/etc/pip.conf \
 # What comes along is decided by .dockerignore.
 COPY . ./
 RUN python manage.py collectstatic --noinput \
-    && python -m compileall -q accounts attempts peerprep_users
+    && python -m compileall -q core accounts attempts peerprep_users
 
 
 FROM python:3.11-slim-bookworm

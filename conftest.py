@@ -25,12 +25,12 @@ from django.test import Client
 from django.test.client import ClientHandler
 from psycopg.sql import SQL, Identifier
 
-from accounts.flows.mail import deliver_due
 from accounts.flows.sessions import TokenPair, start_session
+from accounts.mail.queue import deliver_due
 from accounts.models import Role, Session, User
-from peerprep_users import clients
-from peerprep_users.tests.environment import DATABASE_URL
-from peerprep_users.tests.servers import free_port, migrate
+from core import client
+from core.tests.environment import DATABASE_URL
+from core.tests.servers import free_port, migrate
 
 PASSWORD = "correct horse battery"
 
@@ -125,7 +125,7 @@ class Person:
 def person(email: str, **facts: Any) -> Person:
     facts = {"name": email.partition("@")[0].title(), "is_verified": True} | facts
     user = User.objects.create_user(email, PASSWORD, **facts)
-    session = start_session(user, clients.Client(ip="192.0.2.1", user_agent="pytest"))
+    session = start_session(user, client.Client(ip="192.0.2.1", user_agent="pytest"))
     return Person(user, session, TokenPair.of(session, user))
 
 
@@ -254,7 +254,7 @@ def find(pattern: str, text: str) -> str:
 
 @pytest.fixture
 def mailbox(smtp_server: Controller, settings: Any) -> Mailbox:
-    settings.EMAIL_BACKEND = "peerprep_users.mailing.SMTP"
+    settings.EMAIL_BACKEND = "core.smtp.SMTP"
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", smtp_server.port
     settings.EMAIL_USE_TLS = settings.EMAIL_USE_SSL = False
     settings.EMAIL_HOST_USER = settings.EMAIL_HOST_PASSWORD = ""

@@ -6,8 +6,8 @@ from rest_framework.request import Request
 from rest_framework_simplejwt.exceptions import TokenError
 
 from accounts.models import Session, User
-from accounts.tokens import AccessToken
-from peerprep_users.errors import NotAuthenticated
+from accounts.tokens.jwt import AccessToken
+from core.errors import NotAuthenticated
 
 
 class SignedInRequest(Request):

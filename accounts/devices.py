@@ -27,7 +27,7 @@ BROWSERS = {
 SYSTEMS = {"Android", "Chrome OS", "Debian", "Fedora", "FreeBSD", "Linux", "Mac OS X", "Ubuntu", "Windows", "iOS"}
 
 
-def in_words(user_agent: str) -> str:
+def device_name(user_agent: str) -> str:
     """`Firefox on Linux` for the header that Firefox sends; `an unknown device` for one that tells nothing."""
     result = parse(user_agent)
     browser = result.user_agent.family if result.user_agent else ""

@@ -10,14 +10,14 @@ from uuid import UUID, uuid4
 from django.utils import timezone
 
 from accounts.models import Lease
-from peerprep_users.errors import Refusal
-from peerprep_users.seats import seats
+from core.concurrency import seats
+from core.errors import ApiError
 
 LENGTH = timedelta(seconds=30)
 PAUSE = 0.02
 
 
-class Busy(Refusal):
+class Busy(ApiError):
     status = 503
     code = "busy"
     detail = "Too many of these calls at once for this account. Try again in a moment."

@@ -9,15 +9,12 @@ from prometheus_client import Counter
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from accounts.models import Session
-from peerprep_users.metrics import REGISTRY
+from core.metrics import REGISTRY
 
 LOGINS = Counter("logins", "Logins, in the admin site too, by how they ended.", ["outcome"], registry=REGISTRY)
 REFRESHES = Counter("refreshes", "Refreshes of tokens by how they ended.", ["outcome"], registry=REGISTRY)
 REGISTRATIONS = Counter("registrations", "Registrations by how they ended.", ["outcome"], registry=REGISTRY)
 LOCKS = Counter("account_locks", "Accounts locked after wrong passwords.", registry=REGISTRY)
-RATE_LIMITED = Counter("rate_limited_calls", "Calls refused with 429.", ["limit"], registry=REGISTRY)
-for _limit in settings.RATE_LIMITS:
-    RATE_LIMITED.labels(_limit)
 
 SAMPLE = 1000  # pages of 8 KiB, some 40,000 sessions
 

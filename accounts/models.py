@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager
 from django.db import models
-from django.db.models import F, Q, Sum
-from django.db.models.functions import Coalesce, Lower
+from django.db.models import F, Q
+from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
 from accounts.addresses import normalised
-from accounts.names import no_control_characters
-from accounts.trail import AuditEntry as AuditEntry  # noqa: PLC0414 - it is one of the tables of this app
-from accounts.trail import AuditHead as AuditHead  # noqa: PLC0414
-from peerprep_users.clients import USER_AGENT_LENGTH
-from peerprep_users.outbox import Outgoing, OutgoingQuerySet
+from accounts.audit.models import AuditEntry as AuditEntry
+from accounts.audit.models import AuditHead as AuditHead
+from accounts.text import no_control_characters
+from core.client import USER_AGENT_LENGTH
+from core.outbox import Outgoing, OutgoingQuerySet
 
 EMAIL_LENGTH = 254  # RFC 5321 section 4.5.3.1.3, less the angle brackets
 NAME_LENGTH = 100
@@ -351,20 +350,6 @@ class Lease(models.Model):
         return self.name
 
 
-class RateCount(models.Model):
-    """How many calls of a kind came from a client within the present window: the record where there is no Redis."""
-
-    name = models.CharField(max_length=64, primary_key=True)
-    count = models.PositiveIntegerField()
-    until = models.FloatField()  # Unix time
-
-    class Meta:
-        db_table = "rate_counts"
-
-    def __str__(self) -> str:
-        return self.name
-
-
 class MailQuerySet(OutgoingQuerySet["Mail"]):
     pass
 
@@ -411,45 +396,3 @@ class Mail(Outgoing):
     def is_too_late(self) -> bool:
         """Nobody waits for a code any longer than it would have lived, had it been sent at once."""
         return self.kind == self.Kind.RESET_CODE and self.created_at + settings.RESET_CODE_TTL < timezone.now()
-
-
-class DailyFigureQuerySet(models.QuerySet["DailyFigure"]):
-    def totals(self, first: date) -> DailyFigureQuerySet:
-        """From that day on, what tells that a day is counted."""
-        return self.filter(day__gte=first, label="")
-
-    def series(self, first: date, labelled: Collection[str]) -> Iterable[tuple[str, str, date, int]]:
-        """Every day's totals, and of the names `labelled` the parts too."""
-        rows = self.filter(Q(label="") | Q(name__in=labelled), day__gte=first)
-        return rows.values_list("name", "label", "day", "value")
-
-    def shares(self, first: date, whole: str, part: str, most: int) -> Iterable[tuple[str, int, int]]:
-        """From that day on, each label's sums of two names, of the labels that have most of the first."""
-        sums = {name: Coalesce(Sum("value", filter=Q(name=name)), 0) for name in (whole, part)}
-        rows = self.filter(name__in=sums, day__gte=first).exclude(label="").values("label")
-        return rows.annotate(**sums).order_by(f"-{whole}", "label").values_list("label", whole, part)[:most]
-
-
-class DailyFigure(models.Model):
-    """How often something happened on a UTC day that is over. It stays when the rows that were counted go."""
-
-    day = models.DateField()
-    name = models.CharField(max_length=32)
-    label = models.CharField(max_length=64, blank=True)  # the part that it is of, such as a language; "" is the total
-    value = models.PositiveBigIntegerField()
-
-    objects = DailyFigureQuerySet.as_manager()
-
-    class Meta:
-        db_table = "daily_figures"
-        constraints = [
-            # Also the index behind the dashboard: some names, the last 90 days.
-            models.UniqueConstraint(fields=["name", "day", "label"], name="daily_figures_once"),
-        ]
-        indexes = [
-            # Every name's totals, which the dashboard draws and the next count begins with.
-            models.Index(fields=["day"], condition=Q(label=""), name="daily_figures_totals"),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.name} {self.label} on {self.day}"

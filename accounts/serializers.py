@@ -7,11 +7,11 @@ from django.core.validators import EmailValidator
 from rest_framework import serializers
 
 from accounts.addresses import normalised
-from accounts.hashers import PASSWORD_LENGTH
+from accounts.hashing import PASSWORD_LENGTH
 from accounts.models import EMAIL_LENGTH, NAME_LENGTH, Role
-from accounts.names import no_control_characters
-from peerprep_users.api import Shape
-from peerprep_users.fields import Text
+from accounts.text import no_control_characters
+from core.api import Shape
+from core.fields import Text
 
 TOKEN_LENGTH = 16 * 1024
 CODE_LENGTH = 32
@@ -139,26 +139,6 @@ class Profile(Shape):
     email = serializers.EmailField()
     name = serializers.CharField()
     role = serializers.ChoiceField(Role.choices)
-
-
-class Row(serializers.DictField):
-    """A row as it is stored, less its secrets."""
-
-
-class AccountExport(Shape):
-    profile = Row()
-    sessions = serializers.ListField(child=Row())
-    known_devices = serializers.ListField(child=Row())
-    revoked_refresh_tokens = serializers.ListField(child=Row())
-    reset_codes = serializers.ListField(child=Row())
-    mails = serializers.ListField(child=Row())
-    security_events = serializers.ListField(child=Row())
-    failed_login_counts = serializers.ListField(child=Row())
-    failed_logins = serializers.ListField(child=Row())
-    admin_actions = serializers.ListField(child=Row())
-    attempts = serializers.ListField(child=Row())
-    questions = serializers.ListField(child=Row())
-    idempotency_keys = serializers.ListField(child=Row())
 
 
 class IsAdmin(Shape):

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from accounts.pages import verify_email_page
+from accounts.verify_email_page import verify_email_page
 from accounts.views import AuthViewSet, KeySetViewSet, ProfileViewSet, PublicAuthViewSet
 
 public = PublicAuthViewSet.as_view
@@ -22,7 +22,6 @@ urlpatterns = [
     path("auth/sessions/<str:session_id>", own({"delete": "destroy"})),
     path(".well-known/jwks.json", KeySetViewSet.as_view({"get": "retrieve"})),
     path("users/me", profile({"get": "retrieve", "put": "update", "patch": "partial_update", "delete": "destroy"})),
-    path("users/me/export", profile({"get": "export"})),
     path("users/is-admin", profile({"get": "is_admin"})),
     path("home", profile({"get": "home"})),
     path("verify-email", verify_email_page),

@@ -4,20 +4,19 @@ from dataclasses import asdict
 from typing import Any
 
 from django.conf import settings
-from django.http import HttpResponseBase
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.throttling import BaseThrottle
 
-from accounts import documentation, serializers
+from accounts import schema, serializers
 from accounts.authentication import SignedInRequest
-from accounts.flows import login, passwords, profiles, registration, resets, sessions
-from accounts.keys import published
+from accounts.flows import login, passwords, registration, resets, sessions
+from accounts.flows import profile as profile_flow
 from accounts.models import User
-from accounts.throttles import Throttle
-from peerprep_users.api import ApiViewSet, uuid_in_path, validated
-from peerprep_users.clients import Client
-from peerprep_users.streams import download, json_object
+from accounts.tokens.keys import published
+from core.api import ApiViewSet, uuid_in_path, validated
+from core.client import Client
+from core.rate_limits import Throttle
 
 REGISTRATION = serializers.Registration()
 LOGIN = serializers.Login()
@@ -34,7 +33,7 @@ def ok() -> Response:
     return Response({"ok": True})
 
 
-@documentation.public
+@schema.public
 class PublicAuthViewSet(ApiViewSet):
     """What nobody need be signed in for."""
 
@@ -85,7 +84,7 @@ class PublicAuthViewSet(ApiViewSet):
         return ok()
 
 
-@documentation.own_sessions
+@schema.own_sessions
 class AuthViewSet(ApiViewSet):
     """What the signed-in user does with their sessions and password."""
 
@@ -106,7 +105,7 @@ class AuthViewSet(ApiViewSet):
         return Response({"ok": user is not None})
 
 
-@documentation.profile
+@schema.profile
 class ProfileViewSet(ApiViewSet):
     """The signed-in user's own account."""
 
@@ -115,19 +114,15 @@ class ProfileViewSet(ApiViewSet):
 
     def update(self, request: SignedInRequest) -> Response:
         body = validated(PROFILE_CHANGE, request.data, "body")
-        user = profiles.update_profile(user=request.user, session=request.auth, client=Client.of(request), **body)
+        user = profile_flow.update_profile(user=request.user, session=request.auth, client=Client.of(request), **body)
         return Response(profile_of(user))
 
     def partial_update(self, request: SignedInRequest) -> Response:
         return self.update(request)
 
     def destroy(self, request: SignedInRequest) -> Response:
-        profiles.delete_account(user=request.user, client=Client.of(request))
+        profile_flow.delete_account(user=request.user, client=Client.of(request))
         return Response({"message": "Account deleted successfully."})
-
-    def export(self, request: SignedInRequest) -> HttpResponseBase:
-        content = json_object(profiles.export_account(user=request.user))
-        return download(request, content, "application/json", "account.json")
 
     def is_admin(self, request: SignedInRequest) -> Response:
         return Response({"is_admin": request.user.is_admin})
@@ -146,7 +141,7 @@ class KeySetViewSet(ApiViewSet):
     authentication_classes = []
     permission_classes = []
 
-    @documentation.key_set
+    @schema.key_set
     def retrieve(self, request: Request) -> Response:
         max_age = int(settings.JWKS_MAX_AGE.total_seconds())
         return Response({"keys": published()}, headers={"Cache-Control": f"public, max-age={max_age}"})

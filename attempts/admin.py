@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
-from accounts.admin.base import DayRange, Place, ReadOnly
+from accounts.admin.base import DayRange, ReadOnly
 from attempts.highlighting import highlighted
 from attempts.models import Attempt, QuestionStatus
 
@@ -61,7 +61,6 @@ class OfUsers(ReadOnly):
 
 @admin.register(Attempt)
 class AttemptAdmin(OfUsers):
-    places = [Place("Practice", "Attempts", "code")]
     list_display = ["question_id", "owner", "language", "outcome", "tests", "runtime_ms", "created_at"]
     list_filter = [LanguageFilter, SolvedFilter, ("created_at", DayRange)]
     of_one = ["-created_at", "-id"]
@@ -89,7 +88,6 @@ class AttemptAdmin(OfUsers):
 
 @admin.register(QuestionStatus)
 class QuestionStatusAdmin(OfUsers):
-    places = [Place("Practice", "Question statuses", "task_alt")]
     list_display = ["question_id", "owner", "attempts", "best", "best_runtime_ms", "last_attempt_at", "solved_at"]
     list_filter = [("solved_at", admin.EmptyFieldListFilter), ("last_attempt_at", DayRange)]
     of_one = ["user", "question_id"]

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from attempts.models import LARGEST, Place
-from peerprep_users.fields import Text
+from core.fields import Text
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 PLACE = Struct(">q16s")
@@ -16,9 +16,7 @@ QUESTION = Struct(">I")
 
 
 class Cursor(Text):
-    default_error_messages = {  # noqa: RUF012 - as DRF has it
-        "cursor": "Must be the cursor of a `next` link."
-    }
+    default_error_messages = {"cursor": "Must be the cursor of a `next` link."}
 
     @staticmethod
     def of(place: Any) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from attempts.flows.history import EXPORTED
-from peerprep_users.streams import json_array
+from core.downloads import json_array
 
 COLUMNS = (*EXPORTED, "is_solved")
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")

@@ -2,7 +2,7 @@
 
 from prometheus_client import Counter
 
-from peerprep_users.metrics import REGISTRY
+from core.metrics import REGISTRY
 
 ATTEMPTS = Counter("attempts", "Attempts sent, by what became of them.", ["outcome"], registry=REGISTRY)
 SOLVED, UNSOLVED, REPLAYED = (ATTEMPTS.labels(outcome) for outcome in ("solved", "unsolved", "replayed"))

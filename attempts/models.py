@@ -68,9 +68,7 @@ class Attempt(models.Model):
     """One run of a submission against a question's tests."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)  # UUIDv7: inserts stay local in the index
-    # No constraint and no cascade: the rows of a long history go after its account (attempts/flows/departures.py). That
-    # none is recorded for an account that is gone is due to the share of its row that recording takes.
-    user = models.ForeignKey(User, models.DO_NOTHING, related_name="attempts", db_index=False, db_constraint=False)
+    user = models.ForeignKey(User, models.CASCADE, related_name="attempts", db_index=False)
     question_id = models.PositiveIntegerField()
     language = models.CharField(max_length=LANGUAGE_LENGTH)
     submitted_code = models.TextField()
@@ -130,7 +128,7 @@ class QuestionStatusQuerySet(models.QuerySet["QuestionStatus"]):
 class QuestionStatus(models.Model):
     """What a user has reached on one question; a running count over its attempts."""
 
-    user = models.ForeignKey(User, models.DO_NOTHING, related_name="questions", db_index=False, db_constraint=False)
+    user = models.ForeignKey(User, models.CASCADE, related_name="questions", db_index=False)
     question_id = models.PositiveIntegerField()
     attempts = models.PositiveIntegerField()
     solving_attempts = models.PositiveIntegerField(db_default=0)
@@ -158,9 +156,7 @@ class QuestionStatus(models.Model):
 class Totals(models.Model):
     """What all attempts of a user come to. Recording locks the row, so a user's attempts queue."""
 
-    user = models.OneToOneField(
-        User, models.DO_NOTHING, primary_key=True, related_name="+", db_constraint=False, db_index=False
-    )
+    user = models.OneToOneField(User, models.CASCADE, primary_key=True, related_name="+", db_index=False)
     attempts = models.PositiveIntegerField(default=0)
     solving_attempts = models.PositiveIntegerField(default=0)
     questions = models.PositiveIntegerField(default=0)
@@ -194,7 +190,7 @@ class LanguageCount(models.Model):
     """A user's attempts in one language."""
 
     pk = models.CompositePrimaryKey("user_id", "language")
-    user = models.ForeignKey(User, models.DO_NOTHING, related_name="+", db_index=False, db_constraint=False)
+    user = models.ForeignKey(User, models.CASCADE, related_name="+", db_index=False)
     language = models.CharField(max_length=LANGUAGE_LENGTH)
     attempts = models.PositiveIntegerField()
     solved = models.PositiveIntegerField()
@@ -210,7 +206,7 @@ class PairCount(models.Model):
     """A user's attempts at a question in a language."""
 
     pk = models.CompositePrimaryKey("user_id", "question_id", "language")
-    user = models.ForeignKey(User, models.DO_NOTHING, related_name="+", db_index=False, db_constraint=False)
+    user = models.ForeignKey(User, models.CASCADE, related_name="+", db_index=False)
     question_id = models.PositiveIntegerField()
     language = models.CharField(max_length=LANGUAGE_LENGTH)
     attempts = models.PositiveIntegerField()
@@ -229,7 +225,7 @@ class QuarterHour(models.Model):
     SECONDS = 900
 
     pk = models.CompositePrimaryKey("user_id", "quarter")
-    user = models.ForeignKey(User, models.DO_NOTHING, related_name="+", db_index=False, db_constraint=False)
+    user = models.ForeignKey(User, models.CASCADE, related_name="+", db_index=False)
     quarter = models.PositiveIntegerField()  # since the beginning of 1970 in UTC
     attempts = models.PositiveIntegerField()
     solved = models.PositiveIntegerField()
@@ -282,7 +278,7 @@ class IdempotencyKey(models.Model):
     LIFE = timedelta(hours=24)
     LENGTH = 255
 
-    user = models.ForeignKey(User, models.DO_NOTHING, related_name="+", db_index=False, db_constraint=False)
+    user = models.ForeignKey(User, models.CASCADE, related_name="+", db_index=False)
     key = models.CharField(max_length=LENGTH)
     fingerprint = models.CharField(max_length=64)  # SHA-256 of the body
     attempt_id = models.UUIDField()
@@ -303,17 +299,3 @@ class IdempotencyKey(models.Model):
 
     def __str__(self) -> str:
         return f"key of attempt {self.attempt_id}"
-
-
-class Departure(models.Model):
-    """An account that is gone while its history is still being removed."""
-
-    user_id = models.UUIDField(primary_key=True)
-    attempts = models.PositiveIntegerField()  # how many are left
-    left_at = models.DateTimeField(default=timezone.now)
-
-    class Meta:
-        db_table = "departures"
-
-    def __str__(self) -> str:
-        return f"departure of {self.user_id}"

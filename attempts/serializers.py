@@ -8,9 +8,9 @@ from rest_framework import serializers
 
 from attempts.cursors import HistoryCursor, QuestionCursor
 from attempts.models import LANGUAGE_LENGTH, LARGEST, LARGEST_SMALL, IdempotencyKey
-from peerprep_users.api import Shape
-from peerprep_users.errors import Invalid
-from peerprep_users.fields import Choice, Integer, Moment, QueryBoolean, QueryInteger, QueryText, Text, TimeZone
+from core.api import Shape
+from core.errors import Invalid
+from core.fields import Choice, Integer, Moment, QueryBoolean, QueryInteger, QueryText, Text, TimeZone
 
 CODE_BYTES = 64 * 1024
 PAGE = 50

@@ -7,13 +7,13 @@ from django.http import HttpResponseBase
 from rest_framework.response import Response
 
 from accounts.authentication import SignedInRequest
-from attempts import documentation, serializers
+from attempts import schema, serializers
 from attempts.cursors import Cursor, HistoryCursor, QuestionCursor
 from attempts.exports import FORMATS
 from attempts.flows import history, progress, recording
 from attempts.flows.history import Page
-from peerprep_users.api import ApiViewSet, known_etags, uuid_in_path, validated
-from peerprep_users.streams import download
+from core.api import ApiViewSet, known_etags, uuid_in_path, validated
+from core.downloads import download
 
 NEW_ATTEMPT = serializers.NewAttempt()
 QUERY = serializers.AttemptQuery()
@@ -22,7 +22,7 @@ ACTIVITY_QUERY = serializers.ActivityQuery()
 EXPORT_QUERY = serializers.ExportQuery()
 
 
-@documentation.view
+@schema.view
 class AttemptViewSet(ApiViewSet):
     """The signed-in user's attempts."""
 

@@ -1,6 +1,6 @@
 """What happens to queued mails when their sender is killed over and over.
 
-`python -m bench.mail_kills` queues 1,000 mails, one for each of 1,000 users, lets `manage.py deliver_mail --forever`
+`python -m bench.mail_kills` queues 1,000 mails, one for each of 1,000 users, lets `manage.py work`
 deliver them to an SMTP server of its own, and kills it with SIGKILL ten times on the way. Then it lets one sender
 finish, waiting for the claims of the killed ones, and counts what arrived. DATABASE_URL must name an empty database;
 unset, it is an SQLite file that is thrown away.
@@ -19,7 +19,7 @@ from pathlib import Path
 
 from aiosmtpd.controller import Controller
 
-from peerprep_users.tests.servers import free_port
+from core.tests.servers import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -34,7 +34,7 @@ class Inbox:
 
 
 def start_sender():
-    command = [sys.executable, "manage.py", "deliver_mail", "--forever"]
+    command = [sys.executable, "manage.py", "work"]
     return subprocess.Popen(command, cwd=ROOT)
 
 
@@ -76,9 +76,9 @@ def run(inbox, options):
     django.setup()
     from django.core.management import call_command  # noqa: PLC0415
 
-    from accounts.flows.mail import circumstances  # noqa: PLC0415
+    from accounts.mail.queue import circumstances  # noqa: PLC0415
     from accounts.models import Mail, User  # noqa: PLC0415
-    from peerprep_users.clients import Client  # noqa: PLC0415
+    from core.client import Client  # noqa: PLC0415
 
     call_command("migrate", verbosity=0)
     facts = circumstances(Client(ip="192.0.2.7", user_agent="curl/8.0"))

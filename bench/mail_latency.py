@@ -11,8 +11,8 @@ from contextlib import nullcontext
 
 import httpx
 
-from peerprep_users.tests.servers import free_port, migrate, served
-from peerprep_users.tests.smtp import SILENCE, scripted
+from core.tests.servers import free_port, migrate, served
+from core.tests.smtp import SILENCE, scripted
 
 CALLS = 40
 

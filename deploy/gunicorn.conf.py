@@ -56,7 +56,7 @@ def write_error(sock, status_int, reason, mesg):
         f"Cache-Control: no-store\r\nX-Request-ID: {request_id}\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     util.write_nonblock(sock, head.encode("latin-1") + body)
-    from peerprep_users.accesslog import MALFORMED, OTHER, note  # noqa: PLC0415 - Django is set up only now
+    from core.access_log import MALFORMED, OTHER, note  # noqa: PLC0415 - Django is set up only now
 
     note(method=OTHER, route=MALFORMED, status=int(status_int), seconds=0.0, request_id=request_id)
 
@@ -91,7 +91,7 @@ class Worker(ThreadWorker):
         """
         for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)
-        stop_mail(self, timeout=2)
+        stop_background(self, timeout=2)
         os._exit(0)
 
 
@@ -118,9 +118,9 @@ def on_starting(server):
         socket.create_server((settings.HOST.strip("[]"), settings.PORT), family=family).close()
     except OSError as exc:
         sys.exit(f"Cannot listen on {bind}: {str(exc.strerror).partition(' (')[0]}.")
-    from accounts.devices import in_words  # noqa: PLC0415 - Django is set up only now
+    from accounts.devices import device_name  # noqa: PLC0415 - Django is set up only now
 
-    in_words("")
+    device_name("")
 
 
 def when_ready(server):
@@ -143,24 +143,24 @@ def pre_request(worker, req):
 
 
 def post_worker_init(worker):
-    from accounts.flows.housekeeping import Housekeeper  # noqa: PLC0415 - Django is set up only now
-    from accounts.flows.mail import Sender  # noqa: PLC0415
-    from peerprep_users.metrics import WORKERS  # noqa: PLC0415
+    from core.jobs import Worker as BackgroundWorker  # noqa: PLC0415 - Django is set up only now
+    from core.metrics import WORKERS  # noqa: PLC0415
+    from peerprep_users.jobs import JOBS  # noqa: PLC0415
 
     WORKERS.set(1)
-    worker.mail_sender = Sender()
-    worker.mail_sender.start()
-    Housekeeper().start()
+    if settings.BACKGROUND_JOBS:
+        worker.background = BackgroundWorker(JOBS)
+        worker.background.start()
 
 
-def stop_mail(worker, timeout):
-    """Lets a mail under way be finished. A worker that is still starting has no sender yet."""
-    if hasattr(worker, "mail_sender"):
-        worker.mail_sender.stop(timeout)
+def stop_background(worker, timeout):
+    """Lets a job under way finish. A worker that is still starting has none yet."""
+    if hasattr(worker, "background"):
+        worker.background.stop(timeout)
 
 
 def worker_exit(server, worker):
-    stop_mail(worker, timeout=15)
+    stop_background(worker, timeout=15)
 
 
 def child_exit(server, worker):

@@ -3,8 +3,10 @@
 from django.db import Error, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
-from peerprep_users.errors import allow
-from peerprep_users.outbox import outboxes
+from accounts.models import Mail
+from core.errors import allow
+
+OUTBOXES = {"mails": Mail.objects}
 
 
 @allow("GET", "HEAD")
@@ -30,7 +32,7 @@ def readiness_details(request: HttpRequest) -> HttpResponse:
     try:
         undelivered = {
             name: {"waiting": outbox.waiting().count(), "oldest_seconds": round(outbox.oldest_age(), 1)}
-            for name, outbox in outboxes()
+            for name, outbox in OUTBOXES.items()
         }
     except Error:
         return database_down()

@@ -18,7 +18,7 @@ from django.core.validators import validate_email
 from dotenv import load_dotenv
 from psycopg.pq import Conninfo
 
-from peerprep_users.machine import memory, processors
+from core.host import memory, processors
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 load_dotenv(BASE_DIR / ".env")
@@ -218,7 +218,7 @@ SIMPLE_JWT = {
 
 # --- Passwords, lockout, codes --------------------------------------------------------------------------------------
 
-PASSWORD_HASHERS = ["accounts.hashers.Argon2id"]
+PASSWORD_HASHERS = ["accounts.hashing.Argon2id"]
 ARGON2_TIME_COST = integer("ARGON2_TIME_COST", 3, 1, 100)
 ARGON2_MEMORY_KIB = integer("ARGON2_MEMORY_KIB", 65536, 64, 4_194_304)
 ARGON2_PARALLELISM = integer("ARGON2_PARALLELISM", 4, 1, 64)
@@ -239,8 +239,8 @@ AUTH_PASSWORD_VALIDATORS = [
         "OPTIONS": {"user_attributes": ["email", "name"]},
     },
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 8}},
-    {"NAME": "accounts.hashers.MaximumLengthValidator"},
-    {"NAME": "accounts.hashers.OverAgainValidator"},
+    {"NAME": "accounts.hashing.MaximumLengthValidator"},
+    {"NAME": "accounts.hashing.OverAgainValidator"},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 
@@ -258,14 +258,14 @@ RATE_LIMITS = {  # per client address
     "refresh": rate("RATE_LIMIT_REFRESH", "300/5min"),
 }
 
-AXES_HANDLER = "accounts.lockout.AccountHandler"
+AXES_HANDLER = "accounts.login_guard.AccountHandler"
 AXES_LOCKOUT_PARAMETERS = ["username"]
 AXES_FAILURE_LIMIT = LOGIN_FAILURE_LIMIT
 AXES_COOLOFF_TIME = LOGIN_LOCK
 AXES_RESET_ON_SUCCESS = True
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
-AXES_CLIENT_IP_CALLABLE = "peerprep_users.clients.ip_of"
-AXES_LOCKOUT_CALLABLE = "accounts.lockout.admin_lockout_response"
+AXES_CLIENT_IP_CALLABLE = "core.client.ip_of"
+AXES_LOCKOUT_CALLABLE = "accounts.login_guard.admin_lockout_response"
 AXES_USERNAME_FORM_FIELD = "username"
 AXES_VERBOSE = False
 AXES_ENABLE_ADMIN = False
@@ -278,7 +278,7 @@ EMAIL_USE_SSL = flag("MAIL_SSL_TLS", False)
 EMAIL_USE_TLS = flag("MAIL_STARTTLS", not EMAIL_USE_SSL)
 EMAIL_VALIDATE_CERTS = flag("VALIDATE_CERTS", True)
 EMAIL_TIMEOUT = 10
-EMAIL_BACKEND = "peerprep_users.mailing.SMTP" if EMAIL_HOST else "peerprep_users.mailing.Console"
+EMAIL_BACKEND = "core.smtp.SMTP" if EMAIL_HOST else "core.smtp.Console"
 EMAIL_SUBJECT_PREFIX = ""
 if flag("USE_CREDENTIALS", True):
     EMAIL_HOST_USER = text("MAIL_USERNAME")
@@ -349,7 +349,7 @@ def database(url: str) -> dict[str, Any]:
         raise ValueError
     if config["ENGINE"].endswith("sqlite3"):
         return {**config, "OPTIONS": SQLITE_OPTIONS}
-    config["ENGINE"] = "peerprep_users.postgresql"
+    config["ENGINE"] = "core.postgresql"
     config["OPTIONS"] = {**POSTGRES_OPTIONS, **config.get("OPTIONS", {})}
     return {**config, "CONN_MAX_AGE": 600, "CONN_HEALTH_CHECKS": True}
 
@@ -373,10 +373,11 @@ FORMAT_MODULE_PATH = "peerprep_users.dates"
 # --- HTTP -----------------------------------------------------------------------------------------------------------
 
 INSTALLED_APPS = [
+    "core",
     "accounts",  # first, so that its changepassword is the one that counts
     "unfold.apps.BasicAppConfig",  # before Django's admin, whose templates it replaces
     "unfold.contrib.filters",
-    "accounts.apps.AdminConfig",
+    "peerprep_users.apps.ServiceAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -390,18 +391,19 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "attempts",
+    "peerprep_users",
 ]
 
 MIDDLEWARE = [
-    "peerprep_users.middleware.RequestMiddleware",
+    "core.middleware.RequestMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "corsheaders.middleware.CorsMiddleware",
-    "peerprep_users.middleware.AdminPolicyMiddleware",
-    "peerprep_users.middleware.AdminSessionMiddleware",
-    "peerprep_users.middleware.AdminCsrfViewMiddleware",
-    "peerprep_users.middleware.AdminAuthenticationMiddleware",
-    "peerprep_users.middleware.AdminMessageMiddleware",
+    "peerprep_users.admin_site.middleware.AdminPolicyMiddleware",
+    "peerprep_users.admin_site.middleware.AdminSessionMiddleware",
+    "peerprep_users.admin_site.middleware.AdminCsrfViewMiddleware",
+    "peerprep_users.admin_site.middleware.AdminAuthenticationMiddleware",
+    "peerprep_users.admin_site.middleware.AdminMessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "axes.middleware.AxesMiddleware",
 ]
@@ -412,7 +414,7 @@ APPEND_SLASH = False
 ALLOWED_HOSTS = ["*"]  # no answer, link or mail is built from the Host header
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 TRUSTED_PROXY_COUNT = integer("TRUSTED_PROXY_COUNT", 0, 0, 20)
-AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "accounts.backends.EmailBackend"]
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "peerprep_users.admin_site.backends.EmailBackend"]
 
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXY_COUNT else None
 SECURE_HSTS_SECONDS = 31_536_000 if PRODUCTION else 0
@@ -424,7 +426,7 @@ SESSION_COOKIE_AGE = int(ADMIN_SESSION.total_seconds())
 SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = "/admin"
 SESSION_COOKIE_SECURE = PRODUCTION
 CSRF_COOKIE_SECURE = PRODUCTION
-CSRF_FAILURE_VIEW = "peerprep_users.errors.csrf_failed"
+CSRF_FAILURE_VIEW = "core.errors.csrf_failed"
 SILENCED_SYSTEM_CHECKS = [
     "security.W008",  # the gateway ends TLS, and the contract forbids answers through a redirect
     "security.W003",  # AdminCsrfViewMiddleware is Django's; the check looks for the name
@@ -470,7 +472,7 @@ STORAGES = {
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [BASE_DIR / "peerprep_users" / "templates"],
+        "DIRS": [BASE_DIR / "peerprep_users" / "templates"],  # before the templates of the theme and of Redoc
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
@@ -486,12 +488,12 @@ UNFOLD = {  # the theme of the admin site
     "SITE_SUBHEADER": "Administration, times in UTC",
     "SITE_URL": None,
     "SITE_SYMBOL": "terminal",
-    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": STATIC_URL + "accounts/favicon.svg"}],
-    "STYLES": [STATIC_URL + "accounts/admin.css"],
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": STATIC_URL + "peerprep_users/favicon.svg"}],
+    "STYLES": [STATIC_URL + "peerprep_users/admin.css"],
     "SHOW_BACK_BUTTON": True,
     "SHOW_HISTORY": False,  # the audit trail is the record
-    "SIDEBAR": {"navigation": "accounts.admin.navigation.sidebar"},
-    "DASHBOARD_CALLBACK": "accounts.dashboard.show",
+    "SIDEBAR": {"navigation": "peerprep_users.admin_site.sidebar.sidebar"},
+    "DASHBOARD_CALLBACK": "peerprep_users.admin_site.dashboard.show",
     "COLORS": {
         "primary": {
             "50": "oklch(97.7% .013 236.62)",
@@ -512,12 +514,12 @@ UNFOLD = {  # the theme of the admin site
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.authentication.BearerAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
-    "DEFAULT_PARSER_CLASSES": ["peerprep_users.formats.JSONParser"],
-    "DEFAULT_RENDERER_CLASSES": ["peerprep_users.formats.JSONRenderer"],
-    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "peerprep_users.formats.JSONOnly",
+    "DEFAULT_PARSER_CLASSES": ["core.json.JSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["core.json.JSONRenderer"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "core.json.JSONOnly",
     "DEFAULT_METADATA_CLASS": None,
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "EXCEPTION_HANDLER": "peerprep_users.errors.handle",
+    "EXCEPTION_HANDLER": "core.errors.handle",
     "UNAUTHENTICATED_USER": None,
     "URL_FORMAT_OVERRIDE": None,
 }
@@ -537,8 +539,10 @@ SPECTACULAR_SETTINGS = {
     "ENUM_ADD_EXPLICIT_BLANK_NULL_CHOICE": False,
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "SORT_OPERATIONS": False,
-    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "peerprep_users.openapi.complete"],
+    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "core.openapi.complete"],
 }
+
+BACKGROUND_JOBS = flag("BACKGROUND_JOBS", True)  # false where `manage.py work` runs them
 
 # --- Other services ---------------------------------------------------------------------------------------------------
 
@@ -557,13 +561,13 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "filters": {
-        "request": {"()": "peerprep_users.logging.RequestFilter"},
-        "faults": {"()": "peerprep_users.logging.FaultFilter"},
-        "gunicorn": {"()": "peerprep_users.logging.GunicornFilter"},
+        "request": {"()": "core.logging.RequestFilter"},
+        "faults": {"()": "core.logging.FaultFilter"},
+        "gunicorn": {"()": "core.logging.GunicornFilter"},
     },
     "formatters": {
-        "text": {"()": "peerprep_users.logging.TextFormatter"},
-        "json": {"()": "peerprep_users.logging.JSONFormatter"},
+        "text": {"()": "core.logging.TextFormatter"},
+        "json": {"()": "core.logging.JSONFormatter"},
     },
     "handlers": {
         "stderr": {

@@ -3,12 +3,14 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from peerprep_users import openapi
-from peerprep_users.exposition import metrics
+from core import openapi
+from peerprep_users.export import ExportViewSet
 from peerprep_users.health import healthz, readiness_details, readyz
+from peerprep_users.metrics_view import metrics
 
 urlpatterns = [
     path("", include("accounts.urls")),
+    path("users/me/export", ExportViewSet.as_view({"get": "retrieve"})),
     path("", include("attempts.urls")),
     path("healthz", healthz),
     path("readyz", readyz),
@@ -20,7 +22,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
 ]
 
-handler400 = "peerprep_users.errors.bad_request"
-handler403 = "peerprep_users.errors.forbidden"
-handler404 = "peerprep_users.errors.not_found"
-handler500 = "peerprep_users.errors.failed"
+handler400 = "core.errors.bad_request"
+handler403 = "core.errors.forbidden"
+handler404 = "core.errors.not_found"
+handler500 = "core.errors.failed"

@@ -9,8 +9,8 @@ import django
 from django.conf import settings
 from django.core.handlers import wsgi
 
-from peerprep_users.seats import seats
-from peerprep_users.streams import cut_off_when_stalled
+from core.concurrency import seats
+from core.downloads import cut_off_when_stalled
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "peerprep_users.settings")
 

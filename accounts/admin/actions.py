@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from django.template.response import TemplateResponse
 from unfold.widgets import UnfoldAdminTextareaWidget
 
-from accounts.audit import Actor
+from accounts.audit.log import Actor
 from accounts.flows import administration
 from accounts.models import Role, User
 
@@ -150,15 +150,6 @@ ACTIONS = [
     ),
 ]
 
-EXPORT = Action(  # answered by a file, so of one user at a time
-    "export",
-    "Export",
-    "download",
-    "You get a file with all that the service holds about the user, as they can get it themselves.",
-    "Exported",
-    administration.export,
-)
-
 RESEND = Action(  # of mails
     "resend",
     "Send dead mails again",
@@ -167,8 +158,6 @@ RESEND = Action(  # of mails
     "Queued again",
     administration.resend_mail,
 )
-
-BY_NAME = {action.name: action for action in [*ACTIONS, EXPORT]}
 
 
 class ReasonForm(forms.Form):

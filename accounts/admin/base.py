@@ -3,8 +3,7 @@
 from collections.abc import Collection
 from datetime import UTC, datetime, time
 from ipaddress import ip_address
-from typing import Any, NamedTuple
-from urllib.parse import urlencode
+from typing import Any
 from uuid import UUID
 
 from django.contrib import admin
@@ -25,25 +24,15 @@ from unfold.paginator import InfinitePaginator
 from unfold.views import ChangeList
 
 from accounts.addresses import normalised
-from accounts.audit import Actor
-from accounts.devices import in_words
+from accounts.audit.log import Actor
+from accounts.devices import device_name
 from accounts.models import User
-from peerprep_users.clients import Client
+from core.client import Client
 
 REACH = 100_000  # a filter that no index serves looks at so many rows, the newest
 NAMESAKES = 50  # a search for the beginning of an address looks at so many users
 LARGEST = 2**31 - 1
 MEANINGLESS = (ValueError, OverflowError, DataError, ValidationError)  # what a value that no column could have raises
-
-
-class Place(NamedTuple):
-    """Where the sidebar has a list, or a part of it."""
-
-    group: str
-    title: str
-    icon: str  # of Material Symbols
-    query: str = ""
-    order: int = 1  # within the group
 
 
 class Uncounted(InfinitePaginator):
@@ -103,7 +92,6 @@ class ChosenRows(ActionForm):
 class Pages(ModelAdmin):
     """What every list has in common."""
 
-    places: list[Place] = []
     by_user: tuple[str, str] | None = None  # the parameter that leaves the rows of one user, and what of the user it is
     by_link: Collection[str] = ()  # other parameters that no filter has, and a link does
     reach: int | None = REACH
@@ -174,20 +162,6 @@ def path_of(page: Pages, query: str = "") -> str:
     return f"{path}?{query}" if query else path
 
 
-def registered() -> list[Pages]:
-    """The lists that the site has."""
-    return [page for page in admin.site._registry.values() if isinstance(page, Pages)]  # noqa: SLF001
-
-
-def lists_of(user: User) -> list[tuple[str, str]]:
-    """The lists that have rows of the user: what each is called, and its path."""
-    return [
-        (page.places[0].title, path_of(page, urlencode({page.by_user[0]: getattr(user, page.by_user[1])})))
-        for page in registered()
-        if page.by_user
-    ]
-
-
 class ReadOnly(Pages):
     """Facts to look up, which nobody edits."""
 
@@ -254,4 +228,4 @@ class OfDevice(ReadOnly):
 
     @admin.display(description="device")
     def device(self, row: Any) -> str:
-        return in_words(row.user_agent)
+        return device_name(row.user_agent)

@@ -14,7 +14,7 @@ from unfold.decorators import display
 
 from accounts.addresses import normalised
 from accounts.admin.actions import RESEND, question, reason_for
-from accounts.admin.base import DayRange, OfDevice, Place, ReadOnly, acting, link_to, path_of
+from accounts.admin.base import DayRange, OfDevice, ReadOnly, acting, link_to, path_of
 from accounts.models import AuditEntry, Mail, Session, User
 
 ALARMS = [
@@ -39,7 +39,6 @@ class LiveFilter(admin.SimpleListFilter):
 
 @admin.register(Session)
 class SessionAdmin(OfDevice):
-    places = [Place("People", "Sessions", "devices")]
     by_user = ("user__id__exact", "pk")
     list_display = ["device", "owner", "ip", "state", "created_at", "last_used_at"]
     list_filter = [LiveFilter, "end", ("created_at", DayRange)]
@@ -88,7 +87,6 @@ class OfAddress(ReadOnly):
 
 @admin.register(Mail)
 class MailAdmin(OfAddress):
-    places = [Place("Mail", "Mails", "mail"), Place("Mail", "Dead mails", "unsubscribe", "outcome=dead")]
     by_user = ("to", "email")
     column = "to"
     list_display = ["to", "kind", "outcome", "tries", "last_failure", "created_at"]
@@ -145,10 +143,6 @@ class AlarmFilter(admin.SimpleListFilter):
 
 @admin.register(AuditEntry)
 class AuditEntryAdmin(OfDevice):
-    places = [
-        Place("Trail", "Audit trail", "history"),
-        Place("Trail", "Security events", "shield", "part=security"),
-    ]
     by_user = ("user_id", "pk")
     list_display = ["what", "account", "who", "why", "occurred_at", "ip"]
     list_filter = [AlarmFilter, "kind", "actor_kind", ("occurred_at", DayRange)]
@@ -198,7 +192,6 @@ def users_of(word: str) -> list[Any]:
 
 @admin.register(AccessFailureLog)
 class FailedLoginAdmin(OfDevice, OfAddress):
-    places = [Place("People", "Failed logins", "gpp_bad")]
     by_user = ("username", "email")
     column = "username"
     list_display = ["tried", "outcome", "attempt_time", "ip_address", "device"]

@@ -12,16 +12,15 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
 from unfold.decorators import display
 
-from accounts import holdings, lockout
+from accounts import login_guard
 from accounts.addresses import normalised
-from accounts.admin.actions import ACTIONS, BY_NAME, EXPORT, Action, question, reason_for
-from accounts.admin.base import DayRange, Pages, Place, acting, lists_of, path_of
-from accounts.devices import in_words
+from accounts.admin.actions import ACTIONS, Action, question, reason_for
+from accounts.admin.base import DayRange, Pages, acting, path_of
+from accounts.devices import device_name
 from accounts.flows import administration
-from accounts.flows.explanation import explain_login
+from accounts.flows.login_report import explain_login
 from accounts.models import AuditEntry, Session, User
-from peerprep_users.errors import Refusal
-from peerprep_users.streams import download, json_object
+from core.errors import ApiError
 
 ENTRIES = 10
 LABEL = "unfold/helpers/label.html"
@@ -41,39 +40,15 @@ class LockedFilter(admin.SimpleListFilter):
         return [("yes", "Yes"), ("no", "No")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[User]) -> QuerySet[User]:
-        locked = lockout.locks().values("username")
+        locked = login_guard.locks().values("username")
         if self.value() == "yes":
             return queryset.filter(email__in=locked)
         return queryset.exclude(email__in=locked) if self.value() == "no" else queryset
 
 
-def figure(name: str) -> Any:
-    """A column of what another app counts."""
-
-    @admin.display(description=name)
-    def column(user: Any) -> int:
-        return int(user.figures.get(name, 0))
-
-    column.__name__ = name
-    return column
-
-
-def names_of_figures() -> list[str]:
-    return [name for holding in holdings.registered for name in holding.figures]
-
-
-def figures_of(ids: list[UUID]) -> dict[UUID, dict[str, int]]:
-    """What other apps count of these users."""
-    found: dict[UUID, dict[str, int]] = {}
-    for holding in holdings.registered:
-        for user, figures in holding.figures_of(ids).items():
-            found.setdefault(user, {}).update(figures)
-    return found
-
-
-@admin.register(User)
 class UserAdmin(Pages):
-    places = [Place("People", "Users", "group", order=0)]
+    """The roof registers it with what other apps add."""
+
     reach = None  # each filter has an index
     list_filter = ["role", "is_verified", LockedFilter, "is_active", ("created_at", DayRange)]
     search_fields = ["email", "name"]
@@ -82,11 +57,9 @@ class UserAdmin(Pages):
     sortable_by = ["account", "joined"]
     fields = ["name", "email", "id", "role", "is_verified", "is_active", "created_at", "updated_at"]
     readonly_fields = ["id", "email", "role", "is_verified", "is_active", "created_at", "updated_at"]
+    user_actions = ACTIONS
+    list_display = ["account", "rank", "state", "live", "last_seen", "joined"]
     change_form_template = "accounts/admin/user.html"
-
-    def get_list_display(self, request: HttpRequest) -> list[Any]:
-        counted = [figure(name) for name in names_of_figures()]
-        return ["account", "rank", "state", "live", *counted, "last_seen", "joined"]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False  # people register
@@ -115,15 +88,13 @@ class UserAdmin(Pages):
     def filled(self, rows: list[Any]) -> list[Any]:
         """Users with what the columns need of other tables: one query for each, however many users."""
         ids = [user.pk for user in rows]
-        locks = lockout.locks_of([user.email for user in rows])
+        locks = login_guard.locks_of([user.email for user in rows])
         live = dict(Session.objects.live().filter(user__in=ids).values_list("user").annotate(Count("id")).order_by())
         seen = dict(Session.objects.filter(user__in=ids).values_list("user").annotate(Max("last_used_at")).order_by())
-        figures = figures_of(ids)
         for user in rows:
             user.locked_until = locks.get(user.email)
             user.live_sessions = live.get(user.pk, 0)
             user.seen_at = seen.get(user.pk)
-            user.figures = figures.get(user.pk, {})
         return rows
 
     @admin.display(description="user", ordering="email")
@@ -159,13 +130,31 @@ class UserAdmin(Pages):
 
     def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> Any:
         user = self.get_object(request, object_id)
-        return super().change_view(request, object_id, form_url, panels(user) if user else None)
+        return super().change_view(request, object_id, form_url, self.panels(user) if user else None)
 
     def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponseBase:
         user = self.get_object(request, object_id)
         if user is None:
             raise Http404
         return HttpResponseRedirect(f"{reverse('admin:accounts_auditentry_changelist')}?user_id={user.pk}")
+
+    def panels(self, user: User) -> dict[str, Any]:
+        """What the page of a user shows beside the form."""
+        is_locked = login_guard.locked_until(user.email) is not None
+        explanation = explain_login(address=user.email)
+        applying = [action for action in self.user_actions if action.applies(user, is_locked)]
+        live = Session.objects.live().filter(user=user).order_by("-last_used_at")
+        return {
+            "explanation": explanation,
+            "remedies": [
+                (reason, [self.action_called(name) for name in MENDS.get(reason.code, [])])
+                for reason in explanation.reasons
+            ],
+            "giving": [action for action in applying if not action.takes],
+            "taking": [action for action in applying if action.takes],
+            "sessions": [(device_name(session.user_agent), session) for session in live[:ENTRIES]],
+            "entries": AuditEntry.objects.filter(user_id=user.pk).order_by("-occurred_at", "-id")[:ENTRIES],
+        }
 
     # --- What is done to users --------------------------------------------------------------------------------------
 
@@ -177,7 +166,7 @@ class UserAdmin(Pages):
         return {action.name: (partial(act_on_many, action), action.name, action.label) for action in ACTIONS}
 
     def act(self, request: HttpRequest, pk: UUID, name: str) -> HttpResponseBase:
-        user, action = User.objects.filter(pk=pk).first(), BY_NAME.get(name)
+        user, action = User.objects.filter(pk=pk).first(), self.action_called(name)
         if user is None or action is None:
             raise Http404
         return self.confirmed(request, action, [user]) or self.after(request, user)
@@ -194,32 +183,31 @@ class UserAdmin(Pages):
             back = page_of(users[0]) if len(users) == 1 else path_of(self)
             chosen = [(user.pk, user.email, user.name) for user in users]
             return question(self, request, action, form, chosen, back)
-        if action is EXPORT:
-            return self.exported(request, users[0], form.cleaned_data["reason"])
-        self.carry_out(request, action, users, form.cleaned_data["reason"])
-        return None
+        return self.carry_out(request, action, users, form.cleaned_data["reason"])
 
-    def exported(self, request: Any, user: User, reason: str) -> HttpResponseBase:
-        sections = administration.export(user=user, by=acting(request), reason=reason)
-        return download(request, json_object(sections), "application/json", f"user-{user.pk}.json")
+    def action_called(self, name: str) -> Action | None:
+        return next((action for action in self.user_actions if action.name == name), None)
 
-    def carry_out(self, request: HttpRequest, action: Action, users: list[User], reason: str) -> None:
+    def carry_out(
+        self, request: HttpRequest, action: Action, users: list[User], reason: str
+    ) -> HttpResponseBase | None:
         """Each by itself: whoever is refused keeps nobody else from it."""
         by, done = acting(request), []
-        locks = lockout.locks_of([user.email for user in users])
+        locks = login_guard.locks_of([user.email for user in users])
         for user in users:
             if action.needless and not action.applies(user, user.email in locks):
                 self.message_user(request, f"{user.email} {action.needless}.", messages.WARNING)
                 continue
             try:
                 action.do(user=user, by=by, reason=reason)
-            except Refusal as refusal:
-                self.message_user(request, f"{user.email}: {refusal.detail}", messages.ERROR)
+            except ApiError as error:
+                self.message_user(request, f"{user.email}: {error.detail}", messages.ERROR)
             else:
                 done.append(user.email)
         if done:
             told = done[0] if len(done) == 1 else f"{len(done)} users"
             self.message_user(request, f"{action.done}: {told}.", messages.SUCCESS)
+        return None
 
 
 def page_of(user: User) -> str:
@@ -228,23 +216,3 @@ def page_of(user: User) -> str:
 
 def act_on_many(action: Action, page: UserAdmin, request: HttpRequest, queryset: QuerySet[User]) -> Any:
     return page.confirmed(request, action, list(queryset.order_by("email")))
-
-
-def panels(user: User) -> dict[str, Any]:
-    """What the page of a user shows beside the form."""
-    is_locked = lockout.locked_until(user.email) is not None
-    explanation = explain_login(address=user.email)
-    applying = [action for action in [*ACTIONS, EXPORT] if action.applies(user, is_locked)]
-    live = Session.objects.live().filter(user=user).order_by("-last_used_at")
-    return {
-        "explanation": explanation,
-        "remedies": [
-            (reason, [BY_NAME[name] for name in MENDS.get(reason.code, [])]) for reason in explanation.reasons
-        ],
-        "giving": [action for action in applying if not action.takes],
-        "taking": [action for action in applying if action.takes],
-        "lists": lists_of(user),
-        "figures": dict.fromkeys(names_of_figures(), 0) | figures_of([user.pk]).get(user.pk, {}),
-        "sessions": [(in_words(session.user_agent), session) for session in live[:ENTRIES]],
-        "entries": AuditEntry.objects.filter(user_id=user.pk).order_by("-occurred_at", "-id")[:ENTRIES],
-    }

@@ -4,7 +4,6 @@
 leaves no entry; the flow tells whether it did something.
 """
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from django.core.exceptions import ValidationError
@@ -12,46 +11,45 @@ from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from accounts import lockout
+from accounts import login_guard
 from accounts.addresses import normalised
-from accounts.audit import Actor, Kind, record
-from accounts.flows import mail as mails
-from accounts.flows.passwords import judge
-from accounts.flows.profiles import LastAdmin, export_account, remove
+from accounts.audit.log import Actor, Kind, record
+from accounts.flows.passwords import validate_new_password
+from accounts.flows.profile import LastAdmin, remove
 from accounts.flows.registration import EmailTaken
 from accounts.flows.sessions import end_sessions
-from accounts.holdings import Section
+from accounts.mail import queue as mails
 from accounts.models import Mail, Role, Session, User, default_name
-from peerprep_users.errors import NotFound, Refusal
+from core.errors import ApiError, NotFound
 
 PAUSE = timedelta(minutes=1)
 
 
-class ReasonRequired(Refusal):
+class ReasonRequired(ApiError):
     status = 422
     code = "reason_required"
     detail = "Say why: it takes something away."
 
 
-class NoAddress(Refusal):
+class NoAddress(ApiError):
     status = 422
     code = "no_address"
     detail = "This is no e-mail address."
 
 
-class VerifiedAlready(Refusal):
+class VerifiedAlready(ApiError):
     status = 409
     code = "verified_already"
     detail = "The address is verified already."
 
 
-class GetsNoMail(Refusal):
+class GetsNoMail(ApiError):
     status = 409
     code = "gets_no_mail"
     detail = "A deactivated account gets no mail. Reactivate it first."
 
 
-class TooManyMails(Refusal):
+class TooManyMails(ApiError):
     status = 429
     code = "too_many_mails"
     detail = "Such a mail was asked for a moment ago, or five times within the hour. Try again later."
@@ -81,7 +79,7 @@ def create_admin(*, email: str, password: str, by: Actor) -> User:
         validate_email(address)
     except ValidationError:
         raise NoAddress from None
-    judge(password, User(email=address, name=default_name(address)), "password")
+    validate_new_password(password, User(email=address, name=default_name(address)), "password")
     try:
         with transaction.atomic():
             user = User.objects.create_superuser(address, password)
@@ -178,8 +176,8 @@ def unlock(*, address: str, by: Actor, reason: str = "") -> datetime | None:
         Until when it was locked; None where it was not.
     """
     with transaction.atomic():
-        until = lockout.locked_until(address)
-        if lockout.clear(address) and until:
+        until = login_guard.locked_until(address)
+        if login_guard.clear(address) and until:
             owner, ends = User.objects.held(email=address), until.isoformat()
             record(Kind.LOCK_OPENED, by=by, address=address, user=owner, reason=reason, locked_until=ends)
         return until
@@ -285,8 +283,8 @@ def delete(*, user: User, by: Actor, reason: str) -> None:
     remove(user=user, by=by, reason=required(reason))
 
 
-def export(*, user: User, by: Actor, reason: str = "") -> Iterator[Section]:
-    """All that the service holds about the user, as they get it themselves.
+def record_export(*, user: User, by: Actor, reason: str = "") -> None:
+    """Leaves the audit entry of an export that is about to be made.
 
     Raises:
         NotFound.
@@ -294,4 +292,3 @@ def export(*, user: User, by: Actor, reason: str = "") -> Iterator[Section]:
     with transaction.atomic():
         held = locked(user)
         record(Kind.ACCOUNT_EXPORTED, by=by, address=held.email, user=held, reason=reason)
-    return export_account(user=held)

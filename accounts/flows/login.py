@@ -5,21 +5,21 @@ from django.db import transaction
 from accounts.flows.passwords import check_password
 from accounts.flows.sessions import EmailNotVerified, TokenPair, note_device, start_session
 from accounts.leases import Busy
-from accounts.lockout import AccountLocked
+from accounts.login_guard import AccountLocked
 from accounts.metrics import LOGINS
 from accounts.models import User
-from peerprep_users.clients import Client
-from peerprep_users.errors import Refusal
-from peerprep_users.outcomes import counted
+from core.client import Client
+from core.errors import ApiError
+from core.outcomes import count_outcomes
 
 
-class InvalidCredentials(Refusal):
+class InvalidCredentials(ApiError):
     status = 401
     code = "invalid_credentials"
     detail = "The e-mail address or the password is not right."
 
 
-@counted(LOGINS, InvalidCredentials, EmailNotVerified, AccountLocked, Busy)
+@count_outcomes(LOGINS, InvalidCredentials, EmailNotVerified, AccountLocked, Busy)
 def log_in(*, email: str, password: str, client: Client) -> TokenPair:
     """Starts a session for whoever knows the password of a verified account.
 
@@ -39,7 +39,7 @@ def log_in(*, email: str, password: str, client: Client) -> TokenPair:
         return TokenPair.of(start_session(held, client), held)
 
 
-@counted(LOGINS)
+@count_outcomes(LOGINS)
 def log_in_to_admin_site(*, email: str, password: str, client: Client) -> User:
     """Who has given their address and password there; what follows is Django's.
 

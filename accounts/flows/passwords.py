@@ -9,26 +9,26 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from accounts import hashers, lockout
-from accounts.audit import Actor, Kind, record
-from accounts.flows import mail
+from accounts import hashing, login_guard
+from accounts.audit.log import Actor, Kind, record
 from accounts.flows.sessions import end_sessions
 from accounts.leases import lease
+from accounts.mail import queue as mail
 from accounts.metrics import LOCKS
 from accounts.models import Mail, Session, User
-from peerprep_users.clients import Client
-from peerprep_users.errors import Invalid, Refusal
+from core.client import Client
+from core.errors import ApiError, Invalid
 
 GUESS_WAIT = 10.0  # seconds
 
 
-class OldPasswordRequired(Refusal):
+class OldPasswordRequired(ApiError):
     status = 400
     code = "old_password_required"
     detail = "To change the password, send the old one too."
 
 
-class OldPasswordIncorrect(Refusal):
+class OldPasswordIncorrect(ApiError):
     status = 401
     code = "old_password_incorrect"
     detail = "The old password is not right."
@@ -48,21 +48,21 @@ def check_password(*, address: str, password: str, client: Client) -> User | Non
         Busy: other guesses at the same account took too long.
         TooManyHashes: this process has enough of them to do.
     """
-    with hashers.place(address), lease(f"password:{address}", wait=GUESS_WAIT):
+    with hashing.place(address), lease(f"password:{address}", wait=GUESS_WAIT):
         try:
-            failures = lockout.count_guess(address)
-        except lockout.AccountLocked:
-            if not lockout.is_recorded(address):  # whoever was about to record it died
+            failures = login_guard.count_guess(address)
+        except login_guard.AccountLocked:
+            if not login_guard.is_recorded(address):  # whoever was about to record it died
                 note_failure(address, client, locks=True)
             raise
         user = User.objects.filter(email=address, is_active=True).first()
         try:
-            right = hashers.matches(password, user.password if user else None)
-        except hashers.TooManyHashes:
-            lockout.take_back(address)
+            right = hashing.matches(password, user.password if user else None)
+        except hashing.TooManyHashes:
+            login_guard.take_back(address)
             raise
         if right and user:
-            lockout.clear(address)
+            login_guard.clear(address)
             upgrade_hash(user, password)
             return user
         note_failure(address, client, locks=failures >= settings.LOGIN_FAILURE_LIMIT)
@@ -71,15 +71,15 @@ def check_password(*, address: str, password: str, client: Client) -> User | Non
 
 def upgrade_hash(user: User, password: str) -> None:
     """Hashes a password that is right anew where the hash was made with other parameters. It can wait, under load."""
-    if hashers.is_outdated(user.password):
-        with suppress(hashers.TooManyHashes):
+    if hashing.is_outdated(user.password):
+        with suppress(hashing.TooManyHashes):
             old, user.password = user.password, make_password(password)
             User.objects.filter(pk=user.pk, password=old).update(password=user.password)
 
 
 @transaction.atomic
 def note_failure(address: str, client: Client, *, locks: bool) -> None:
-    lockout.record_failure(address, client, locked=locks)
+    login_guard.record_failure(address, client, locked=locks)
     if locks:
         report_lock(address, client)
 
@@ -94,7 +94,7 @@ def report_lock(address: str, client: Client) -> None:
     LOCKS.inc()
 
 
-def judge(password: str, user: User, field: str) -> None:
+def validate_new_password(password: str, user: User, field: str) -> None:
     """Refuses a password that is common, or the user's address or name over again.
 
     Raises:
@@ -123,11 +123,11 @@ def change_password(
     """
     if old_password is None:
         raise OldPasswordRequired
-    judge(new_password, user, "new_password")
+    validate_new_password(new_password, user, "new_password")
     checked = check_password(address=user.email, password=old_password, client=client)
     if checked is None:
         raise OldPasswordIncorrect
-    encoded = hashers.hashed(new_password, user.email)
+    encoded = hashing.hashed(new_password, user.email)
     with transaction.atomic():
         current = User.objects.locked(pk=user.pk, password=checked.password)
         if current is None:

@@ -4,26 +4,26 @@ from django.core import signing
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from accounts.devices import in_words
-from accounts.flows import mail
-from accounts.flows.passwords import judge
+from accounts.devices import device_name
+from accounts.flows.passwords import validate_new_password
 from accounts.flows.sessions import TokenPair, start_session
-from accounts.hashers import hashed
+from accounts.hashing import hashed
+from accounts.mail import queue as mail
 from accounts.metrics import REGISTRATIONS
 from accounts.models import KnownDevice, Mail, User, default_name
-from accounts.tokens import read_verification_token
-from peerprep_users.clients import Client
-from peerprep_users.errors import Invalid, Refusal
-from peerprep_users.outcomes import counted
+from accounts.tokens.jwt import read_verification_token
+from core.client import Client
+from core.errors import ApiError, Invalid
+from core.outcomes import count_outcomes
 
 
-class EmailTaken(Refusal):
+class EmailTaken(ApiError):
     status = 409
     code = "email_taken"
     detail = "There is an account with this e-mail address already."
 
 
-class InvalidVerificationToken(Refusal):
+class InvalidVerificationToken(ApiError):
     status = 400
     code = "invalid_token"
     detail = "This link is not valid any more. Ask for a new one."
@@ -33,7 +33,7 @@ class ExpiredVerificationToken(InvalidVerificationToken):
     """To clients the same; the page tells its reader that the link was too old."""
 
 
-@counted(REGISTRATIONS, EmailTaken, Invalid)
+@count_outcomes(REGISTRATIONS, EmailTaken, Invalid)
 def register(*, email: str, password: str, name: str | None, client: Client) -> TokenPair:
     """Creates an account, signs it in and sends the verification mail.
 
@@ -42,14 +42,14 @@ def register(*, email: str, password: str, name: str | None, client: Client) -> 
         Invalid: the password is too easy to guess.
     """
     user = User(email=email, name=name or default_name(email))
-    judge(password, user, "password")
+    validate_new_password(password, user, "password")
     if User.objects.filter(email=email).exists():
         raise EmailTaken
     user.password = hashed(password, email)
     try:
         with transaction.atomic():
             user.save(force_insert=True)
-            KnownDevice.objects.meet(user, in_words(client.user_agent))
+            KnownDevice.objects.meet(user, device_name(client.user_agent))
             mail.queue(Mail.Kind.VERIFICATION, email, mail.circumstances(client))
             return TokenPair.of(start_session(user, client), user)
     except IntegrityError:

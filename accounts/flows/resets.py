@@ -5,20 +5,20 @@ from datetime import timedelta
 from django.db import transaction
 from django.utils.crypto import constant_time_compare
 
-from accounts import lockout
-from accounts.audit import Kind
-from accounts.codes import digest
-from accounts.flows import mail
-from accounts.flows.passwords import judge, set_password
-from accounts.hashers import TooManyHashes, hashed
+from accounts import login_guard
+from accounts.audit.log import Kind
+from accounts.flows.passwords import set_password, validate_new_password
+from accounts.hashing import TooManyHashes, hashed
+from accounts.mail import queue as mail
 from accounts.models import Mail, PasswordReset, User
-from peerprep_users.clients import Client
-from peerprep_users.errors import Invalid, Refusal
+from accounts.reset_codes import digest
+from core.client import Client
+from core.errors import ApiError, Invalid
 
 PAUSE = timedelta(minutes=1)
 
 
-class InvalidResetCode(Refusal):
+class InvalidResetCode(ApiError):
     status = 401
     code = "invalid_reset_code"
     detail = "The code is not right, or not valid any more."
@@ -69,7 +69,7 @@ def reset_password(*, email: str, code: str, new_password: str, client: Client) 
     """
     reset, owner = guess(email, code)
     try:
-        judge(new_password, owner, "new_password")
+        validate_new_password(new_password, owner, "new_password")
         encoded = hashed(new_password, email)
     except (Invalid, TooManyHashes):
         PasswordReset.objects.return_guess(reset)
@@ -80,4 +80,4 @@ def reset_password(*, email: str, code: str, new_password: str, client: Client) 
             raise InvalidResetCode
         user.is_verified = True
         set_password(user, encoded, Kind.PASSWORD_RESET, client)
-        lockout.clear(email)
+        login_guard.clear(email)

@@ -11,32 +11,32 @@ from django.utils import timezone
 from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
 
-from accounts.audit import Actor, Kind, record
-from accounts.devices import in_words
-from accounts.flows import mail
+from accounts.audit.log import Actor, Kind, record
+from accounts.devices import device_name
+from accounts.mail import queue as mail
 from accounts.metrics import REFRESHES
 from accounts.models import KnownDevice, Mail, Session, User
-from accounts.tokens import AccessToken, Claims, RefreshToken
-from peerprep_users.clients import Client
-from peerprep_users.errors import NotAuthenticated, NotFound, Refusal
-from peerprep_users.outcomes import counted
+from accounts.tokens.jwt import AccessToken, Claims, RefreshToken
+from core.client import Client
+from core.errors import ApiError, NotAuthenticated, NotFound
+from core.outcomes import count_outcomes
 
 LISTED = ("id", "user_agent", "ip", "created_at", "last_used_at", "expires_at")
 
 
-class InvalidRefreshToken(Refusal):
+class InvalidRefreshToken(ApiError):
     status = 401
     code = "invalid_refresh_token"
     detail = "The refresh token is not valid, or its session has ended. Sign in again."
 
 
-class RefreshTokenReused(Refusal):
+class RefreshTokenReused(ApiError):
     status = 401
     code = "refresh_token_reused"
     detail = "This refresh token was used before. To be safe, its session has been ended. Sign in again."
 
 
-class EmailNotVerified(Refusal):
+class EmailNotVerified(ApiError):
     status = 403
     code = "email_not_verified"
     detail = "The e-mail address is not verified yet. Follow the link in the mail we sent, or ask for a new one."
@@ -70,7 +70,7 @@ def begin_session(*, user: User, client: Client, lasts: timedelta) -> Session:
 
 def note_device(user: User, client: Client) -> None:
     """Mails the owner where the password was given on a device that is new for them, in the caller's transaction."""
-    if KnownDevice.objects.meet(user, in_words(client.user_agent)):
+    if KnownDevice.objects.meet(user, device_name(client.user_agent)):
         mail.queue(Mail.Kind.NEW_DEVICE, user.email, mail.circumstances(client))
 
 
@@ -87,7 +87,7 @@ def start_session(user: User, client: Client, lasts: timedelta | None = None) ->
     )
 
 
-@counted(REFRESHES, InvalidRefreshToken, RefreshTokenReused, EmailNotVerified)
+@count_outcomes(REFRESHES, InvalidRefreshToken, RefreshTokenReused, EmailNotVerified)
 def rotate(*, refresh_token: str, client: Client) -> TokenPair:
     """Exchanges a refresh token for the next one.
 

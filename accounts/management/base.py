@@ -1,4 +1,4 @@
-"""What the operator's commands share. A refusal is one line and exit code 1; a call that cannot be meant, 2."""
+"""What the operator's commands share. An ApiError is one line and exit code 1; a call that cannot be meant, 2."""
 
 import sys
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
@@ -8,8 +8,8 @@ from django.core.management.base import BaseCommand, CommandError
 
 from accounts.addresses import normalised
 from accounts.models import User
-from accounts.names import escaped
-from peerprep_users.errors import Refusal
+from accounts.text import escaped
+from core.errors import ApiError
 
 USAGE = 2
 INTERRUPTED = 130  # as a shell says of Ctrl-C
@@ -33,8 +33,8 @@ class Operation(BaseCommand):
     def execute(self, *args: Any, **options: Any) -> str | None:
         try:
             return super().execute(*args, **options)
-        except Refusal as refusal:
-            raise CommandError(in_a_line(refusal)) from None
+        except ApiError as error:
+            raise CommandError(in_a_line(error)) from None
         except EOFError:
             raise CommandError("There is no answer: nothing was done.", returncode=USAGE) from None
         except KeyboardInterrupt:
@@ -45,10 +45,10 @@ class Operation(BaseCommand):
         self.stdout.write(escaped(text).rstrip())
 
 
-def in_a_line(refusal: Refusal) -> str:
-    if isinstance(refusal.detail, str):
-        return refusal.detail
-    return " ".join(str(problem["msg"]) for problem in refusal.detail)
+def in_a_line(error: ApiError) -> str:
+    if isinstance(error.detail, str):
+        return error.detail
+    return " ".join(str(problem["msg"]) for problem in error.detail)
 
 
 def takes_reason(parser: ArgumentParser) -> None:

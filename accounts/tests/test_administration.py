@@ -11,15 +11,17 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from django.utils.html import escape
 
-from accounts.admin.actions import ACTIONS, BY_NAME
-from accounts.audit import NO_CLIENT, Actor
+from accounts.admin.actions import ACTIONS
+from accounts.audit.log import NO_CLIENT, Actor
 from accounts.flows import administration
-from accounts.flows.profiles import LastAdmin, delete_account
+from accounts.flows.profile import LastAdmin, delete_account
 from accounts.models import AuditEntry, Mail, Role, Session, User
 from conftest import PASSWORD, Api, Person, Together, browser_of, person
 
 USERS = "/admin/accounts/user/"
 REFUSED = escape(LastAdmin.detail)
+
+BY_NAME = {action.name: action for action in ACTIONS}
 
 
 @pytest.fixture

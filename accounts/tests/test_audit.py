@@ -12,12 +12,11 @@ from django.db import DatabaseError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from accounts.audit import Actor, Kind
+from accounts.audit.chain import chain_entries
+from accounts.audit.log import Actor, Kind
 from accounts.flows import administration
-from accounts.flows.mail import Sender
-from accounts.flows.trail import chain_entries
-from accounts.models import AuditEntry, AuditHead, Role
-from accounts.tests.trails import PHONE, complaint, verify, write, write_five
+from accounts.models import AuditEntry, Role
+from accounts.tests.audit_entries import PHONE, complaint, verify, write, write_five
 from conftest import Api, Person, Together, past_the_triggers, person
 
 
@@ -36,17 +35,6 @@ def test_writers_and_two_chainers_leave_no_gap(together: Together) -> None:
         positions = AuditEntry.objects.order_by("position").values_list("position", flat=True)
         assert list(positions) == list(range(1, 20 * turn + 1))
     assert "400 entries" in verify()
-
-
-def test_the_sender_of_mail_chains_at_most_once_a_second(alice: Person) -> None:
-    sender = Sender()
-    write(alice.user, 1)
-    sender.chain()
-    assert AuditHead.objects.get().position == 1
-    write(alice.user, 1)
-    with CaptureQueriesContext(connection) as queries:
-        sender.chain()
-    assert not queries.captured_queries
 
 
 # --- What is in it --------------------------------------------------------------------------------------------------
@@ -144,7 +132,7 @@ def test_an_export_tells_the_user_nothing_of_the_admins_device(admin: Person, al
 
 
 def test_what_is_older_than_a_year_is_pruned_and_the_rest_stays_sound(alice: Person, monkeypatch: Any) -> None:
-    monkeypatch.setattr("accounts.flows.trail.BATCH", 3)
+    monkeypatch.setattr("accounts.audit.chain.BATCH", 3)
     with time_machine.travel(timezone.now() - timedelta(days=400)):
         write(alice.user, 5)
     write(alice.user, 2)

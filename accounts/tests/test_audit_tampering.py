@@ -8,10 +8,10 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection, transaction
 
-from accounts.flows.trail import chain_entries
+from accounts.audit.chain import chain_entries
+from accounts.audit.models import AppendOnly
 from accounts.models import AuditEntry, AuditHead
-from accounts.tests.trails import complaint, head, verify, write, write_five
-from accounts.trail import AppendOnly
+from accounts.tests.audit_entries import complaint, head, verify, write, write_five
 from conftest import Person, past_the_triggers
 
 

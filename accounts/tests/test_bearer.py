@@ -15,7 +15,7 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import Session, User
-from accounts.tokens import verification_token
+from accounts.tokens.jwt import verification_token
 from conftest import Api, Person
 
 

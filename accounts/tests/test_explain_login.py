@@ -11,10 +11,10 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from accounts import lockout
-from accounts.audit import NO_CLIENT, Actor
+from accounts import login_guard
+from accounts.audit.log import NO_CLIENT, Actor
 from accounts.flows.administration import deactivate
-from accounts.flows.explanation import explain_login
+from accounts.flows.login_report import explain_login
 from accounts.models import Mail
 from conftest import Api, Person
 
@@ -73,9 +73,9 @@ def test_it_says_until_when_a_link_works_and_an_older_one(unverified: Person) ->
 def test_it_blames_no_failure_that_was_forgotten(alice: Person) -> None:
     with time_machine.travel(timezone.now() - timedelta(days=3)):
         Api(**{"User-Agent": "curl/8"}).post("/auth/login", {**alice.credentials, "password": "wrong"})
-    lockout.clear(alice.user.email)
-    lockout.count_guess(alice.user.email)
-    lockout.count_guess(alice.user.email)  # whose process died
+    login_guard.clear(alice.user.email)
+    login_guard.count_guess(alice.user.email)
+    login_guard.count_guess(alice.user.email)  # whose process died
     Api().post("/auth/login", {**alice.credentials, "password": "wrong"})
     assert "by wrong passwords from 127.0.0.1 (an unknown device)." in explained("alice@example.com")
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from accounts.codes import new_code
 from accounts.models import PasswordReset, Session
+from accounts.reset_codes import new_code
 from conftest import Api, Mailbox, Person
 
 ATTEMPT = {"question_id": 1, "language": "python", "submitted_code": "x", "passed_tests": 1, "total_tests": 1}

@@ -11,9 +11,9 @@ from argon2.exceptions import VerificationError
 from axes.models import AccessAttempt
 from django.test import Client
 
-from accounts import hashers
-from accounts.codes import new_code
+from accounts import hashing
 from accounts.models import Lease, User
+from accounts.reset_codes import new_code
 from conftest import PASSWORD, Api, Person
 
 NEW = {"email": "new@example.com", "password": PASSWORD}
@@ -24,18 +24,18 @@ def busy(settings: Any) -> Iterator[None]:
     """What is hashed takes for ever."""
     settings.ARGON2_WAIT = timedelta(seconds=0.05)
     for _ in range(settings.ARGON2_CONCURRENCY):
-        hashers.turns.acquire()
+        hashing.turns.acquire()
     yield
     for _ in range(settings.ARGON2_CONCURRENCY):
-        hashers.turns.release()
+        hashing.turns.release()
 
 
 @pytest.fixture
 def full() -> Iterator[None]:
     """Every place is taken."""
     with ExitStack() as stack:
-        for number in range(hashers.PLACES):
-            stack.enter_context(hashers.place(str(number)))
+        for number in range(hashing.PLACES):
+            stack.enter_context(hashing.place(str(number)))
         yield
 
 
@@ -80,12 +80,12 @@ def test_a_right_reset_code_stays_good(alice: Person) -> None:
 
 def test_one_account_cannot_have_every_place(api: Api, alice: Person, bob: Person) -> None:
     with ExitStack() as stack:
-        for _ in range(hashers.PLACES_OF_ONE):
-            stack.enter_context(hashers.place(alice.user.email))
+        for _ in range(hashing.PLACES_OF_ONE):
+            stack.enter_context(hashing.place(alice.user.email))
         assert_busy(api.post("/auth/login", alice.credentials))
         assert api.post("/auth/login", bob.credentials).status_code == 200
     assert api.post("/auth/login", alice.credentials).status_code == 200
-    assert not hashers.held
+    assert not hashing.held
 
 
 @pytest.mark.usefixtures("overload")

@@ -16,10 +16,10 @@ from django.db import connections
 from django.utils import timezone
 from pytest_django.live_server_helper import LiveServer
 
-from accounts.flows import keys as flow
-from accounts.keys import ring, thumbprint
 from accounts.models import AuditEntry, Session, SigningKey
 from accounts.tests.test_bearer import forge
+from accounts.tokens import rotation
+from accounts.tokens.keys import ring, thumbprint
 from conftest import Api, Person, person
 
 ASYMMETRIC = ["RS256", "ES256", "EdDSA"]
@@ -173,7 +173,7 @@ def test_without_the_key_that_sealed_them_keys_verify_and_do_not_sign(
     answer = api.post("/auth/refresh", {"refresh_token": pair["refresh_token"]})
     assert (answer.status_code, answer.json()["code"]) == (503, "signing_key_sealed")
     assert Session.objects.get(refresh_id=pair["refresh_token_id"])  # not used up by an answer that never came
-    flow.activate(flow.stage().kid, force=True)
+    rotation.activate(rotation.stage().kid, force=True)
     assert log_in(alice)
 
 
@@ -222,9 +222,9 @@ def test_a_key_is_staged_activated_and_retired_each_in_its_time(
 
 def test_a_retired_key_verifies_no_longer(algorithm: str, alice: Person) -> None:
     token = log_in(alice)["access_token"]
-    flow.activate(flow.stage().kid, force=True)
+    rotation.activate(rotation.stage().kid, force=True)
     assert Api(token).get("/users/me").status_code == 200
-    flow.retire(kid_of(token), force=True)
+    rotation.retire(kid_of(token), force=True)
     assert Api(token).get("/users/me").status_code == 401
 
 
@@ -268,9 +268,9 @@ def test_rotating_under_load_fails_no_request(settings: Any, transactional_db: N
         thread.start()
     try:
         first = ring.signing_key().kid
-        second = flow.stage().kid
-        when_possible(lambda: flow.activate(second))
-        when_possible(lambda: flow.retire(str(first)))
+        second = rotation.stage().kid
+        when_possible(lambda: rotation.activate(second))
+        when_possible(lambda: rotation.retire(str(first)))
         time.sleep(0.3)
     finally:
         stop.set()
@@ -285,6 +285,6 @@ def when_possible(step: Callable[[], None]) -> None:
     for _ in range(200):
         try:
             return step()
-        except flow.NotNow:
+        except rotation.NotNow:
             time.sleep(0.05)
     raise AssertionError("never possible")

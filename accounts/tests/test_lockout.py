@@ -10,9 +10,9 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from accounts import hashers, lockout
-from accounts.codes import new_code
+from accounts import hashing, login_guard
 from accounts.models import AuditEntry, Lease, User
+from accounts.reset_codes import new_code
 from conftest import PASSWORD, Api, Mailbox, Person, Together, person
 
 WRONG = "wrong password"
@@ -53,7 +53,7 @@ def test_it_begins_with_the_answer_to_the_third_wrong_one(alice: Person, monkeyp
             clock.shift(8)
             return False
 
-        monkeypatch.setattr(hashers, "matches", slow)
+        monkeypatch.setattr(hashing, "matches", slow)
         assert guess(alice.user.email) == 401
         locked = Api().post("/auth/login", alice.credentials)
         assert (locked.status_code, locked.headers["Retry-After"]) == (403, "900")
@@ -174,7 +174,7 @@ def test_the_next_lock_leaves_its_own_trace(alice: Person, mailbox: Mailbox) -> 
 
 def test_a_lock_whose_trace_was_lost_leaves_it_at_the_next_try(alice: Person, mailbox: Mailbox) -> None:
     for _ in range(3):
-        lockout.count_guess(alice.user.email)  # and then the process died
+        login_guard.count_guess(alice.user.email)  # and then the process died
     assert [guess(alice.user.email), guess(alice.user.email, PASSWORD)] == [403, 403]
     assert AuditEntry.objects.filter(kind=AuditEntry.Kind.ACCOUNT_LOCKED, user_id=alice.user.pk).count() == 1
     assert len(mailbox.all()) == 1

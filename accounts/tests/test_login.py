@@ -9,7 +9,7 @@ from argon2 import PasswordHasher, extract_parameters
 from django.conf import settings
 from django.contrib.auth.hashers import make_password
 
-from accounts import hashers
+from accounts import hashing
 from accounts.models import Session, User
 from conftest import PASSWORD, Api, Person, Together, browser_of, person
 
@@ -98,7 +98,7 @@ def test_it_fails_where_the_password_is_changed_while_it_is_checked(
         type(alice.user).objects.update(password=make_password("another horse altogether"))
         return True
 
-    monkeypatch.setattr(hashers, "matches", change_meanwhile)
+    monkeypatch.setattr(hashing, "matches", change_meanwhile)
     assert api.post("/auth/login", alice.credentials).json()["code"] == "invalid_credentials"
     assert Session.objects.filter(user=alice.user).count() == 1
 
@@ -118,7 +118,7 @@ def test_it_upgrades_an_old_hash_without_ending_sessions(
 ) -> None:
     browser = browser_of(admin)
     with monkeypatch.context() as patch:
-        patch.setattr(hashers.Argon2id, "time_cost", 2)
+        patch.setattr(hashing.Argon2id, "time_cost", 2)
         admin.user.password = make_password(PASSWORD)
     admin.user.save(update_fields=["password"])
     assert api.post("/auth/login", admin.credentials).status_code == 200
@@ -133,7 +133,7 @@ def test_of_several_at_once_with_an_old_hash_all_sign_in(
 ) -> None:
     for _ in range(5):
         with monkeypatch.context() as patch:
-            patch.setattr(hashers.Argon2id, "time_cost", 2)
+            patch.setattr(hashing.Argon2id, "time_cost", 2)
             User.objects.update(password=make_password(PASSWORD))
         answers = together(lambda _: Api().post("/auth/login", alice.credentials).status_code, 5)
         assert answers == [200] * 5

@@ -10,15 +10,16 @@ from django.core.management import call_command
 from django.db import transaction
 from django.utils import timezone
 
-from accounts.flows import mail
-from accounts.flows.mail import Sender, deliver_due, queue
+from accounts.mail import queue as mail
+from accounts.mail.queue import deliver_due, queue
 from accounts.models import Mail
-from accounts.tokens import verification_token
+from accounts.tokens.jwt import verification_token
 from conftest import Mailbox, Person, Together, person
-from peerprep_users.clients import Client
-from peerprep_users.mailing import SMTP
-from peerprep_users.tests.servers import free_port
-from peerprep_users.tests.smtp import DRIBBLE, HANG_UP, SILENCE, scripted
+from core.client import Client
+from core.jobs import Job, Worker
+from core.smtp import SMTP
+from core.tests.servers import free_port
+from core.tests.smtp import DRIBBLE, HANG_UP, SILENCE, scripted
 
 FACTS = mail.circumstances(Client(ip="192.0.2.7", user_agent="curl/8.0"))
 
@@ -154,7 +155,7 @@ def test_a_mail_that_was_taken_is_sent_however_the_server_says_goodbye(
         settings.EMAIL_PORT = server.port
         deliver_due()
     assert (Mail.objects.get().state, len(server.contents)) == (Mail.State.SENT, 1)
-    assert not [record for record in caplog.records if record.name == "accounts.flows.mail"]
+    assert not [record for record in caplog.records if record.name == "accounts.mail.queue"]
 
 
 @pytest.mark.parametrize("command", ["greeting", "EHLO", "MAIL", "content"])
@@ -245,7 +246,7 @@ def test_a_sender_that_comes_too_late_neither_sends_nor_settles(alice: Person, m
 
 def test_a_sender_thread_delivers_what_is_queued_beside_it(mailbox: Mailbox, transactional_db: None) -> None:
     person("alice@example.com")
-    sender = Sender()
+    sender = Worker([Job("deliver mail", 1.0, deliver_due, at_once=True)])
     sender.start()
     try:
         with transaction.atomic():

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 
-from accounts.flows import mail
-from accounts.flows.mail import deliver_due, queue
+from accounts.mail import queue as mail
+from accounts.mail.queue import deliver_due, queue
 from accounts.models import Mail, User
 from conftest import Api, Mailbox, person
-from peerprep_users.clients import Client
+from core.client import Client
 
 FACTS = mail.circumstances(Client(ip="2001:db8::7", user_agent="curl/8.0"))
 KINDS = [Mail.Kind(kind) for kind in Mail.Kind.values]

@@ -14,14 +14,14 @@ from django.test import Client as Browser
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
-from accounts.flows import mail
-from accounts.flows.mail import deliver_due, queue
+from accounts.mail import queue as mail
+from accounts.mail.queue import deliver_due, queue
 from accounts.models import AuditEntry, Mail
 from conftest import PASSWORD, Api, Mailbox, Person
-from peerprep_users.clients import Client
-from peerprep_users.tests.calls import raising
-from peerprep_users.tests.servers import free_port
-from peerprep_users.tests.smtp import HANG_UP, SILENCE, scripted
+from core.client import Client
+from core.tests.calls import raising
+from core.tests.servers import free_port
+from core.tests.smtp import HANG_UP, SILENCE, scripted
 
 FACTS = mail.circumstances(Client(ip="192.0.2.7", user_agent="curl/8.0"))
 MAILS = "/admin/accounts/mail/"
@@ -141,7 +141,7 @@ def test_they_tell_when_nothing_waits(api: Api, db: None) -> None:
 
 
 def test_details_are_503_without_a_database(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("peerprep_users.outbox.OutgoingQuerySet.waiting", raising(OperationalError("down")))
+    monkeypatch.setattr("core.outbox.OutgoingQuerySet.waiting", raising(OperationalError("down")))
     answer = api.get("/readyz/details")
     assert (answer.status_code, answer.json()["code"]) == (503, "service_unavailable")
     assert int(answer.headers["Retry-After"]) >= 1
@@ -213,5 +213,5 @@ def test_it_says_what_is_wrong_with_a_certificate_or_a_password(
         (untrusted, "VALIDATE_CERTS: "),
         (smtplib.SMTPAuthenticationError(535, b"no"), "MAIL_USERNAME, MAIL_PASSWORD: "),
     ):
-        monkeypatch.setattr("peerprep_users.mailing.SMTP.open", raising(error))
+        monkeypatch.setattr("core.smtp.SMTP.open", raising(error))
         assert said in complaint()

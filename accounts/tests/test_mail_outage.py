@@ -10,11 +10,12 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from accounts.flows.mail import Sender
+from accounts.mail.queue import deliver_due
 from accounts.models import Mail
 from conftest import Api, Mailbox, person
-from peerprep_users.tests.servers import free_port
-from peerprep_users.tests.smtp import HANG_UP, SILENCE, scripted
+from core.jobs import Job, Worker
+from core.tests.servers import free_port
+from core.tests.smtp import HANG_UP, SILENCE, scripted
 
 CAROL = {"email": "carol@example.com", "password": "correct horse battery"}
 AS_EVER = 0.8  # seconds; less than the silent server is given, and far more than a call takes
@@ -22,7 +23,7 @@ AS_EVER = 0.8  # seconds; less than the silent server is given, and far more tha
 
 @contextmanager
 def sending() -> Iterator[None]:
-    sender = Sender()
+    sender = Worker([Job("deliver mail", 1.0, deliver_due, at_once=True)])
     sender.start()
     try:
         yield

@@ -1,4 +1,4 @@
-"""`manage.py deliver_mail` as processes: killed, stopped, several at once."""
+"""`manage.py work` as processes: killed, stopped, several at once."""
 
 import os
 import signal
@@ -13,11 +13,11 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from accounts.flows import mail
+from accounts.mail import queue as mail
 from accounts.models import Mail, User
 from conftest import Mailbox
-from peerprep_users.clients import Client
-from peerprep_users.tests.servers import ROOT
+from core.client import Client
+from core.tests.servers import ROOT
 
 pytestmark = pytest.mark.usefixtures("transactional_db")
 FACTS = mail.circumstances(Client(ip="192.0.2.7", user_agent="curl/8.0"))
@@ -49,7 +49,7 @@ def sender(mailbox: Mailbox) -> Iterator["subprocess.Popen[bytes]"]:
         "MAIL_STARTTLS": "false",
         "LOG_LEVEL": "ERROR",
     }
-    command = [sys.executable, "manage.py", "deliver_mail", "--forever"]
+    command = [sys.executable, "manage.py", "work"]
     with subprocess.Popen(command, cwd=ROOT, env=os.environ | variables) as process:
         try:
             yield process

@@ -21,12 +21,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 from django.utils import timezone
 
-import peerprep_users.settings
-from accounts.flows.mail import circumstances, deliver_due, queue
+from accounts.mail.queue import circumstances, deliver_due, queue
 from accounts.models import Mail
 from conftest import Person, Sink
-from peerprep_users.clients import Client
-from peerprep_users.tests.servers import free_port
+from core.client import Client
+from core.tests.servers import ROOT, free_port
 
 ADDRESS = "127.0.0.1"  # the one that the server's certificate is for
 ACCOUNT = {"MAIL_USERNAME": "mailer", "MAIL_PASSWORD": "a secret of the mail server"}
@@ -169,7 +168,7 @@ def send(alice: Person, settings: Any) -> Send:
 
     def run(server: Server, **variables: str) -> Mail:
         with patch.dict(os.environ, server.variables | variables):
-            loaded = runpy.run_path(str(peerprep_users.settings.__file__))
+            loaded = runpy.run_path(str(ROOT / "peerprep_users" / "settings.py"))
         settings.EMAIL_HOST_USER = settings.EMAIL_HOST_PASSWORD = ""
         for name, value in loaded.items():
             if name.startswith("EMAIL_"):
@@ -224,7 +223,7 @@ class TestATrustedServer:
     ) -> None:
         mail = send(server, **(ACCOUNT | {"MAIL_PASSWORD": "mistyped"}))
         assert_kept(mail, server, "SMTPAuthenticationError: (535")
-        (record,) = [record for record in caplog.records if record.name == "accounts.flows.mail"]
+        (record,) = [record for record in caplog.records if record.name == "accounts.mail.queue"]
         assert "mistyped" not in f"{mail.error} {record.getMessage()} {record.__dict__}"
 
 

@@ -5,7 +5,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from accounts.flows.mail import deliver_due
+from accounts.mail.queue import deliver_due
 from accounts.models import KnownDevice, Mail, Session, User
 from conftest import PASSWORD, Api, Mailbox, Person, Together, find
 

@@ -12,7 +12,7 @@ from django.utils import timezone
 from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
 
 from accounts.models import AuditEntry, Session
-from accounts.tokens import RefreshToken
+from accounts.tokens.jwt import RefreshToken
 from conftest import Api, Person, Together, person
 
 GRACE = timedelta(seconds=10)

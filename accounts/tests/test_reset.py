@@ -7,8 +7,8 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from accounts.codes import digest, new_code
 from accounts.models import AuditEntry, Mail, PasswordReset
+from accounts.reset_codes import digest, new_code
 from conftest import PASSWORD, Api, Mailbox, Person, Together
 
 NEW = "another horse altogether"

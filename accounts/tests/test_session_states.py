@@ -13,8 +13,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from accounts.codes import new_code
 from accounts.models import User
+from accounts.reset_codes import new_code
 from conftest import PASSWORD, Api
 
 GRACE, ACCESS, REFRESH, LIFE = settings.REFRESH_GRACE, settings.ACCESS_TTL, settings.REFRESH_TTL, settings.SESSION_MAX

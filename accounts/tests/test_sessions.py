@@ -9,7 +9,7 @@ import time_machine
 from django.conf import settings
 from django.utils import timezone
 
-from accounts.devices import in_words
+from accounts.devices import device_name
 from accounts.models import Session, User
 from conftest import Api, Person
 
@@ -113,4 +113,4 @@ def test_a_demoted_admin_is_no_admin_on_the_next_request(admin: Person) -> None:
     ],
 )
 def test_a_device_is_shown_in_words(agent: str, words: str) -> None:
-    assert in_words(agent) == words
+    assert device_name(agent) == words

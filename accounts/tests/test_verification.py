@@ -8,7 +8,7 @@ from django.core import signing
 from django.utils import timezone
 
 from accounts.models import Mail
-from accounts.tokens import VERIFICATION, signer, verification_token
+from accounts.tokens.jwt import VERIFICATION, signer, verification_token
 from conftest import Api, Mailbox, Person
 
 

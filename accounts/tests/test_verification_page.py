@@ -8,7 +8,7 @@ import time_machine
 from django.utils import timezone
 
 from accounts.models import Mail, User
-from accounts.tokens import verification_token
+from accounts.tokens.jwt import verification_token
 from conftest import Api, Mailbox, Person
 
 PAGE = "/verify-email"

@@ -12,8 +12,8 @@ from django.db.models import QuerySet
 from accounts.models import User
 from attempts import ranks
 from attempts.flows.recording import LISTED, listed
-from attempts.models import Attempt, Place, QuestionStatus, Totals
-from peerprep_users.errors import NotAuthenticated, NotFound
+from attempts.models import Attempt, IdempotencyKey, Place, QuestionStatus, Totals
+from core.errors import NotAuthenticated, NotFound
 
 SHOWN = ("id", "question_id", "language", "submitted_code", "passed_tests", "total_tests", "created_at")
 EXPORTED = (*SHOWN[:-1], "runtime_ms", "created_at")
@@ -124,6 +124,14 @@ def export_questions(*, user: User) -> Iterator[dict[str, Any]]:
         yield from page.rows
         page = list_questions(user=user, limit=CHUNK, cursor=page.next) if page.next else Page(None)
     ensure_all_was_there(user)
+
+
+def export_history(*, user: User) -> Iterator[tuple[str, Any]]:
+    """All that this app holds about the user, a section at a time."""
+    yield "attempts", export_attempts(user=user)
+    yield "questions", export_questions(user=user)
+    keys = IdempotencyKey.objects.filter(user=user).order_by("created_at")
+    yield "idempotency_keys", keys.values("key", "attempt_id", "created_at").iterator()
 
 
 def ensure_all_was_there(user: User) -> None:

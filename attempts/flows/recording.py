@@ -11,12 +11,12 @@ from accounts.models import User
 from attempts import counting
 from attempts.metrics import REPLAYED, SOLVED, UNSOLVED
 from attempts.models import Attempt, IdempotencyKey, is_solved
-from peerprep_users.errors import NotAuthenticated, NotFound, Refusal
+from core.errors import ApiError, NotAuthenticated, NotFound
 
 LISTED = ("id", "question_id", "language", "passed_tests", "total_tests", "created_at")
 
 
-class IdempotencyKeyReused(Refusal):
+class IdempotencyKeyReused(ApiError):
     status = 422
     code = "idempotency_key_reused"
     detail = "This Idempotency-Key was sent with another body within the last 24 hours. Choose a new one."

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from attempts import recounting
 from attempts.flows import counters, progress
 from attempts.models import Attempt, LanguageCount, PairCount, QuarterHour, QuestionStatus, Totals
-from attempts.tests.made import attempt, attempts_at, got, plain_activity, recount
+from attempts.tests.factories import attempt, attempts_at, got, plain_activity, recount
 from conftest import Person, Together, person
 
 START = datetime(2026, 11, 1, tzinfo=UTC)

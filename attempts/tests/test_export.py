@@ -12,9 +12,9 @@ import pytest
 from attempts.flows import history
 from attempts.flows.history import export_attempts, export_questions
 from attempts.models import Attempt
-from attempts.tests.made import attempt, attempts_at
+from attempts.tests.factories import attempt, attempts_at
 from conftest import Person
-from peerprep_users.errors import NotAuthenticated
+from core.errors import NotAuthenticated
 
 EXPORT = "/api/v1/attempts/me/export"
 START = datetime(2026, 11, 1, tzinfo=UTC)

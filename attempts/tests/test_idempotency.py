@@ -10,9 +10,9 @@ from django.utils import timezone
 
 from attempts.flows import recording
 from attempts.models import Attempt, IdempotencyKey
-from attempts.tests.made import got
+from attempts.tests.factories import got
 from conftest import Person, Together, person
-from peerprep_users.tests.calls import ATTEMPT, raising
+from core.tests.calls import ATTEMPT, raising
 
 BODY = {"question_id": 17, "language": "python", "submitted_code": "print(1)", "passed_tests": 3, "total_tests": 5}
 

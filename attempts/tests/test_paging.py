@@ -14,7 +14,7 @@ from attempts import ranks
 from attempts.cursors import HistoryCursor
 from attempts.flows.history import list_attempts
 from attempts.models import Attempt, Place
-from attempts.tests.made import attempt, attempts_at, got
+from attempts.tests.factories import attempt, attempts_at, got
 from conftest import Person, person
 
 ME = "/api/v1/attempts/me"

@@ -9,7 +9,7 @@ import time_machine
 
 from attempts.flows.progress import show_activity, start_of
 from attempts.models import QuarterHour
-from attempts.tests.made import attempt, attempts_at, got, plain_activity
+from attempts.tests.factories import attempt, attempts_at, got, plain_activity
 from conftest import Person
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)

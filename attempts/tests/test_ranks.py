@@ -5,15 +5,15 @@ from typing import Any
 
 import pytest
 
-from accounts.flows.profiles import delete_account
+from accounts.flows.profile import delete_account
 from attempts import ranks, recounting
 from attempts.cursors import HistoryCursor
 from attempts.flows import counters, recording
 from attempts.flows.history import DEEP, list_attempts
 from attempts.models import Attempt, PairCount, Place, QuestionStatus, Totals
-from attempts.tests.made import FACTS, attempt, attempts_at
+from attempts.tests.factories import FACTS, attempt, attempts_at
 from conftest import Person
-from peerprep_users.clients import Client
+from core.client import Client
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 

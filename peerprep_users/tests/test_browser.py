@@ -17,10 +17,10 @@ from django.utils import timezone
 from playwright.sync_api import Browser, Locator, Page, ViewportSize, sync_playwright
 
 from accounts.models import User
-from accounts.tokens import verification_token
+from accounts.tokens.jwt import verification_token
 from conftest import PASSWORD
-from peerprep_users.tests.servers import free_port, served
-from peerprep_users.tests.story import Inbox, inbox
+from core.tests.servers import free_port, served
+from core.tests.story import Inbox, inbox
 
 PHONE: ViewportSize = {"width": 390, "height": 844}
 FINGER = 44  # CSS pixels, WCAG 2.2 success criterion 2.5.5

@@ -6,7 +6,7 @@ import pytest
 from django.test import RequestFactory
 
 from conftest import Api, Person
-from peerprep_users.clients import ip_of
+from core.client import ip_of
 
 PROXY = "10.0.0.1"
 

@@ -9,8 +9,8 @@ import httpx
 import psycopg
 
 from conftest import PASSWORD
-from peerprep_users.seats import SEATS
-from peerprep_users.tests.servers import free_port, served
+from core.concurrency import SEATS
+from core.tests.servers import free_port, served
 
 LOGINS = 45  # more than one process has places for
 SLOW = {"ARGON2_TIME_COST": "5", "ARGON2_MEMORY_KIB": "16384", "WEB_CONCURRENCY": "1"}

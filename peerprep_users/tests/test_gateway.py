@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from django.test import Client
 
-from peerprep_users.tests.servers import ROOT, free_port, wait_for
+from core.tests.servers import ROOT, free_port, wait_for
 
 
 def test_the_gateway_opens_no_other_paths() -> None:

@@ -15,8 +15,8 @@ import httpx
 import pytest
 
 from conftest import PASSWORD, find
-from peerprep_users.tests.servers import free_port, served
-from peerprep_users.tests.story import Inbox, inbox
+from core.tests.servers import free_port, served
+from core.tests.story import Inbox, inbox
 
 ROUNDS = 20
 

@@ -7,7 +7,7 @@ import pytest
 from django.db import InterfaceError, OperationalError, connection
 
 from conftest import Api, Person
-from peerprep_users.tests.calls import METHODS, PATHS, UNKNOWN_ID, Path, raising
+from core.tests.calls import METHODS, PATHS, UNKNOWN_ID, Path, raising
 
 MIB = 1024 * 1024
 UNKNOWN_PATHS = [
@@ -132,7 +132,7 @@ def test_it_answers_in_json_whatever_is_accepted(api: Api, accept: str) -> None:
         ("accounts.views.sessions.log_out", "POST", "/auth/logout"),
         ("accounts.views.profile_of", "GET", "/users/me"),
         ("accounts.authentication.AccessToken.read", "GET", "/users/me"),
-        ("accounts.pages.page", "GET", "/verify-email"),
+        ("accounts.verify_email_page.page", "GET", "/verify-email"),
     ],
 )
 class TestAFault:

@@ -6,9 +6,9 @@ from uuid import UUID
 
 import pytest
 
-from accounts.tokens import verification_token
+from accounts.tokens.jwt import verification_token
 from conftest import PASSWORD, Api, Mailbox, Person
-from peerprep_users.tests.calls import ATTEMPT, REGISTRATION
+from core.tests.calls import ATTEMPT, REGISTRATION
 
 PAIR = {"access_token", "refresh_token", "refresh_token_id"}
 PROFILE = {"id", "email", "name", "role"}

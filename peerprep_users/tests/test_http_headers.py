@@ -10,8 +10,8 @@ from django.db import OperationalError
 from django.test import Client
 
 from conftest import Api, Person
-from peerprep_users.logging import RequestFilter
-from peerprep_users.tests.calls import ATTEMPT, METHODS, OPERATIONS, PATHS, Path, raising
+from core.logging import RequestFilter
+from core.tests.calls import ATTEMPT, METHODS, OPERATIONS, PATHS, Path, raising
 
 OPEN = {
     "/auth/register",

@@ -20,10 +20,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from accounts.metrics import PAGES, live_sessions
 from accounts.models import Mail, Role, Session
 from conftest import PASSWORD, Api, Mailbox, Person, browser_of, person
-from peerprep_users.logging import JSONFormatter, RequestFilter, TextFormatter
+from core.logging import JSONFormatter, RequestFilter, TextFormatter
+from core.tests.calls import raising
+from core.tests.servers import ROOT
 from peerprep_users.settings import Rate
-from peerprep_users.tests.calls import raising
-from peerprep_users.tests.servers import ROOT
 
 ATTEMPT = {"question_id": 1, "language": "python", "submitted_code": "x", "passed_tests": 1, "total_tests": 1}
 
@@ -218,7 +218,7 @@ def test_mails_are_counted_by_state(api: Api, db: None) -> None:
 
 
 def test_they_answer_without_a_database(alice: Person, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("peerprep_users.outbox.OutgoingQuerySet.counts", raising(OperationalError("down")))
+    monkeypatch.setattr("core.outbox.OutgoingQuerySet.counts", raising(OperationalError("down")))
     monkeypatch.setattr("accounts.views.profile_of", raising(OperationalError("down")))
     before = scraped(alice.api)
     alice.api.get("/users/me")

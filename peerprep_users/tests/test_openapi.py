@@ -12,8 +12,8 @@ import jsonschema  # type: ignore[import-untyped]
 import pytest
 
 from conftest import Api, Person
-from peerprep_users.api import ApiViewSet, Shape
-from peerprep_users.openapi import document
+from core.api import ApiViewSet, Shape
+from core.openapi import document
 
 DOCUMENT: dict[str, Any] = json.loads(document())
 OPERATIONS: dict[str, dict[str, Any]] = {

@@ -13,9 +13,9 @@ from rest_framework.request import Request
 
 from accounts.models import User
 from conftest import Person
-from peerprep_users import streams
-from peerprep_users.seats import SEATS, seats
-from peerprep_users.streams import STREAMS, TooManyDownloads, download
+from core import downloads
+from core.concurrency import SEATS, seats
+from core.downloads import STREAMS, TooManyDownloads, download
 from peerprep_users.wsgi import application
 
 Elsewhere = Callable[[Callable[[], Any]], Any]
@@ -116,7 +116,7 @@ def test_a_stream_that_is_broken_off_leaves_nothing(elsewhere: Elsewhere, alice:
 
 
 def test_few_downloads_are_made_at_once(monkeypatch: pytest.MonkeyPatch, db: None) -> None:
-    monkeypatch.setattr(streams, "places", streams.Places())  # other tests may have left some taken
+    monkeypatch.setattr(downloads, "places", downloads.Places())  # other tests may have left some taken
 
     def begin(user: User | None = None) -> HttpResponseBase:
         request = Request(RequestFactory().get("/"))

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from peerprep_users.streams import cut_off_when_stalled
+from core.downloads import cut_off_when_stalled
 
 
 def test_a_send_fails_once_its_client_has_read_nothing_for_so_long() -> None:

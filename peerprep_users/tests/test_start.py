@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from peerprep_users.tests.servers import ROOT, free_port, wait_for
+from core.tests.servers import ROOT, free_port, wait_for
 
 GUNICORN = [sys.executable, "-m", "gunicorn", "-c", "deploy/gunicorn.conf.py"]
 MIGRATE = [sys.executable, "manage.py", "migrate", "--noinput", "--verbosity", "0"]

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import pytest
 
-from peerprep_users.tests.servers import free_port, served
+from core.tests.servers import free_port, served
 
 MIB = 1024 * 1024
 LOGIN = b'{"email": "nobody@example.com", "password": "a wrong password"}'

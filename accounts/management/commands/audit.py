@@ -9,10 +9,10 @@ from django.core.management.base import CommandError
 from django.utils import timezone
 from tqdm import tqdm
 
-from accounts.audit import Actor
-from accounts.flows.explanation import moment, who
-from accounts.flows.trail import Link, chained, restart
-from accounts.flows.trail_check import Unsound, verify
+from accounts.audit.chain import Link, chained, restart
+from accounts.audit.log import Actor
+from accounts.audit.verify import Unsound, verify
+from accounts.flows.login_report import moment, who
 from accounts.management.base import Operation, asked_for, confirm, takes_reason, takes_yes, user_of
 from accounts.models import AuditEntry
 

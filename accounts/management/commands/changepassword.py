@@ -4,9 +4,9 @@ from django.contrib.auth.management.commands import changepassword
 from django.db import transaction
 
 from accounts.addresses import normalised
-from accounts.audit import NO_CLIENT, Actor, Kind, record
-from accounts.flows import mail
+from accounts.audit.log import NO_CLIENT, Actor, Kind, record
 from accounts.flows.sessions import end_sessions
+from accounts.mail import queue as mail
 from accounts.management.base import Operation
 from accounts.models import Mail, Session, User
 

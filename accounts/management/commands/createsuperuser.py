@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
-from accounts.audit import Actor
+from accounts.audit.log import Actor
 from accounts.flows.administration import create_admin
 from accounts.management.base import USAGE, Operation
 

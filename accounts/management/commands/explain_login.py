@@ -4,9 +4,9 @@ from typing import Any
 from django.core.management.base import CommandError
 
 from accounts.addresses import normalised
-from accounts.flows.explanation import Login, explain_login, moment
+from accounts.flows.login_report import Login, explain_login, moment
 from accounts.management.base import Operation
-from accounts.names import escaped
+from accounts.text import escaped
 
 
 class Command(Operation):

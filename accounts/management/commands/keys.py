@@ -4,8 +4,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from accounts.flows import keys
 from accounts.models import SigningKey
+from accounts.tokens import rotation
 
 EXAMPLES = """
 To change the key that signs:
@@ -39,16 +39,16 @@ class Command(BaseCommand):
                 case "list":
                     self.show()
                 case "stage":
-                    self.stdout.write(f"Staged {keys.stage().kid}.")
+                    self.stdout.write(f"Staged {rotation.stage().kid}.")
                     self.show()  # also the very first key, which needs no staging
                 case "activate":
-                    keys.activate(options["kid"], force=options["force"])
+                    rotation.activate(options["kid"], force=options["force"])
                     self.stdout.write(f"{options['kid']} signs now.")
                 case "retire":
-                    keys.retire(options["kid"], force=options["force"])
+                    rotation.retire(options["kid"], force=options["force"])
                     self.stdout.write(f"{options['kid']} is retired.")
-        except keys.NotNow as refusal:
-            raise CommandError(str(refusal)) from None
+        except rotation.NotNow as error:
+            raise CommandError(str(error)) from None
 
     def show(self) -> None:
         rows = SigningKey.objects.order_by("-staged_at")

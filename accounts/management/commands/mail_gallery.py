@@ -4,7 +4,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from accounts.mails import context, render
+from accounts.mail.messages import context, render
 from accounts.management.base import Operation
 from accounts.models import Mail, User
 

@@ -6,11 +6,11 @@ from django.db.models import QuerySet
 from django.utils import timezone
 from tqdm import tqdm
 
-from accounts.audit import Actor
+from accounts.audit.log import Actor
 from accounts.flows import administration
 from accounts.management.base import Operation, asked_for, confirm, takes_reason, takes_yes, user_of
 from accounts.models import Session, User
-from peerprep_users.errors import NotFound
+from core.errors import NotFound
 
 BATCH = 100
 

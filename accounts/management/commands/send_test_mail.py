@@ -9,7 +9,7 @@ from django.core.management.base import CommandError
 from django.core.validators import validate_email
 
 from accounts.management.base import Operation
-from peerprep_users.mailing import connected, explained
+from core.smtp import connected, explained
 
 
 class Command(Operation):

@@ -1,7 +1,7 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from accounts.audit import Actor
+from accounts.audit.log import Actor
 from accounts.flows import administration
 from accounts.management.base import Operation, asked_for, takes_reason, user_of
 from accounts.models import Role

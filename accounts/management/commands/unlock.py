@@ -2,7 +2,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from accounts.addresses import normalised
-from accounts.audit import Actor
+from accounts.audit.log import Actor
 from accounts.flows import administration
 from accounts.management.base import Operation, takes_reason
 

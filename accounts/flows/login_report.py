@@ -1,0 +1,198 @@
+"""Why somebody cannot sign in, for whoever is asked."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from axes.models import AccessFailureLog
+from django.conf import settings
+from django.db.models import Count
+from django.utils import timezone
+
+from accounts import login_guard
+from accounts.audit.log import Kind
+from accounts.devices import device_name
+from accounts.models import AuditEntry, Mail, Session, User
+
+SHOWN = 5
+ENDED_LATELY = timedelta(days=7)
+TELLING = (Kind.LOCK_OPENED, Kind.PASSWORD_RESET, Kind.PASSWORD_CHANGED, Kind.REFRESH_TOKEN_REUSED)
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a login is refused, and what to do about it."""
+
+    code: str
+    sentence: str
+    remedy: str
+
+
+class Login(NamedTuple):
+    """A login that succeeded or failed, and what became of it."""
+
+    at: datetime
+    device: str
+    ip: str | None
+    outcome: str
+
+
+@dataclass(frozen=True)
+class Explanation:
+    address: str
+    user: User | None = None
+    reasons: list[Reason] = field(default_factory=list)
+    facts: list[tuple[str, str]] = field(default_factory=list)
+    successes: list[Login] = field(default_factory=list)
+    failures: list[Login] = field(default_factory=list)
+    live_sessions: int = 0
+
+    @property
+    def verdict(self) -> str:
+        if self.reasons:
+            return f"{self.address} cannot sign in: {', '.join(reason.code for reason in self.reasons)}."
+        return f"Nothing keeps {self.address} from signing in with the right password."
+
+
+def explain_login(*, address: str) -> Explanation:
+    """Why the owner of an address cannot sign in, and what has happened lately, in a constant number of queries.
+
+    Args:
+        address: normalised.
+    """
+    user = User.objects.filter(email=address).first()
+    failures = failures_of(address)
+    locked = lock_of(address, failures)
+    if user is None:
+        return Explanation(address, reasons=[UNKNOWN, *locked], failures=failures)
+    return Explanation(
+        address,
+        user,
+        reasons=[*deactivation_of(user), *verification_of(user), *locked, *password_of(user)],
+        facts=facts_of(user),
+        successes=successes_of(user),
+        failures=failures,
+        live_sessions=Session.objects.live().filter(user=user).count(),
+    )
+
+
+# --- Reasons --------------------------------------------------------------------------------------------------------
+
+UNKNOWN = Reason(
+    "unknown_address",
+    "There is no account with this address.",
+    "Check the spelling. The user may have registered with another address, or deleted the account.",
+)
+
+
+def deactivation_of(user: User) -> list[Reason]:
+    """Asks for the entry in any case, so that the number of queries tells nothing."""
+    entry = AuditEntry.objects.filter(user_id=user.pk, kind=Kind.ACCOUNT_DEACTIVATED).order_by("-occurred_at").first()
+    if user.is_active:
+        return []
+    by = f" at {moment(entry.occurred_at)} by {who(entry)}: {entry.reason}" if entry else ", and no entry says by whom"
+    return [Reason("deactivated", f"The account was deactivated{by}.", "Reactivate it on the user's page.")]
+
+
+def verification_of(user: User) -> list[Reason]:
+    mails = list(Mail.objects.filter(to=user.email, kind=Mail.Kind.VERIFICATION).order_by("-created_at")[:SHOWN])
+    if user.is_verified:
+        return []
+    became = became_of(mails[0]) if mails else "No verification mail is on record; they are kept for 7 days."
+    older = max((ends for mail in mails[1:] if (ends := link_ends(mail))), default=None)
+    if older and older > timezone.now():
+        became += f" The link of an older mail works until {moment(older)}."
+    remedy = "Send the verification mail again, or verify the address on the user's page."
+    return [Reason("not_verified", f"The address is not verified. {became}", remedy)]
+
+
+def became_of(mail: Mail) -> str:
+    """What has become of a verification mail."""
+    last_error = mail.error.rpartition("\n")[2]
+    match mail.state:
+        case Mail.State.QUEUED:
+            failed = f" The last try failed: {last_error}" if last_error else ""
+            return f"The mail has been waiting since {moment(mail.created_at)}; next try {moment(mail.due_at)}.{failed}"
+        case Mail.State.SENT:
+            ends = link_ends(mail)
+            works = f"works until {moment(ends)}" if ends and ends > timezone.now() else "does not work any more"
+            at = moment(mail.sent_at) if mail.sent_at else "an unknown time"
+            return f"The mail server took the mail at {at}: it may be among the spam. Its link {works}."
+        case Mail.State.DROPPED:
+            why = "when it was due, there was no active account with an address to verify"
+            return f"The mail of {moment(mail.created_at)} was dropped: {why}."
+    return f"The mail of {moment(mail.created_at)} could not be delivered: {last_error}"
+
+
+def link_ends(mail: Mail) -> datetime | None:
+    """Until when the link works that a mail took along; it is made when the mail is sent."""
+    return mail.sent_at + settings.VERIFICATION_TTL if mail.sent_at else None
+
+
+def lock_of(address: str, failures: list[Login]) -> list[Reason]:
+    until = login_guard.locked_until(address)
+    if until is None:
+        return []
+    tries = [f"{try_.ip or 'an unknown address'} ({try_.device})" for try_ in that_locked(failures, until)]
+    by = f" by wrong passwords from {', '.join(dict.fromkeys(tries))}" if tries else ""
+    remedy = "It opens by itself. A reset of the password, `manage.py unlock` or the user's page open it at once."
+    return [Reason("locked", f"The account is locked until {moment(until)}{by}.", remedy)]
+
+
+def that_locked(failures: list[Login], until: datetime) -> list[Login]:
+    """Those that count: each within the time after which the one before it would have been forgotten."""
+    found, oldest = [], until - settings.LOGIN_LOCK
+    for failure in failures[: settings.LOGIN_FAILURE_LIMIT]:
+        if failure.at < oldest - settings.LOGIN_LOCK:
+            break
+        found.append(failure)
+        oldest = failure.at
+    return found
+
+
+def password_of(user: User) -> list[Reason]:
+    if user.has_usable_password():
+        return []
+    return [Reason("no_password", "The account has no password.", "Its owner sets one by resetting it.")]
+
+
+# --- Facts ----------------------------------------------------------------------------------------------------------
+
+
+def facts_of(user: User) -> list[tuple[str, str]]:
+    told = [("registered", moment(user.created_at)), ("role", user.role), ("last seen", last_seen(user))]
+    entries = AuditEntry.objects.filter(user_id=user.pk, kind__in=TELLING).order_by("-occurred_at", "-pk")
+    told += [(Kind(entry.kind).label, f"{moment(entry.occurred_at)} by {who(entry)}") for entry in entries[:SHOWN]]
+    lately = Session.objects.filter(user=user, ended_at__gt=timezone.now() - ENDED_LATELY).order_by("end")
+    ends = [f"{count} by {end}" for end, count in lately.values_list("end").annotate(Count("pk"))]
+    return [*told, ("sessions ended within 7 days", ", ".join(ends) or "none")]
+
+
+def last_seen(user: User) -> str:
+    used = Session.objects.filter(user=user).order_by("-last_used_at").values_list("last_used_at", flat=True).first()
+    return moment(used) if used else "no session is on record"
+
+
+def successes_of(user: User) -> list[Login]:
+    now = timezone.now()
+    return [
+        Login(
+            one.created_at, device_name(one.user_agent), one.ip, one.end or ("live" if one.is_live(now) else "expired")
+        )
+        for one in Session.objects.filter(user=user).order_by("-created_at")[:SHOWN]
+    ]
+
+
+def failures_of(address: str) -> list[Login]:
+    return [
+        Login(one.attempt_time, device_name(one.user_agent), one.ip_address, "locked" if one.locked_out else "refused")
+        for one in AccessFailureLog.objects.filter(username=address).order_by("-attempt_time", "-pk")[:SHOWN]
+    ]
+
+
+def who(entry: AuditEntry) -> str:
+    return entry.actor_name or (f"{entry.actor_kind} {entry.actor_id}" if entry.actor_id else entry.actor_kind)
+
+
+def moment(time: datetime) -> str:
+    return f"{time:%Y-%m-%d %H:%M:%S} UTC"

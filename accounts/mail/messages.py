@@ -1,0 +1,100 @@
+"""What each kind of mail says. The link or code in it is made here, at the moment of sending."""
+
+import re
+from datetime import datetime, timedelta
+from email.utils import formataddr
+from typing import Any
+from urllib.parse import quote
+
+from django.conf import settings
+from django.core.mail import EmailMultiAlternatives
+from django.template.loader import render_to_string
+
+from accounts.devices import device_name
+from accounts.models import Mail, User
+from accounts.reset_codes import new_code
+from accounts.tokens.jwt import verification_token
+
+SUBJECTS = {
+    Mail.Kind.VERIFICATION: "Confirm your e-mail address",
+    Mail.Kind.RESET_CODE: "Your code to reset your password",
+    Mail.Kind.PASSWORD_CHANGED: "Your password was changed",
+    Mail.Kind.ACCOUNT_LOCKED: "Your account is locked for a while",
+    Mail.Kind.NEW_DEVICE: "New sign-in to your account",
+}
+# Mail clients make a link of whatever looks like one.
+LINKLIKE = re.compile(r"[/\\:@]|[.。．。]\S")
+
+
+def addressee(mail: Mail) -> User | None:
+    return User.objects.filter(email=mail.to, is_active=True).first()
+
+
+def is_moot(mail: Mail) -> bool:
+    """Whether there is nothing (left) to say. A code is made also for an address that nobody has."""
+    if mail.kind == Mail.Kind.RESET_CODE:
+        return mail.is_too_late
+    user = addressee(mail)
+    return user is None or (mail.kind == Mail.Kind.VERIFICATION and user.is_verified)
+
+
+def compose(mail: Mail) -> EmailMultiAlternatives | None:
+    """The message, or None where nobody has the address; then, too, the code is made that it would carry."""
+    user, kind = addressee(mail), Mail.Kind(mail.kind)
+    made = {"code": new_code(mail.to)} if kind == Mail.Kind.RESET_CODE else {}
+    if user is None:
+        return None
+    if kind == Mail.Kind.VERIFICATION:
+        made["link"] = f"{settings.PUBLIC_BASE_URL}/verify-email?token={quote(verification_token(user))}"
+    return render(kind, context(mail, user) | made, to=mail.to, message_id=message_id(mail))
+
+
+def render(kind: Mail.Kind, facts: dict[str, Any], *, to: str, message_id: str) -> EmailMultiAlternatives:
+    facts = {"subject": SUBJECTS[kind], **facts}
+    message = EmailMultiAlternatives(
+        subject=f"{SUBJECTS[kind]} - {settings.MAIL_FROM_NAME}",
+        body=render_to_string(f"accounts/mail/{kind}.txt", facts),
+        from_email=formataddr((settings.MAIL_FROM_NAME, settings.MAIL_FROM)),
+        to=[to],
+        headers={
+            "Auto-Submitted": "auto-generated",  # RFC 3834: no out-of-office answers, please
+            "Message-ID": message_id,
+        },
+    )
+    message.attach_alternative(render_to_string(f"accounts/mail/{kind}.html", facts), "text/html")
+    return message
+
+
+def context(mail: Mail, user: User) -> dict[str, Any]:
+    """What all mails say. Of one that was dead and is sent after all, only the time is left."""
+    agent = mail.facts.get("user_agent")
+    return {
+        "greeting": greeting(user.name),
+        "product": settings.MAIL_FROM_NAME,
+        "base_url": settings.PUBLIC_BASE_URL,
+        "at": datetime.fromisoformat(mail.facts["at"]) if "at" in mail.facts else mail.created_at,
+        "ip": mail.facts.get("ip"),
+        "device": device_name(agent) if agent is not None else "",
+        "lock_minutes": minutes(settings.LOGIN_LOCK),
+        "code_minutes": minutes(settings.RESET_CODE_TTL),
+        "link_hours": link_hours(),
+    }
+
+
+def greeting(name: str) -> str:
+    """By name, unless the name would be a link: anybody can register somebody else's address, with any name."""
+    return "Hello," if LINKLIKE.search(name) else f"Hello {name},"
+
+
+def message_id(mail: Mail) -> str:
+    """The same for each try, so that a mailbox can tell that it has the mail; but each try has a new code."""
+    number = f".{mail.tries}" if mail.kind == Mail.Kind.RESET_CODE else ""
+    return f"<{mail.pk}{number}@{settings.MAIL_FROM.rpartition('@')[2]}>"
+
+
+def link_hours() -> str:
+    return f"{settings.VERIFICATION_TTL.total_seconds() / 3600:g}"
+
+
+def minutes(span: timedelta) -> str:
+    return f"{span.total_seconds() / 60:g}"

@@ -1,0 +1,114 @@
+"""Mail: queued with the change that causes it, delivered from the queue by whichever sender takes it first."""
+
+import logging
+import smtplib
+import threading
+from datetime import timedelta
+from typing import Any
+
+from django.db import InterfaceError, OperationalError, transaction
+from django.utils import timezone
+
+from accounts.leases import Busy, lease
+from accounts.mail.messages import compose, is_moot
+from accounts.models import Mail
+from core.client import Client
+from core.jobs import new_work
+from core.smtp import connected, explained
+
+log = logging.getLogger(__name__)
+
+HOURLY_LIMIT = 5
+PERMANENT = 500
+AUTHENTICATION_REQUIRED = 530
+
+
+def circumstances(client: Client) -> dict[str, Any]:
+    """When, from where and with what: the facts that let a person judge whether it was them."""
+    return {"at": timezone.now().isoformat(), "ip": client.ip, "user_agent": client.user_agent}
+
+
+def queue(kind: Mail.Kind, to: str, facts: dict[str, Any]) -> None:
+    """Queues a mail in the caller's transaction: it is sent exactly when the change that caused it happens."""
+    Mail.objects.create(kind=kind, to=to, facts=facts)
+    transaction.on_commit(new_work.set)
+
+
+def queue_on_demand(kind: Mail.Kind, to: str, client: Client, *, pause: timedelta = timedelta(0)) -> None:
+    """Queues a mail that anybody can ask for, unless enough were. Of several who ask at once, one is heard."""
+    try:
+        with lease(f"{kind}:{to}", wait=0):
+            if not asked_often(kind, to, pause=pause):
+                queue(kind, to, circumstances(client))
+    except Busy:
+        return
+
+
+def asked_often(kind: Mail.Kind, to: str, *, pause: timedelta) -> bool:
+    """Whether enough mails of this kind were asked for an address: five within the hour, or one within `pause`."""
+    now = timezone.now()
+    lately = Mail.objects.filter(to=to, kind=kind, created_at__gt=now - timedelta(hours=1)).order_by("-created_at")
+    times = list(lately.values_list("created_at", flat=True)[:HOURLY_LIMIT])
+    return len(times) == HOURLY_LIMIT or (bool(times) and times[0] > now - pause)
+
+
+def resend(*, mail: Mail) -> bool:
+    """Queues a dead mail again; False where it is not dead, or nobody waits for its code any more."""
+    revived = not mail.is_too_late and bool(Mail.objects.filter(pk=mail.pk).revive())
+    if revived:
+        transaction.on_commit(new_work.set)
+    return revived
+
+
+def deliver_due(stopping: threading.Event | None = None) -> int:
+    """Delivers what is due, until `stopping` is set. Returns how many mails were taken, delivered or not."""
+    taken = 0
+    while not (stopping and stopping.is_set()) and (mail := Mail.objects.claim()) is not None:
+        deliver(mail)
+        taken += 1
+    return taken
+
+
+def deliver(mail: Mail) -> None:
+    try:
+        send(mail)
+    except (OperationalError, InterfaceError):
+        raise  # the claim runs out, and the mail is tried again
+    except Exception as exc:  # noqa: BLE001 - whatever it was, the mail must not be lost, nor stop those behind it
+        reason = explained(exc)
+        log.warning("A mail could not be delivered", extra={"mail": str(mail.pk), "error": reason})
+        Mail.objects.fail(mail, reason, for_good=is_permanent(exc))
+
+
+def send(mail: Mail) -> None:
+    """Sends a mail, composed only once the server is there: a code that is not sent must not void the one before."""
+    if is_moot(mail):
+        Mail.objects.settle(mail, Mail.State.DROPPED)
+        return
+    with connected() as server:
+        if not Mail.objects.renew(mail):
+            return  # connecting took longer than the claim
+        message = compose(mail)
+        if message is None:
+            Mail.objects.settle(mail, Mail.State.DROPPED)
+        else:
+            server.send_messages([message])
+            Mail.objects.settle(mail, Mail.State.SENT, sent_at=timezone.now())
+
+
+def is_permanent(exc: Exception) -> bool:
+    """RFC 5321 section 4.2.1: 5yz will not change by trying again.
+
+    That is about a mail. A server that refuses whoever connects, or a sign-in, refuses every mail, until it is mended.
+    """
+    match exc:
+        case smtplib.SMTPAuthenticationError() | smtplib.SMTPConnectError() | smtplib.SMTPHeloError():
+            return False
+        case smtplib.SMTPResponseException() if type(exc) is smtplib.SMTPResponseException:
+            return False  # STARTTLS was refused
+        case smtplib.SMTPResponseException():
+            return exc.smtp_code >= PERMANENT and exc.smtp_code != AUTHENTICATION_REQUIRED
+        case smtplib.SMTPRecipientsRefused():
+            codes = {code for code, _ in exc.recipients.values()}
+            return AUTHENTICATION_REQUIRED not in codes and min(codes) >= PERMANENT
+    return False

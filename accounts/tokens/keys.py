@@ -1,0 +1,225 @@
+"""The keys that tokens are signed and verified with.
+
+With HS256 that is `SECRET_KEY`, which sibling services share; `SECRET_KEY_FALLBACKS` only verify. With an asymmetric
+algorithm it is a ring of key pairs in the database, whose public halves are published at `/.well-known/jwks.json`.
+"""
+
+import base64
+import hashlib
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+from django.utils.crypto import salted_hmac
+from jwt import PyJWS
+from jwt.algorithms import Algorithm, ECAlgorithm
+from jwt.utils import der_to_raw_signature
+
+from accounts.models import SigningKey
+from core.errors import Unavailable
+
+log = logging.getLogger(__name__)
+
+THUMBPRINTED = {"RSA": ("e", "kty", "n"), "EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x")}
+
+
+class DeterministicES256(ECAlgorithm):
+    """ES256 with the nonce of RFC 6979, so that signing the same token again gives the same bytes."""
+
+    def sign(self, msg: bytes, key: Any) -> bytes:
+        signature = key.sign(msg, ec.ECDSA(hashes.SHA256(), deterministic_signing=True))
+        return der_to_raw_signature(signature, key.curve)
+
+
+signer = PyJWS(algorithms=["HS256", "RS256", "EdDSA"])
+signer.register_algorithm("ES256", DeterministicES256(ECAlgorithm.SHA256))
+
+
+class KeySealed(Unavailable):
+    code = "signing_key_sealed"
+    detail = "The service cannot sign tokens just now."
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key in the form that PyJWT takes. `kid` is None for a shared secret, which is never published."""
+
+    kid: str | None
+    algorithm: str
+    signing: Any
+    verifying: Any
+
+
+def is_symmetric() -> bool:
+    return str(settings.ALGORITHM).startswith("HS")
+
+
+# --- The ring of key pairs ----------------------------------------------------------------------------------------
+
+
+class Ring:
+    """What this process knows of the key pairs; read again every few seconds, and for an unknown key id."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.forget()
+
+    def forget(self) -> None:
+        self.loaded_at = float("-inf")
+        self.active: SigningKey | None = None
+        self.signing: Key | None = None
+        self.verifying: dict[str, Key] = {}
+        self.published: list[dict[str, Any]] = []
+
+    def signing_key(self) -> Key:
+        """The key that signs; the first one is made here.
+
+        Raises:
+            KeySealed: it was sealed with a `SECRET_KEY` that this process does not have.
+        """
+        self.refresh(settings.KEY_RING_TTL.total_seconds())
+        if self.active is None:
+            make_first_key()
+            self.refresh(0)
+        if self.signing is None:
+            raise KeySealed(retry_after=60)
+        return self.signing
+
+    def verifying_key(self, kid: object) -> Key | None:
+        self.refresh(settings.KEY_RING_TTL.total_seconds())
+        if kid not in self.verifying:
+            self.refresh(1)  # staged a moment ago, perhaps; but not a query for every made-up id
+        return self.verifying.get(kid) if isinstance(kid, str) else None
+
+    def jwks(self) -> list[dict[str, Any]]:
+        self.refresh(settings.KEY_RING_TTL.total_seconds())
+        if self.active is None:
+            self.signing_key()
+        return self.published
+
+    def refresh(self, age: float) -> None:
+        with self.lock:
+            if time.monotonic() - self.loaded_at >= age:
+                rows = list(SigningKey.objects.in_use())
+                self.verifying = {row.kid: verifying_key_of(row) for row in rows}
+                self.active = next((row for row in rows if row.is_active), None)
+                self.signing = signing_key_of(self.active) if self.active else None
+                self.published = [row.public_jwk for row in rows]
+                self.loaded_at = time.monotonic()
+
+
+ring = Ring()
+
+
+def verifying_key_of(row: SigningKey) -> Key:
+    public = type(signer.get_algorithm_by_name(row.algorithm)).from_jwk(row.public_jwk)
+    return Key(row.kid, row.algorithm, None, public)
+
+
+def signing_key_of(row: SigningKey) -> Key | None:
+    try:
+        private: Any = serialization.load_pem_private_key(unsealed(row), None)
+    except InvalidToken:
+        log.error("The signing key %s was sealed with a SECRET_KEY that is not set here", row.kid)  # noqa: TRY400
+        return None
+    return Key(row.kid, row.algorithm, private, private.public_key())
+
+
+def signing_key() -> Key:
+    if is_symmetric():
+        return Key(None, settings.ALGORITHM, settings.SECRET_KEY, settings.SECRET_KEY)
+    return ring.signing_key()
+
+
+def verifying_keys(header: dict[str, Any]) -> Iterator[Key]:
+    """The keys that a token with this header may be signed with. It may choose a key, never an algorithm."""
+    if is_symmetric():
+        for secret in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS):
+            yield Key(None, settings.ALGORITHM, secret, secret)
+    elif key := ring.verifying_key(header.get("kid")):
+        yield key
+
+
+def published() -> list[dict[str, Any]]:
+    """The JWK set of RFC 7517: empty while a shared secret signs."""
+    return [] if is_symmetric() else ring.jwks()
+
+
+# --- Making and keeping key pairs ---------------------------------------------------------------------------------
+
+
+PAIRS: dict[str, Callable[[], Any]] = {
+    "RS256": lambda: rsa.generate_private_key(public_exponent=65537, key_size=2048),
+    "ES256": lambda: ec.generate_private_key(ec.SECP256R1()),
+    "EdDSA": ed25519.Ed25519PrivateKey.generate,
+}
+
+
+def new_pair(algorithm: str) -> SigningKey:
+    """A new key pair, not stored yet. Its id never begins with a dash: a command would take it for an option."""
+    private = PAIRS[algorithm]()
+    jwk = public_jwk(algorithm, private.public_key())
+    if jwk["kid"].startswith("-"):
+        return new_pair(algorithm)
+    pem = private.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return SigningKey(
+        kid=jwk["kid"], algorithm=algorithm, public_jwk=jwk, sealed=seal(settings.SECRET_KEY).encrypt(pem).decode()
+    )
+
+
+def public_jwk(algorithm: str, key: Any) -> dict[str, Any]:
+    encoder: type[Algorithm] = type(signer.get_algorithm_by_name(algorithm))
+    jwk = json.loads(encoder.to_jwk(key))
+    facts = {name: jwk[name] for name in THUMBPRINTED[jwk["kty"]]}
+    return {**facts, "kid": thumbprint(facts), "alg": algorithm, "use": "sig"}
+
+
+def thumbprint(facts: dict[str, str]) -> str:
+    """RFC 7638: the SHA-256 of a key's required members in lexical order."""
+    canonical = json.dumps(facts, sort_keys=True, separators=(",", ":"))
+    return base64.urlsafe_b64encode(hashlib.sha256(canonical.encode()).digest()).rstrip(b"=").decode()
+
+
+def make_first_key() -> None:
+    """Where there is no key yet, nothing can break: the first one is active at once. Of several at once, one stays."""
+    now = timezone.now()
+    pair = new_pair(settings.ALGORITHM)
+    pair.staged_at, pair.activated_at = now, now
+    try:
+        with transaction.atomic():
+            pair.save(force_insert=True)
+    except IntegrityError:
+        return
+
+
+def seal(secret: str) -> Fernet:
+    """What private keys are encrypted with in the database."""
+    digest = salted_hmac("accounts.signing-key", "", secret, algorithm="sha256").digest()
+    return Fernet(base64.urlsafe_b64encode(digest))
+
+
+def opened(row: SigningKey) -> bytes:
+    secrets = (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
+    return MultiFernet([seal(secret) for secret in secrets]).decrypt(row.sealed)
+
+
+def unsealed(row: SigningKey) -> bytes:
+    """The private key. One that was sealed with an older `SECRET_KEY` is sealed anew on the way."""
+    try:
+        return seal(settings.SECRET_KEY).decrypt(row.sealed)
+    except InvalidToken:
+        pem = opened(row)
+        SigningKey.objects.filter(pk=row.pk).update(sealed=seal(settings.SECRET_KEY).encrypt(pem).decode())
+        return pem

@@ -1,0 +1,202 @@
+"""Errors as clients see them: `{"detail": …, "code": …}` for whatever went wrong and wherever it did."""
+
+import logging
+from collections.abc import Callable, Mapping
+from functools import wraps
+from http import HTTPStatus
+from math import ceil
+from typing import Any
+
+from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.db import InterfaceError, OperationalError
+from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
+from orjson import dumps
+from rest_framework import exceptions
+from rest_framework.response import Response
+
+from core.metrics import DATABASE_ERRORS
+
+log = logging.getLogger(__name__)
+
+Problem = dict[str, Any]
+View = Callable[[HttpRequest], HttpResponse]
+
+
+class ApiError(Exception):
+    """An answer other than the one asked for. Flows define theirs beside the function that raises it.
+
+    Args:
+        retry_after: seconds after which the same call may succeed; sent as `Retry-After`.
+    """
+
+    status = 400
+    code = "bad_request"
+    detail: str | list[Problem] = "The request cannot be answered."
+
+    def __init__(self, *, retry_after: float | None = None) -> None:
+        super().__init__(self.code)
+        self.headers: dict[str, str] = {}
+        if retry_after is not None:
+            self.headers["Retry-After"] = str(max(1, ceil(retry_after)))
+        if self.status == HTTPStatus.UNAUTHORIZED:
+            self.headers["WWW-Authenticate"] = "Bearer"  # RFC 9110 section 11.6.1
+
+    @property
+    def body(self) -> dict[str, Any]:
+        return {"detail": self.detail, "code": self.code}
+
+
+class Invalid(ApiError):
+    """Input that does not validate, in the list form that FastAPI gave existing clients.
+
+    Args:
+        problems: what is wrong, each with `loc`, `msg` and `type`.
+    """
+
+    status = 422
+    code = "validation_error"
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__()
+        self.detail = problems
+
+
+class NotAuthenticated(ApiError):
+    status = 401
+    code = "not_authenticated"
+    detail = "Sign in to use this: send `Authorization: Bearer <access token>`."
+
+
+class MethodNotAllowed(ApiError):
+    status = 405
+    code = "method_not_allowed"
+    detail = "This path does not take that method."
+
+
+class NotFound(ApiError):
+    status = 404
+    code = "not_found"
+    detail = "There is nothing here."
+
+
+class Forbidden(ApiError):
+    status = 403
+    code = "forbidden"
+    detail = "You may not do this."
+
+
+class TooLarge(ApiError):
+    status = 413
+    code = "body_too_large"
+    detail = "The body of the request is larger than 1 MiB."
+
+
+class Unreadable(ApiError):
+    code = "unreadable_body"
+    detail = "The body of the request could not be read to its end."
+
+
+class Unavailable(ApiError):
+    status = 503
+    code = "service_unavailable"
+    detail = "Something this service depends on is down. Try again in a moment."
+
+
+class Failed(ApiError):
+    status = 500
+    code = "internal_error"
+    detail = "Something went wrong on our side. The X-Request-ID of this answer helps us to find out what."
+
+
+def api_error_for(exc: Exception) -> ApiError | None:
+    """The ApiError that stands for `exc`, or None where it is a fault of ours."""
+    if isinstance(exc, ApiError):
+        return exc
+    for kind, translate in TRANSLATIONS.items():
+        if isinstance(exc, kind):
+            return translate(exc)
+    return None
+
+
+def not_json(exc: Exception) -> ApiError:
+    return Invalid([{"loc": ["body"], "msg": str(exc), "type": "json_invalid"}])
+
+
+def dependency_down(exc: Exception) -> ApiError:
+    log.error("The database is not available: %s", exc)
+    DATABASE_ERRORS.labels(type(exc).__name__).inc()
+    return Unavailable(retry_after=1)
+
+
+def of_framework(exc: exceptions.APIException) -> ApiError:
+    error = ApiError()
+    error.status, error.code, error.detail = exc.status_code, exc.default_code, str(exc.detail)
+    return error
+
+
+TRANSLATIONS: dict[type[Exception], Callable[[Any], ApiError]] = {
+    exceptions.ParseError: not_json,
+    exceptions.NotAuthenticated: lambda _: NotAuthenticated(),
+    exceptions.MethodNotAllowed: lambda _: MethodNotAllowed(),
+    exceptions.APIException: of_framework,
+    Http404: lambda _: NotFound(),
+    PermissionDenied: lambda _: Forbidden(),
+    RequestDataTooBig: lambda _: TooLarge(),
+    UnreadablePostError: lambda _: Unreadable(),
+    OperationalError: dependency_down,
+    InterfaceError: dependency_down,
+}
+
+
+def handle(exc: Exception, context: Mapping[str, Any]) -> Response | None:
+    """DRF's exception handler: the one place where an error becomes an answer."""
+    error = api_error_for(exc)
+    if error is None:
+        return None
+    if error.status == HTTPStatus.METHOD_NOT_ALLOWED:
+        error.headers["Allow"] = ", ".join(method.upper() for method in context["view"].action_map)
+    return Response(error.body, status=error.status, headers=error.headers)
+
+
+def respond(error: ApiError) -> HttpResponse:
+    """The same answer where no DRF view is involved."""
+    return HttpResponse(dumps(error.body), "application/json", error.status, headers=error.headers)
+
+
+def allow(*methods: str) -> Callable[[View], View]:
+    """A decorator that keeps a plain Django view to its methods."""
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def guarded(request: HttpRequest) -> HttpResponse:
+            if request.method in methods:
+                return view(request)
+            error = MethodNotAllowed()
+            error.headers["Allow"] = ", ".join(methods)
+            return respond(error)
+
+        return guarded
+
+    return decorate
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return respond(api_error_for(exception) or ApiError())
+
+
+def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return respond(Forbidden())
+
+
+def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Logs why, without the origin or the address that the client named. Django's own line has the path."""
+    log.warning("The CSRF check failed: %s", reason.partition(" - ")[0])
+    return respond(Forbidden())
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return respond(NotFound())
+
+
+def failed(request: HttpRequest) -> HttpResponse:
+    return respond(Failed())

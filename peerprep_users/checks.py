@@ -1,0 +1,42 @@
+"""Settings that are each fine and together are not."""
+
+from typing import Any
+
+from django.conf import settings
+from django.core import checks
+from django.core.checks import CheckMessage
+
+
+def times(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    found: list[CheckMessage] = []
+    if settings.ACCESS_TTL > settings.REFRESH_TTL:
+        found.append(checks.Warning("ACCESS_TTL_MIN is longer than REFRESH_TTL_DAYS.", id="accounts.W004"))
+    if settings.REFRESH_TTL > settings.SESSION_MAX:
+        found.append(
+            checks.Warning(
+                "REFRESH_TTL_DAYS is longer than SESSION_MAX_DAYS.",
+                hint="A refresh token ends with its session, so the longer time has no effect.",
+                id="accounts.W001",
+            )
+        )
+    return found
+
+
+def memory(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    if max(1, settings.BORNE) < settings.WORKERS:
+        hint = f"WEB_CONCURRENCY={max(1, settings.BORNE)}, or a smaller ARGON2_MEMORY_KIB, leaves room for each hash."
+        return [checks.Warning("The workers may take more memory than there is.", hint=hint, id="accounts.W005")]
+    return []
+
+
+def key(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    if settings.ALGORITHM == "HS256" and len(settings.SECRET_KEY.encode()) < settings.KEY_BYTES:
+        hint = "RFC 7518 section 3.2 asks for 32 bytes. With ENV=prod a shorter one is refused."
+        return [checks.Warning("SECRET_KEY is short.", hint=hint, id="accounts.W003")]
+    return []
+
+
+def mail_in_production(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    if settings.PRODUCTION and not settings.EMAIL_HOST:
+        return [checks.Warning("Mail goes to the console.", hint="Set MAIL_SERVER.", id="accounts.W002")]
+    return []

@@ -1,0 +1,83 @@
+"""`/metrics`: Prometheus text about all processes of this instance, and about what the database holds."""
+
+import logging
+import os
+import platform
+import time
+from collections.abc import Iterator
+
+from django.conf import settings
+from django.db import Error
+from django.http import HttpRequest, HttpResponse
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+
+from accounts.metrics import session_gauges
+from core.errors import allow
+from core.metrics import REGISTRY
+from peerprep_users.health import OUTBOXES
+
+log = logging.getLogger(__name__)
+
+STARTED = time.time()  # loaded before the processes are forked, so the same in all
+
+
+def outbox_gauges() -> Iterator[Metric]:
+    rows = GaugeMetricFamily(
+        "outbox_rows", "Rows of an outbox by state; of the last hour, if sent or dropped.", labels=["outbox", "state"]
+    )
+    age = GaugeMetricFamily(
+        "outbox_oldest_undelivered_seconds", "Age of the oldest row that waits to be sent.", labels=["outbox"]
+    )
+    for name, outbox in OUTBOXES.items():
+        for state, count in outbox.counts().items():
+            rows.add_metric([name, state], count)
+        age.add_metric([name], outbox.oldest_age())
+    yield rows
+    yield age
+
+
+class StateCollector(Collector):
+    """What is so at the moment of the scrape. Without the database only that it is away."""
+
+    def describe(self) -> list[Metric]:
+        return []  # so that registering asks nothing of the database
+
+    def collect(self) -> Iterator[Metric]:
+        yield InfoMetricFamily(
+            "build",
+            "What runs.",
+            {"version": str(settings.SPECTACULAR_SETTINGS["VERSION"]), "python": platform.python_version()},
+        )
+        yield GaugeMetricFamily("start_time_seconds", "When the service was started, in Unix time.", STARTED)
+        yield GaugeMetricFamily("workers_configured", "Processes that should answer requests.", settings.WORKERS)
+        try:
+            found = [*outbox_gauges(), *session_gauges()]
+        except Error as exc:
+            log.error("The database does not answer a scrape: %s", exc)  # noqa: TRY400 - the next one may be answered
+            found = []
+        yield GaugeMetricFamily("database_up", "Whether the database answered this scrape.", int(bool(found)))
+        yield from found
+
+
+STATE = CollectorRegistry()
+STATE.register(StateCollector())
+
+
+def counts() -> CollectorRegistry:
+    """What all processes have counted; without gunicorn there is but this one."""
+    folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+    if not folder:
+        return REGISTRY
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry, folder)  # type: ignore[no-untyped-call]
+    return registry
+
+
+@allow("GET", "HEAD")
+def metrics(request: HttpRequest) -> HttpResponse:
+    """For the inside network only: the gateway does not pass it on."""
+    return HttpResponse(generate_latest(counts()) + generate_latest(STATE), CONTENT_TYPE_PLAIN_0_0_4)

@@ -1,0 +1,193 @@
+"""The operator's commands about accounts."""
+
+import json
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command, load_command_class
+
+from accounts.audit.log import Actor
+from accounts.flows.administration import deactivate
+from accounts.flows.profile import LastAdmin
+from accounts.models import AuditEntry, Role, Session, User
+from conftest import PASSWORD, Api, Person
+
+COMMANDS = [
+    ("accounts", "audit changepassword createsuperuser delete_user deliver_mail explain_login keys"),
+    ("accounts", "mail_gallery revoke_sessions send_test_mail set_role unlock"),
+    ("attempts", "stats"),
+    ("peerprep_users", "doctor export_user purge_expired seed_demo work"),
+]
+WHY = "--reason=asked for it"
+
+
+def run(*arguments: str) -> str:
+    out = StringIO()
+    call_command(*arguments, stdout=out)
+    return out.getvalue()
+
+
+def refusal(*arguments: str) -> tuple[str, int]:
+    with pytest.raises(CommandError) as refused:
+        run(*arguments)
+    text = str(refused.value)
+    assert "\n" not in text
+    return text, refused.value.returncode
+
+
+def kinds() -> list[str]:
+    entries = AuditEntry.objects.order_by("pk")
+    assert {entry.actor_kind for entry in entries} <= {"operator"} and all("@" in entry.actor_name for entry in entries)
+    return [entry.kind for entry in entries]
+
+
+@pytest.fixture(autouse=True)
+def no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", StringIO())
+
+
+@pytest.fixture
+def terminal(no_terminal: None, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is typed, line by line."""
+    typed: list[str] = []
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("builtins.input", lambda prompt: typed.pop(0))
+    monkeypatch.setattr("getpass.getpass", lambda prompt: typed.pop(0))
+    return typed
+
+
+def test_help_has_examples() -> None:
+    for app, names in COMMANDS:
+        for name in names.split():
+            text = load_command_class(app, name).create_parser("manage.py", name).format_help()
+            assert f"  manage.py {name}" in text, name
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("set_role", "x@example.com", "ADMIN"), ("delete_user", "x@example.com"), ("export_user", "x@example.com")],
+)
+def test_an_unknown_address_is_one_line(db: None, arguments: tuple[str, ...]) -> None:
+    assert refusal(*arguments) == ("There is no account with the address x@example.com.", 1)
+    assert refusal("revoke_sessions", "X@Example.com", "--yes", WHY)[1] == 1
+
+
+def test_set_role_gives_admin_and_takes_it_with_a_reason(admin: Person, alice: Person) -> None:
+    assert run("set_role", "Alice@Example.com", "admin") == "alice@example.com is ADMIN.\n"
+    assert alice.api.get("/users/is-admin").json() == {"is_admin": True}
+    assert refusal("set_role", "alice@example.com", "USER") == ("Say why: --reason TEXT.", 2)
+    run("set_role", "alice@example.com", "USER", WHY)
+    assert refusal("set_role", "root@example.com", "USER", WHY) == (LastAdmin.detail, 1)
+    assert kinds() == ["role_changed", "role_changed"]
+    assert AuditEntry.objects.latest("pk").reason == "asked for it"
+
+
+def test_delete_user_asks_first(alice: Person, admin: Person, terminal: list[str]) -> None:
+    terminal += ["n"]
+    assert refusal("delete_user", "alice@example.com") == ("Nothing was done.", 1)
+    terminal += ["y", "asked for it"]
+    assert run("delete_user", "alice@example.com") == "alice@example.com is deleted.\n"
+    assert list(User.objects.all()) == [admin.user]
+    assert refusal("delete_user", "root@example.com", "--yes", WHY) == (LastAdmin.detail, 1)
+    assert kinds() == ["account_deleted"]
+
+
+def test_without_a_terminal_nothing_is_destroyed_unless_told_so(alice: Person) -> None:
+    for arguments in (("delete_user", "alice@example.com", WHY), ("revoke_sessions", "--all", WHY)):
+        assert refusal(*arguments) == ("There is no terminal to ask on. Say --yes.", 2)
+    assert refusal("delete_user", "alice@example.com", "--yes") == ("Say why: --reason TEXT.", 2)
+    assert alice.api.get("/users/me").status_code == 200
+
+
+def test_revoke_sessions_ends_those_of_one_or_of_all(alice: Person, bob: Person, admin: Person) -> None:
+    assert run("revoke_sessions", "alice@example.com", "--yes", WHY) == "1 sessions ended.\n"
+    assert [one.api.get("/users/me").status_code for one in (alice, bob)] == [401, 200]
+    assert run("revoke_sessions", "--all", "--yes", WHY) == "2 sessions ended.\n"
+    assert not Session.objects.live().exists()
+    assert kinds() == ["sessions_ended"] * 3
+
+
+def test_export_user_writes_what_the_user_gets(alice: Person, tmp_path: Path) -> None:
+    file = tmp_path / "alice.json"
+    run("export_user", "alice@example.com", f"--output={file}")
+    assert json.loads(file.read_text())["profile"]["email"] == "alice@example.com"
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert refusal("export_user", "alice@example.com", f"--output={file}") == (f"{file}: File exists.", 1)
+    assert kinds() == ["account_exported"]
+    assert json.loads(run("export_user", "alice@example.com"))["security_events"]
+
+
+def test_unlock_opens_a_lock_and_tells_of_it(alice: Person, api: Api) -> None:
+    for _ in range(3):
+        api.post("/auth/login", {**alice.credentials, "password": "wrong password"})
+    assert "it is open now" in run("unlock", "Alice@example.com", WHY)
+    assert "was not locked" in run("unlock", "alice@example.com")
+    api.post("/auth/login", {**alice.credentials, "password": "wrong password"})
+    assert "was not locked" in run("unlock", "alice@example.com")
+    assert api.post("/auth/login", alice.credentials).status_code == 200
+    opened = AuditEntry.objects.get(kind=AuditEntry.Kind.LOCK_OPENED)
+    assert (opened.actor_kind, opened.reason, opened.user_id) == ("operator", "asked for it", alice.user.pk)
+
+
+def test_createsuperuser_asks_and_refuses_in_one_line(alice: Person, terminal: list[str]) -> None:
+    terminal += ["Boss@Example.com", PASSWORD, PASSWORD]
+    assert run("createsuperuser") == "boss@example.com is an admin.\n"
+    boss = User.objects.get(email="boss@example.com")
+    assert (boss.role, boss.is_verified) == (Role.ADMIN, True)
+    for email, password, again, said in (
+        ("ALICE@example.com", PASSWORD, PASSWORD, "There is an account with this"),
+        ("new@example.com", "password", "password", "too common"),
+        ("new@example.com", PASSWORD, PASSWORD + "x", "two different passwords"),
+        ("new", PASSWORD, PASSWORD, "no e-mail address"),
+    ):
+        terminal[:] = [email, password, again]
+        text, code = refusal("createsuperuser")
+        assert said in text and code == 1
+    assert kinds() == ["account_created"]
+
+
+@pytest.mark.parametrize(("stopped", "said", "code"), [(EOFError, "no answer", 2), (KeyboardInterrupt, "Interr", 130)])
+def test_a_prompt_that_ends_is_one_line(
+    alice: Person, monkeypatch: pytest.MonkeyPatch, stopped: type[BaseException], said: str, code: int
+) -> None:
+    def end(*_: Any, **__: Any) -> str:
+        raise stopped
+
+    monkeypatch.setattr("getpass.getpass", end)
+    for arguments in (("createsuperuser", "--email=boss@example.com"), ("changepassword", "alice@example.com")):
+        text, returned = refusal(*arguments)
+        assert said in text and returned == code
+    assert not AuditEntry.objects.exists()
+
+
+def test_changepassword_of_a_deactivated_account_leaves_its_trace(alice: Person, terminal: list[str]) -> None:
+    deactivate(user=alice.user, by=Actor.operator(), reason="left")
+    terminal += ["another horse altogether"] * 2
+    run("changepassword", "alice@example.com")
+    assert kinds() == ["account_deactivated", "password_changed"]
+    assert AuditEntry.objects.filter(user_id=alice.user.pk).count() == 2
+
+
+def test_the_last_admin_who_can_sign_in_stays(admin: Person, unverified: Person) -> None:
+    User.objects.filter(pk=unverified.user.pk).update(role=Role.ADMIN)
+    assert refusal("set_role", "root@example.com", "USER", WHY) == (LastAdmin.detail, 1)
+    run("set_role", "una@example.com", "USER", WHY)
+
+
+def test_audit_list_shows_a_line_an_entry_also_of_an_account_that_is_gone(alice: Person) -> None:
+    deactivate(user=alice.user, by=Actor.operator(), reason="left\n2026-01-01 \x1b[31mforged  line")
+    gone = str(alice.user.pk)
+    run("delete_user", "alice@example.com", "--yes", WHY)
+    first, second = run("audit", "list", f"--user={gone}").splitlines()
+    assert first.endswith("left 2026-01-01 [31mforged line") and "account_deleted" in second
+    text, code = refusal("audit", "list", "--user=alice@example.com")
+    assert "found by its id" in text and code == 1
+
+
+def test_createsuperuser_takes_the_password_from_the_environment(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert refusal("createsuperuser", "--noinput", "--email=boss@example.com")[1] == 2
+    monkeypatch.setenv("DJANGO_SUPERUSER_PASSWORD", PASSWORD)
+    run("createsuperuser", "--noinput", "--email=boss@example.com")
+    assert kinds() == ["account_created"]

@@ -1,0 +1,133 @@
+"""`manage.py purge_expired`."""
+
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from axes.models import AccessAttempt, AccessFailureLog
+from django.core.management import call_command
+from django.utils import timezone
+from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
+
+from accounts.models import AuditEntry, Lease, Mail, PasswordReset, Session, User
+from accounts.reset_codes import new_code
+from conftest import Api, Mailbox, Person, Together, person
+from peerprep_users.purge import delete_in_batches, expired_rows, purge_for_a_while
+
+TOKENS = (OutstandingToken, BlacklistedToken)
+EVERYTHING = (*TOKENS, Session, PasswordReset, Lease, Mail, AccessAttempt, AccessFailureLog, AuditEntry)
+
+
+def live_through(alice: Person, mailbox: Mailbox) -> None:
+    """Leaves a row in every table that is ever purged."""
+    Api().post("/auth/login", {**alice.credentials, "password": "wrong"})
+    for _ in range(3):
+        Api().post("/auth/login", {"email": "nobody@example.com", "password": "wrong"})
+    Api().post("/auth/refresh", {"refresh_token": alice.tokens.refresh_token})
+    Api().post("/auth/forgot-password", {"email": alice.user.email})
+    mailbox.all()
+    Lease.objects.create(name="x", holder=alice.user.pk, until=timezone.now())
+
+
+def counts() -> dict[str, int]:
+    return {model.__name__: model.objects.count() for model in EVERYTHING}
+
+
+def test_it_removes_nothing_that_is_of_use(alice: Person, mailbox: Mailbox) -> None:
+    live_through(alice, mailbox)
+    before = counts()
+    assert all(before.values())
+    call_command("purge_expired")
+    assert counts() == {**before, "Lease": 0}
+    assert alice.api.get("/users/me").status_code == 200
+
+
+def test_it_removes_all_that_is_past_its_use(db: None, mailbox: Mailbox, capsys: pytest.CaptureFixture[str]) -> None:
+    with time_machine.travel(timezone.now() - timedelta(days=400)):  # by the database's clock too
+        live_through(person("alice@example.com"), mailbox)
+    call_command("purge_expired")
+    assert AuditEntry.objects.get().kind == AuditEntry.Kind.TRAIL_PRUNED
+    assert not any(count for name, count in counts().items() if name != "AuditEntry")
+    assert User.objects.count() == 1
+    assert "sessions: 1 removed" in capsys.readouterr().out
+
+
+def test_a_mail_that_is_still_to_be_sent_is_kept(alice: Person) -> None:
+    Api().post("/auth/forgot-password", {"email": alice.user.email})
+    with time_machine.travel(timezone.now() + timedelta(days=400)):
+        call_command("purge_expired")
+    assert Mail.objects.get().state == Mail.State.QUEUED
+
+
+def test_a_lock_that_still_holds_is_kept(alice: Person) -> None:
+    for _ in range(3):
+        Api().post("/auth/login", {**alice.credentials, "password": "wrong"})
+    with time_machine.travel(timezone.now() + timedelta(minutes=14, seconds=50)):
+        call_command("purge_expired")
+        assert Api().post("/auth/login", alice.credentials).status_code == 403
+
+
+def test_a_code_that_still_works_is_kept(alice: Person) -> None:
+    new_code(alice.user.email)
+    with time_machine.travel(timezone.now() + timedelta(minutes=9, seconds=50)):
+        call_command("purge_expired")
+    assert PasswordReset.objects.exists()
+
+
+def test_it_runs_beside_the_deletion_of_an_account(together: Together, transactional_db: None) -> None:
+    for number in range(20):
+        somebody = person(f"user{number}@example.com")
+        revoked = OutstandingToken.objects.bulk_create(
+            OutstandingToken(user=somebody.user, jti=f"{number}-{n}", token="", expires_at=timezone.now())
+            for n in range(200)
+        )
+        BlacklistedToken.objects.bulk_create(BlacklistedToken(token=token) for token in revoked)
+
+        def act(turn: int, somebody: Person = somebody) -> int:
+            if turn:
+                return sum(delete_in_batches(expired_rows()["revoked tokens"]))
+            status: int = somebody.api.delete("/users/me").status_code
+            return status
+
+        assert together(act, 2)[0] == 200
+        assert not OutstandingToken.objects.exists()
+
+
+def test_it_works_in_batches(alice: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("peerprep_users.purge.BATCH", 7)
+    Lease.objects.bulk_create(
+        Lease(name=str(number), holder=alice.user.pk, until=timezone.now()) for number in range(20)
+    )
+    assert list(delete_in_batches(expired_rows()["leases"])) == [7, 7, 6]
+
+
+def test_two_at_once_share_the_work(
+    together: Callable[..., list[Any]], monkeypatch: pytest.MonkeyPatch, transactional_db: None
+) -> None:
+    monkeypatch.setattr("peerprep_users.purge.BATCH", 5)
+    holder = User().pk
+    for _ in range(20):
+        Lease.objects.bulk_create(Lease(name=str(n), holder=holder, until=timezone.now()) for n in range(60))
+        removed = together(lambda _: sum(delete_in_batches(expired_rows()["leases"])), 2)
+        assert sum(removed) == 60
+        assert not Lease.objects.exists()
+
+
+def test_refreshes_leave_nothing_once_their_tokens_have_expired(alice: Person) -> None:
+    token = alice.tokens.refresh_token
+    for _ in range(50):
+        token = Api().post("/auth/refresh", {"refresh_token": token}).json()["refresh_token"]
+    assert (Session.objects.count(), OutstandingToken.objects.count()) == (1, 50)
+    new_code(alice.user.email)
+    with time_machine.travel(timezone.now() + timedelta(days=8)):
+        call_command("purge_expired")
+    assert (Session.objects.count(), OutstandingToken.objects.count(), BlacklistedToken.objects.count()) == (1, 0, 0)
+
+
+def test_each_process_does_it_too(alice: Person) -> None:
+    Lease.objects.create(name="x", holder=alice.user.pk, until=timezone.now())
+    assert not purge_for_a_while(threading.Event())
+    assert not Lease.objects.exists()
