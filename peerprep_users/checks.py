@@ -6,6 +6,8 @@ from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage
 
+from peerprep_users.env import KEY_BYTES
+
 
 def times(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     found: list[CheckMessage] = []
@@ -30,7 +32,7 @@ def memory(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 
 
 def key(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    if settings.ALGORITHM == "HS256" and len(settings.SECRET_KEY.encode()) < settings.KEY_BYTES:
+    if settings.ALGORITHM == "HS256" and len(settings.SECRET_KEY.encode()) < KEY_BYTES:
         hint = "RFC 7518 section 3.2 asks for 32 bytes. With ENV=prod a shorter one is refused."
         return [checks.Warning("SECRET_KEY is short.", hint=hint, id="accounts.W003")]
     return []

@@ -1,212 +1,59 @@
-"""Every setting of the service, read once from the environment (and from `.env`, which never overrides it).
+"""Every setting of the service, read once from the environment (and from `.env`, which never overrides it)."""
 
-A variable that does not parse stops the start with one line that names it.
-"""
-
-import os
-import re
-from collections.abc import Callable
 from datetime import timedelta
-from ipaddress import IPv6Address
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, NoReturn, TypeVar
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from typing import Any
 
-import dj_database_url
-from django.core.exceptions import ValidationError
-from django.core.validators import validate_email
 from dotenv import load_dotenv
-from psycopg.pq import Conninfo
 
 from core.host import memory, processors
+from peerprep_users import env
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 load_dotenv(BASE_DIR / ".env")
 
-T = TypeVar("T")
-
-
-# --- Typed reading of the environment -----------------------------------------------------------------------------
-
-
-def refuse(name: str, wanted: str) -> NoReturn:
-    raise SystemExit(f"Configuration error: {name} must be {wanted}.")
-
-
-def env(name: str, default: T, parse: Callable[[str], T], wanted: str, *, exactly: bool = False) -> T:
-    """The variable `name`, parsed; `default` where it is unset or empty. Never shows the value: it may be a secret.
-
-    Args:
-        exactly: space around the value belongs to it.
-    """
-    value = os.environ.get(name, "")
-    if not value.strip():
-        return default
-    try:
-        return parse(value if exactly else value.strip())
-    except (ValueError, KeyError, ValidationError):
-        refuse(name, wanted)
-
-
-def text(name: str, default: str = "", *, exactly: bool = False) -> str:
-    def parse(value: str) -> str:
-        if not value.replace("\t", " ").isprintable():
-            raise ValueError
-        return value
-
-    return env(name, default, parse, "text without control characters", exactly=exactly)
-
-
-def one_of(name: str, default: str, *choices: str) -> str:
-    return env(name, default, dict(zip(choices, choices, strict=True)).__getitem__, f"one of {', '.join(choices)}")
-
-
-def flag(name: str, default: bool) -> bool:
-    words = dict.fromkeys(("1", "true", "t", "yes", "y", "on"), True)
-    words |= dict.fromkeys(("0", "false", "f", "no", "n", "off"), False)
-    return env(name, default, lambda value: words[value.lower()], "true or false")
-
-
-def integer(name: str, default: int, least: int, most: int) -> int:
-    def parse(value: str) -> int:
-        if not re.fullmatch(r"[0-9]+", value) or not least <= int(value) <= most:
-            raise ValueError
-        return int(value)
-
-    return env(name, default, parse, f"a whole number from {least} to {most}")
-
-
-def duration(name: str, default: float, unit: Literal["days", "minutes", "seconds"]) -> timedelta:
-    """A positive span of time, fractions allowed, of at most ten years."""
-
-    def parse(value: str) -> timedelta:
-        if not re.fullmatch(r"[0-9]*\.?[0-9]+|[0-9]+\.", value):
-            raise ValueError
-        span = timedelta(**{unit: float(value)})
-        if not timedelta(0) < span <= timedelta(days=3650):
-            raise ValueError
-        return span
-
-    try:
-        return env(name, timedelta(**{unit: default}), parse, f"a positive number of {unit}, up to ten years")
-    except OverflowError:
-        refuse(name, f"a positive number of {unit}, up to ten years")
-
-
-def service(name: str, *schemes: str, path: str = ".*") -> str:
-    """The URL of another service, with one of these schemes and such a path; empty where there is none."""
-
-    def parse(value: str) -> str:
-        parts = urlsplit(value)
-        if parts.scheme not in schemes or not parts.hostname or parts.port == 0 or parts.query:
-            raise ValueError
-        if not re.fullmatch(path, parts.path):
-            raise ValueError
-        return value
-
-    return env(name, "", parse, f"a URL of the form {schemes[0]}://user:password@host:port/ without parameters")
-
-
-class Rate(NamedTuple):
-    calls: int
-    period: timedelta
-
-
-UNITS = {"s": "seconds", "min": "minutes", "h": "hours"}
-
-
-def rate(name: str, default: str) -> Rate:
-    """So many calls in so much time: `60/min`, `300/5min`, `100/h`."""
-
-    def parse(value: str) -> Rate:
-        found = re.fullmatch(r"([1-9][0-9]{0,8})/([1-9][0-9]{0,3})?(s|min|h)", value)
-        if not found:
-            raise ValueError
-        calls, length, unit = found.groups()
-        return Rate(int(calls), timedelta(**{UNITS[unit]: int(length or 1)}))
-
-    return env(name, parse(default), parse, "a number of calls in a time, such as 60/min, 300/5min or 100/h")
-
-
-def words(value: str) -> list[str]:
-    return [word.strip() for word in value.split(",") if word.strip()]
-
-
 # --- The service ----------------------------------------------------------------------------------------------------
 
-APP_NAME = text("APP_NAME", "PeerPrep User Service")
-ENV = one_of("ENV", "dev", "dev", "prod")
+APP_NAME = env.text("APP_NAME", "PeerPrep User Service")
+ENV = env.one_of("ENV", "dev", "dev", "prod")
 PRODUCTION = ENV == "prod"
 
-
-def host(value: str) -> str:
-    """The name or the address of a network interface; an IPv6 one in the brackets that a URL puts it in."""
-    if re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9_-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9_-]*[A-Za-z0-9])?)*\.?", value):
-        return value
-    address = IPv6Address(value[1:-1] if value.startswith("[") and value.endswith("]") else value)
-    return f"[{address}]"
-
-
-HOST = env("HOST", "0.0.0.0", host, "a host name or an IP address")  # noqa: S104 - a container's only way to be reached
-PORT = integer("PORT", 8001, 1, 65535)
+HOST = env.host("HOST", "0.0.0.0", "a host name or an IP address")  # noqa: S104 - a container's only way to be reached
+PORT = env.integer("PORT", 8001, 1, 65535)
 DEBUG = False  # also in development: every answer is the documented JSON
-
-
-def base_url(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.port == 0:
-        raise ValueError
-    if not re.fullmatch(r"[!-~]+", value) or parts.query or parts.fragment:
-        raise ValueError
-    return value.rstrip("/")
-
-
-PUBLIC_BASE_URL = env("PUBLIC_BASE_URL", f"http://localhost:{PORT}", base_url, "an http:// or https:// address")
+PUBLIC_BASE_URL = env.base_url("PUBLIC_BASE_URL", f"http://localhost:{PORT}")
 
 # --- Keys and tokens ------------------------------------------------------------------------------------------------
 
-KEY_BYTES = 32
 DEVELOPMENT_KEY = "peerprep-development-key-that-production-refuses"
-PLACEHOLDERS = (  # of keys that people copy from examples, or type; a random key has none of them
-    r"change|replace|secret|password|example|default|insecure|develop|placeholder|peerprep|generate|please|random"
-    r"|^your|^dev\b|^test|^<|verygood|123456|abcdef|qwerty"
-    r"|09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7"  # FastAPI's tutorial
-)
-
-
-def is_guessable(key: str) -> bool:
-    """Whether it is a placeholder, or repeats itself."""
-    repetitive = len(set(key)) < KEY_BYTES // 4 or key in (key * 2)[1:-1]
-    return repetitive or re.search(PLACEHOLDERS, key, re.IGNORECASE) is not None
 
 
 def secret_key(value: str) -> str:
-    """RFC 7518 section 3.2 asks as many bits of an HS256 key as SHA-256 gives: 32 bytes."""
-    if PRODUCTION and (is_guessable(value) or len(value.encode()) < KEY_BYTES):
+    if PRODUCTION and not env.is_safe_key(value):
         raise ValueError
     return value
 
 
 SAFE_KEY = "a random secret of its own, of 32 bytes or more, with ENV=prod"
-SECRET_KEY = env("SECRET_KEY", "", secret_key, SAFE_KEY, exactly=True)
+SECRET_KEY = env.read("SECRET_KEY", "", secret_key, SAFE_KEY, exact=True)
 if not SECRET_KEY:
     if PRODUCTION:
-        refuse("SECRET_KEY", "set with ENV=prod, to a random secret of 32 bytes or more")
+        env.refuse("SECRET_KEY", "set with ENV=prod, to a random secret of 32 bytes or more")
     SECRET_KEY = DEVELOPMENT_KEY
 
-SECRET_KEY_FALLBACKS: list[str] = env(
+SECRET_KEY_FALLBACKS: list[str] = env.read(
     "SECRET_KEY_FALLBACKS",
     [],
-    lambda value: [secret_key(key) for key in words(value)],
+    lambda value: [secret_key(key) for key in env.split_list(value)],
     "earlier values of SECRET_KEY, comma-separated, each as safe as SECRET_KEY",
 )
-ALGORITHM = one_of("ALGORITHM", "HS256", "HS256", "RS256", "ES256", "EdDSA")
+ALGORITHM = env.one_of("ALGORITHM", "HS256", "HS256", "RS256", "ES256", "EdDSA")
 JWKS_MAX_AGE = timedelta(minutes=10)  # how long a verifier may go by what it has fetched
 KEY_RING_TTL = timedelta(seconds=5)  # how long a process goes by what it has read
-ACCESS_TTL = duration("ACCESS_TTL_MIN", 15, "minutes")
-REFRESH_TTL = duration("REFRESH_TTL_DAYS", 7, "days")
-REFRESH_GRACE = duration("REFRESH_GRACE_SECONDS", 10, "seconds")
-SESSION_MAX = duration("SESSION_MAX_DAYS", 30, "days")
+ACCESS_TTL = env.duration("ACCESS_TTL_MIN", 15, "minutes")
+REFRESH_TTL = env.duration("REFRESH_TTL_DAYS", 7, "days")
+REFRESH_GRACE = env.duration("REFRESH_GRACE_SECONDS", 10, "seconds")
+SESSION_MAX = env.duration("SESSION_MAX_DAYS", 30, "days")
 
 SIMPLE_JWT = {
     "SIGNING_KEY": SECRET_KEY,
@@ -219,16 +66,17 @@ SIMPLE_JWT = {
 # --- Passwords, lockout, codes --------------------------------------------------------------------------------------
 
 PASSWORD_HASHERS = ["accounts.hashing.Argon2id"]
-ARGON2_TIME_COST = integer("ARGON2_TIME_COST", 3, 1, 100)
-ARGON2_MEMORY_KIB = integer("ARGON2_MEMORY_KIB", 65536, 64, 4_194_304)
-ARGON2_PARALLELISM = integer("ARGON2_PARALLELISM", 4, 1, 64)
+ARGON2_TIME_COST = env.integer("ARGON2_TIME_COST", 3, 1, 100)
+ARGON2_MEMORY_KIB = env.integer("ARGON2_MEMORY_KIB", 65536, 64, 4_194_304)
+ARGON2_PARALLELISM = env.integer("ARGON2_PARALLELISM", 4, 1, 64)
 
 # Processes: two for each processor, if three quarters of the memory bear that many, each with a hash under way.
 PROCESS_MEMORY = 128 * 1024**2 + ARGON2_MEMORY_KIB * 1024
 BORNE = int(memory() * 0.75) // PROCESS_MEMORY
-WORKERS = integer("WEB_CONCURRENCY", max(1, min(2 * processors(), BORNE)), 1, 1000)
+WORKERS = env.integer("WEB_CONCURRENCY", max(1, min(2 * processors(), BORNE)), 1, 1000)
 
-ARGON2_CONCURRENCY = integer("ARGON2_CONCURRENCY", max(1, processors() // WORKERS), 1, 64)  # hashes at once per process
+# Hashes at once in each process.
+ARGON2_CONCURRENCY = env.integer("ARGON2_CONCURRENCY", max(1, processors() // WORKERS), 1, 64)
 ARGON2_WAITING = 31  # more that wait for their turn; any further is told to come again
 ARGON2_WAIT = timedelta(seconds=10)
 THREADS = ARGON2_CONCURRENCY + ARGON2_WAITING + 4  # some are left for every other call
@@ -244,18 +92,18 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 
-LOGIN_FAILURE_LIMIT = integer("LOGIN_FAILURE_LIMIT", 3, 1, 1000)
-LOGIN_LOCK = duration("LOGIN_LOCK_MIN", 15, "minutes")
-RESET_CODE_TTL = duration("RESET_CODE_TTL_MIN", 10, "minutes")
+LOGIN_FAILURE_LIMIT = env.integer("LOGIN_FAILURE_LIMIT", 3, 1, 1000)
+LOGIN_LOCK = env.duration("LOGIN_LOCK_MIN", 15, "minutes")
+RESET_CODE_TTL = env.duration("RESET_CODE_TTL_MIN", 10, "minutes")
 VERIFICATION_TTL = timedelta(days=2)
 
-RATE_LIMIT_ENABLED = flag("RATE_LIMIT_ENABLED", True)
+RATE_LIMIT_ENABLED = env.flag("RATE_LIMIT_ENABLED", True)
 RATE_LIMITS = {  # per client address
-    "login": rate("RATE_LIMIT_LOGIN", "60/min"),
-    "register": rate("RATE_LIMIT_REGISTER", "100/h"),
-    "forgot_password": rate("RATE_LIMIT_FORGOT_PASSWORD", "60/h"),
-    "resend_verification": rate("RATE_LIMIT_RESEND_VERIFICATION", "60/h"),
-    "refresh": rate("RATE_LIMIT_REFRESH", "300/5min"),
+    "login": env.rate("RATE_LIMIT_LOGIN", "60/min"),
+    "register": env.rate("RATE_LIMIT_REGISTER", "100/h"),
+    "forgot_password": env.rate("RATE_LIMIT_FORGOT_PASSWORD", "60/h"),
+    "resend_verification": env.rate("RATE_LIMIT_RESEND_VERIFICATION", "60/h"),
+    "refresh": env.rate("RATE_LIMIT_REFRESH", "300/5min"),
 }
 
 AXES_HANDLER = "accounts.login_guard.AccountHandler"
@@ -272,28 +120,22 @@ AXES_ENABLE_ADMIN = False
 
 # --- Mail -----------------------------------------------------------------------------------------------------------
 
-EMAIL_HOST = env("MAIL_SERVER", "", host, "the name or the address of an SMTP server")
-EMAIL_PORT = integer("MAIL_PORT", 587, 1, 65535)
-EMAIL_USE_SSL = flag("MAIL_SSL_TLS", False)
-EMAIL_USE_TLS = flag("MAIL_STARTTLS", not EMAIL_USE_SSL)
-EMAIL_VALIDATE_CERTS = flag("VALIDATE_CERTS", True)
+EMAIL_HOST = env.host("MAIL_SERVER", "", "the name or the address of an SMTP server")
+EMAIL_PORT = env.integer("MAIL_PORT", 587, 1, 65535)
+EMAIL_USE_SSL = env.flag("MAIL_SSL_TLS", False)
+EMAIL_USE_TLS = env.flag("MAIL_STARTTLS", not EMAIL_USE_SSL)
+EMAIL_VALIDATE_CERTS = env.flag("VALIDATE_CERTS", True)
 EMAIL_TIMEOUT = 10
 EMAIL_BACKEND = "core.smtp.SMTP" if EMAIL_HOST else "core.smtp.Console"
 EMAIL_SUBJECT_PREFIX = ""
-if flag("USE_CREDENTIALS", True):
-    EMAIL_HOST_USER = text("MAIL_USERNAME")
-    EMAIL_HOST_PASSWORD = text("MAIL_PASSWORD", exactly=True)
+if env.flag("USE_CREDENTIALS", True):
+    EMAIL_HOST_USER = env.text("MAIL_USERNAME")
+    EMAIL_HOST_PASSWORD = env.text("MAIL_PASSWORD", exact=True)
 if EMAIL_USE_SSL and EMAIL_USE_TLS:
-    refuse("MAIL_STARTTLS", "false where MAIL_SSL_TLS is true")
+    env.refuse("MAIL_STARTTLS", "false where MAIL_SSL_TLS is true")
 
-
-def address(value: str) -> str:
-    validate_email(value)
-    return value
-
-
-MAIL_FROM = env("MAIL_FROM", "no-reply@peerprep.localhost", address, "an e-mail address")
-MAIL_FROM_NAME = text("MAIL_FROM_NAME", "PeerPrep")
+MAIL_FROM = env.email("MAIL_FROM", "no-reply@peerprep.localhost")
+MAIL_FROM_NAME = env.text("MAIL_FROM_NAME", "PeerPrep")
 
 # --- Data -----------------------------------------------------------------------------------------------------------
 
@@ -307,61 +149,14 @@ SQLITE_OPTIONS: dict[str, Any] = {
     "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
 }
 
-
-# Parameters of asyncpg's that tune its cache of statements. psycopg has none to tune.
-ASYNCPG_TUNING = {
-    "prepared_statement_cache_size",
-    "prepared_statement_name_func",
-    "statement_cache_size",
-    "max_cached_statement_lifetime",
-    "max_cacheable_statement_size",
-    "command_timeout",
-}
-
-
-SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
-
-
-def parameters(query: str) -> dict[str, str]:
-    """The parameters of a database URL as libpq knows them, from its own names and from asyncpg's."""
-    known = {option.keyword.decode() for option in Conninfo.get_defaults()}
-    renamed = {"ssl": "sslmode", "timeout": "connect_timeout"}
-    found = {renamed.get(name, name): value for name, value in parse_qsl(query) if name not in ASYNCPG_TUNING}
-    for name in found.keys() - known:
-        refuse("DATABASE_URL", f"without the parameter {name!r}, which PostgreSQL's client library does not know")
-    if not re.fullmatch(r"[0-9]{1,4}", found.get("connect_timeout", "0")):
-        refuse("DATABASE_URL", "given a connect_timeout in whole seconds")
-    if found.get("sslmode", "prefer") not in SSL_MODES:
-        refuse("DATABASE_URL", f"given an sslmode that is one of {', '.join(SSL_MODES)}")
-    return found
-
-
-def database(url: str) -> dict[str, Any]:
-    """Django's settings for `postgresql://…` (with a driver suffix such as `+asyncpg` too) or `sqlite:///path`."""
-    url = re.sub(r"^postgres(ql)?(\+\w+)?://", "postgresql://", url)
-    url = re.sub(r"^sqlite(\+\w+)?://", "sqlite://", url)
-    url, _, query = url.partition("?")
-    if not url.startswith(("postgresql://", "sqlite://")):
-        raise ValueError
-    found = urlencode(parameters(query)) if url.startswith("postgresql://") else ""
-    config: dict[str, Any] = dict(dj_database_url.parse(f"{url}?{found}"))
-    if config["NAME"] in {"", ":memory:"}:
-        raise ValueError
-    if config["ENGINE"].endswith("sqlite3"):
-        return {**config, "OPTIONS": SQLITE_OPTIONS}
-    config["ENGINE"] = "core.postgresql"
-    config["OPTIONS"] = {**POSTGRES_OPTIONS, **config.get("OPTIONS", {})}
-    return {**config, "CONN_MAX_AGE": 600, "CONN_HEALTH_CHECKS": True}
-
-
-DATABASES = {
-    "default": env(
-        "DATABASE_URL",
-        database(f"sqlite:///{BASE_DIR / 'db.sqlite3'}"),
-        database,
-        "postgresql://user:password@host:port/name or sqlite:///path",
-    )
-}
+DATABASE = env.database("DATABASE_URL", f"sqlite:///{BASE_DIR / 'db.sqlite3'}")
+if DATABASE["ENGINE"].endswith("sqlite3"):
+    DATABASE["OPTIONS"] = SQLITE_OPTIONS
+else:
+    DATABASE["ENGINE"] = "core.postgresql"
+    DATABASE["OPTIONS"] = {**POSTGRES_OPTIONS, **DATABASE.get("OPTIONS", {})}
+    DATABASE |= {"CONN_MAX_AGE": 600, "CONN_HEALTH_CHECKS": True}
+DATABASES = {"default": DATABASE}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 ATOMIC_REQUESTS = False  # DRF would roll the failure counts back with every error it answers
 AUTH_USER_MODEL = "accounts.User"
@@ -413,7 +208,7 @@ WSGI_APPLICATION = "peerprep_users.wsgi.application"
 APPEND_SLASH = False
 ALLOWED_HOSTS = ["*"]  # no answer, link or mail is built from the Host header
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
-TRUSTED_PROXY_COUNT = integer("TRUSTED_PROXY_COUNT", 0, 0, 20)
+TRUSTED_PROXY_COUNT = env.integer("TRUSTED_PROXY_COUNT", 0, 0, 20)
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "peerprep_users.admin_site.backends.EmailBackend"]
 
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXY_COUNT else None
@@ -433,19 +228,7 @@ SILENCED_SYSTEM_CHECKS = [
     "models.W040",  # an index with more columns is for PostgreSQL; without them it only reads more
     "axes.W006",  # the contract counts failures per account, from whatever address they come
 ]
-
-
-def origins(value: str) -> list[str]:
-    found = [word.rstrip("/") for word in words(value)]
-    form = r"https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]+)?"
-    if not all(re.fullmatch(form, origin) and urlsplit(origin).port != 0 for origin in found):
-        raise ValueError
-    return found
-
-
-CORS_ALLOWED_ORIGINS: list[str] = env(
-    "CORS_ALLOWED_ORIGINS", [], origins, "origins such as https://peerprep.example, comma-separated"
-)
+CORS_ALLOWED_ORIGINS = env.origins("CORS_ALLOWED_ORIGINS")
 CORS_ALLOW_ALL_ORIGINS = not CORS_ALLOWED_ORIGINS and not PRODUCTION
 CORS_ALLOW_HEADERS = ["accept", "authorization", "content-type", "idempotency-key", "if-none-match", "x-request-id"]
 CORS_EXPOSE_HEADERS = [
@@ -542,21 +325,16 @@ SPECTACULAR_SETTINGS = {
     "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "core.openapi.complete"],
 }
 
-BACKGROUND_JOBS = flag("BACKGROUND_JOBS", True)  # false where `manage.py work` runs them
+BACKGROUND_JOBS = env.flag("BACKGROUND_JOBS", True)  # false where `manage.py work` runs them
 
 # --- Other services ---------------------------------------------------------------------------------------------------
 
-REDIS_URL = service("REDIS_URL", "redis", "rediss", path="/?[0-9]{0,4}")
-RABBITMQ_URL = service("RABBITMQ_URL", "amqp", "amqps")
+REDIS_URL = env.service_url("REDIS_URL", "redis", "rediss", path="/?[0-9]{0,4}")
+RABBITMQ_URL = env.service_url("RABBITMQ_URL", "amqp", "amqps")
 
 # --- Logs -----------------------------------------------------------------------------------------------------------
 
-LOG_LEVEL = env(
-    "LOG_LEVEL",
-    "INFO",
-    lambda value: {level: level for level in ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")}[value.upper()],
-    "one of DEBUG, INFO, WARNING, ERROR, CRITICAL",
-)
+LOG_LEVEL = env.one_of("LOG_LEVEL", "INFO", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

@@ -17,8 +17,9 @@ from django.utils import timezone
 
 from core.smtp import connected, explained
 from peerprep_users.doctor.findings import Finding, Level, fine, problem, warning
+from peerprep_users.env import is_guessable
 from peerprep_users.health import OUTBOXES
-from peerprep_users.settings import DEVELOPMENT_KEY, is_guessable
+from peerprep_users.settings import DEVELOPMENT_KEY
 
 MIB = 1024**2
 

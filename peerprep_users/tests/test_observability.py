@@ -23,7 +23,7 @@ from conftest import PASSWORD, Api, Mailbox, Person, browser_of, person
 from core.logging import JSONFormatter, RequestFilter, TextFormatter
 from core.tests.calls import raising
 from core.tests.servers import ROOT
-from peerprep_users.settings import Rate
+from peerprep_users.env import Rate
 
 ATTEMPT = {"question_id": 1, "language": "python", "submitted_code": "x", "passed_tests": 1, "total_tests": 1}
 

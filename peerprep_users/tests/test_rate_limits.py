@@ -16,7 +16,7 @@ from conftest import Api, Person, Together
 from core import rate_limits
 from core.models import RateCount
 from core.tests.servers import free_port
-from peerprep_users.settings import Rate
+from peerprep_users.env import Rate
 
 REDIS = f"redis://127.0.0.1:6379/{8 + int(os.environ.get('PYTEST_XDIST_WORKER', 'gw0')[2:]) % 8}"
 LIMITED = {

@@ -1,0 +1,240 @@
+"""Typed reading of environment variables. One that does not parse stops the start with one line that names it."""
+
+import os
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from ipaddress import IPv6Address
+from typing import Any, Literal, NamedTuple, NoReturn, TypeVar
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+import dj_database_url
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from psycopg.pq import Conninfo
+
+T = TypeVar("T")
+
+
+def refuse(name: str, wanted: str) -> NoReturn:
+    raise SystemExit(f"Configuration error: {name} must be {wanted}.")
+
+
+def read(name: str, default: T, parse: Callable[[str], T], wanted: str, *, exact: bool = False) -> T:
+    """The variable `name`, parsed; `default` where it is unset or empty. The value is never shown: it may be a secret.
+
+    Args:
+        parse: raises ValueError, KeyError or Django's ValidationError for a value that is not `wanted`.
+        exact: keep the space around the value.
+    """
+    value = os.environ.get(name, "")
+    if not value.strip():
+        return default
+    try:
+        return parse(value if exact else value.strip())
+    except (ValueError, KeyError, ValidationError):
+        refuse(name, wanted)
+
+
+# --- Simple values --------------------------------------------------------------------------------------------------
+
+
+def text(name: str, default: str = "", *, exact: bool = False) -> str:
+    def parse(value: str) -> str:
+        if not value.replace("\t", " ").isprintable():
+            raise ValueError
+        return value
+
+    return read(name, default, parse, "text without control characters", exact=exact)
+
+
+def one_of(name: str, default: str, *choices: str) -> str:
+    """One of the words, whatever its case."""
+    meanings = {choice.casefold(): choice for choice in choices}
+    return read(name, default, lambda value: meanings[value.casefold()], f"one of {', '.join(choices)}")
+
+
+def flag(name: str, default: bool) -> bool:
+    meanings = dict.fromkeys(("1", "true", "t", "yes", "y", "on"), True)
+    meanings |= dict.fromkeys(("0", "false", "f", "no", "n", "off"), False)
+    return read(name, default, lambda value: meanings[value.lower()], "true or false")
+
+
+def integer(name: str, default: int, least: int, most: int) -> int:
+    def parse(value: str) -> int:
+        if not re.fullmatch(r"[0-9]+", value) or not least <= int(value) <= most:
+            raise ValueError
+        return int(value)
+
+    return read(name, default, parse, f"a whole number from {least} to {most}")
+
+
+def duration(name: str, default: float, unit: Literal["days", "minutes", "seconds"]) -> timedelta:
+    """A positive span of time of at most ten years; fractions are allowed."""
+    wanted = f"a positive number of {unit}, up to ten years"
+
+    def parse(value: str) -> timedelta:
+        if not re.fullmatch(r"[0-9]*\.?[0-9]+|[0-9]+\.", value):
+            raise ValueError
+        span = timedelta(**{unit: float(value)})
+        if not timedelta(0) < span <= timedelta(days=3650):
+            raise ValueError
+        return span
+
+    try:
+        return read(name, timedelta(**{unit: default}), parse, wanted)
+    except OverflowError:
+        refuse(name, wanted)
+
+
+class Rate(NamedTuple):
+    calls: int
+    period: timedelta
+
+
+RATE_UNITS = {"s": "seconds", "min": "minutes", "h": "hours"}
+
+
+def rate(name: str, default: str) -> Rate:
+    """A number of calls in a time: `60/min`, `300/5min`, `100/h`."""
+
+    def parse(value: str) -> Rate:
+        match = re.fullmatch(r"([1-9][0-9]{0,8})/([1-9][0-9]{0,3})?(s|min|h)", value)
+        if not match:
+            raise ValueError
+        calls, length, unit = match.groups()
+        return Rate(int(calls), timedelta(**{RATE_UNITS[unit]: int(length or 1)}))
+
+    return read(name, parse(default), parse, "a number of calls in a time, such as 60/min, 300/5min or 100/h")
+
+
+def split_list(value: str) -> list[str]:
+    return [part.strip() for part in value.split(",") if part.strip()]
+
+
+def email(name: str, default: str) -> str:
+    def parse(value: str) -> str:
+        validate_email(value)
+        return value
+
+    return read(name, default, parse, "an e-mail address")
+
+
+# --- Hosts and URLs -------------------------------------------------------------------------------------------------
+
+
+def host(name: str, default: str, wanted: str) -> str:
+    """A host name or an IP address; an IPv6 address gets the brackets that a URL puts around it."""
+    label = r"[A-Za-z0-9]([A-Za-z0-9_-]*[A-Za-z0-9])?"
+
+    def parse(value: str) -> str:
+        if re.fullmatch(rf"{label}(\.{label})*\.?", value):
+            return value
+        return f"[{IPv6Address(value[1:-1] if value.startswith('[') and value.endswith(']') else value)}]"
+
+    return read(name, default, parse, wanted)
+
+
+def base_url(name: str, default: str) -> str:
+    """What links begin with, without a slash at its end."""
+
+    def parse(value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.port == 0:
+            raise ValueError
+        if not re.fullmatch(r"[!-~]+", value) or parts.query or parts.fragment:
+            raise ValueError
+        return value.rstrip("/")
+
+    return read(name, default, parse, "an http:// or https:// address")
+
+
+def origins(name: str) -> list[str]:
+    """Web origins (RFC 6454), comma-separated."""
+    origin = r"https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]+)?"
+
+    def parse(value: str) -> list[str]:
+        found = [part.rstrip("/") for part in split_list(value)]
+        if not all(re.fullmatch(origin, each) and urlsplit(each).port != 0 for each in found):
+            raise ValueError
+        return found
+
+    return read(name, [], parse, "origins such as https://peerprep.example, comma-separated")
+
+
+def service_url(name: str, *schemes: str, path: str = ".*") -> str:
+    """The URL of another service, with one of these schemes and a path that matches; empty where it is unset."""
+
+    def parse(value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in schemes or not parts.hostname or parts.port == 0 or parts.query:
+            raise ValueError
+        if not re.fullmatch(path, parts.path):
+            raise ValueError
+        return value
+
+    return read(name, "", parse, f"a URL of the form {schemes[0]}://user:password@host:port/ without parameters")
+
+
+# --- The database ---------------------------------------------------------------------------------------------------
+
+# Parameters of asyncpg, the earlier service's driver, that tune its cache of statements. psycopg has none to tune.
+ASYNCPG_TUNING = {
+    "prepared_statement_cache_size",
+    "prepared_statement_name_func",
+    "statement_cache_size",
+    "max_cached_statement_lifetime",
+    "max_cacheable_statement_size",
+    "command_timeout",
+}
+SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+
+
+def database(name: str, default: str) -> dict[str, Any]:
+    """Django's settings for `postgresql://…` (also with a driver suffix such as `+asyncpg`) or `sqlite:///path`."""
+
+    def parse(value: str) -> dict[str, Any]:
+        url, _, query = re.sub(r"^(postgres|sqlite)(ql)?(\+\w+)?://", r"\1\2://", value).partition("?")
+        if not re.match(r"(postgres(ql)?|sqlite)://", url):
+            raise ValueError
+        parameters = urlencode(libpq_parameters(query)) if url.startswith("postgres") else ""
+        config: dict[str, Any] = dict(dj_database_url.parse(f"{url}?{parameters}"))
+        if config["NAME"] in {"", ":memory:"}:
+            raise ValueError
+        return config
+
+    return read(name, parse(default), parse, "postgresql://user:password@host:port/name or sqlite:///path")
+
+
+def libpq_parameters(query: str) -> dict[str, str]:
+    """The parameters of a database URL as libpq knows them, from its own names and from asyncpg's."""
+    known = {option.keyword.decode() for option in Conninfo.get_defaults()}
+    renamed = {"ssl": "sslmode", "timeout": "connect_timeout"}
+    found = {renamed.get(name, name): value for name, value in parse_qsl(query) if name not in ASYNCPG_TUNING}
+    for name in found.keys() - known:
+        refuse("DATABASE_URL", f"without the parameter {name!r}, which PostgreSQL's client library does not know")
+    if not re.fullmatch(r"[0-9]{1,4}", found.get("connect_timeout", "0")):
+        refuse("DATABASE_URL", "given a connect_timeout in whole seconds")
+    if found.get("sslmode", "prefer") not in SSL_MODES:
+        refuse("DATABASE_URL", f"given an sslmode that is one of {', '.join(SSL_MODES)}")
+    return found
+
+
+# --- Keys -----------------------------------------------------------------------------------------------------------
+
+KEY_BYTES = 32  # RFC 7518 section 3.2: an HS256 key has at least as many bits as SHA-256 gives
+PLACEHOLDERS = (  # of keys that people copy from examples, or type; a random key has none of them
+    r"change|replace|secret|password|example|default|insecure|develop|placeholder|peerprep|generate|please|random"
+    r"|^your|^dev\b|^test|^<|verygood|123456|abcdef|qwerty"
+    r"|09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7"  # FastAPI's tutorial
+)
+
+
+def is_guessable(key: str) -> bool:
+    """Whether a key is a placeholder, or repeats itself."""
+    repetitive = len(set(key)) < KEY_BYTES // 4 or key in (key * 2)[1:-1]
+    return repetitive or re.search(PLACEHOLDERS, key, re.IGNORECASE) is not None
+
+
+def is_safe_key(key: str) -> bool:
+    return not is_guessable(key) and len(key.encode()) >= KEY_BYTES
