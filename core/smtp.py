@@ -1,11 +1,11 @@
-"""Where mail goes: Django's two backends, each with what it lacks; and what is wrong when it does not get there."""
+"""The connection to the SMTP server, and what is wrong with it in an operator's words."""
 
 import re
 import smtplib
 import socket
 import ssl
-import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import Any
@@ -16,11 +16,49 @@ from django.core.mail.backends import console, smtp
 from django.core.mail.backends.base import BaseEmailBackend
 
 
+class ReplyReader:
+    """Reads a server's reply until a deadline.
+
+    smtplib gives the server `timeout` seconds for each packet: one that sends a byte now and then is never cut off.
+    """
+
+    def __init__(self, connection: socket.socket, seconds: float) -> None:
+        self.connection = connection
+        self.deadline = time.monotonic() + seconds
+
+    def readline(self, limit: int) -> bytes:
+        """A byte at a time: nothing beyond the line is taken, and a reply is short."""
+        line = b""
+        while not line.endswith(b"\n") and len(line) < limit:
+            if time.monotonic() > self.deadline:
+                raise TimeoutError("timed out")
+            byte = self.connection.recv(1)
+            if not byte:
+                break
+            line += byte
+        return line
+
+    def close(self) -> None:
+        """Leaves the connection to smtplib."""
+
+
+class DeadlineSMTP(smtplib.SMTP):
+    def getreply(self) -> tuple[int, bytes]:
+        if self.sock:
+            self.file = ReplyReader(self.sock, self.timeout)
+        return super().getreply()
+
+
+class DeadlineSMTPSSL(DeadlineSMTP, smtplib.SMTP_SSL):
+    pass
+
+
 class SMTP(smtp.EmailBackend):
     """An SMTP client that can be told not to check certificates (`VALIDATE_CERTS=false`)."""
 
-    line: socket.socket | None = None
-    PATIENCE = 60.0  # seconds to connect, and to send; `EMAIL_TIMEOUT` is for each step, and a server may dribble
+    @property
+    def connection_class(self) -> type[DeadlineSMTP]:
+        return DeadlineSMTPSSL if self.use_ssl else DeadlineSMTP
 
     @cached_property
     def ssl_context(self) -> ssl.SSLContext:
@@ -32,70 +70,23 @@ class SMTP(smtp.EmailBackend):
 
     def open(self) -> bool | None:
         try:
-            with self.watched():
-                return super().open()
+            return super().open()
         except Exception:
             self.close()  # Django keeps a connection whose STARTTLS or AUTH failed for a next try, which we never make
             raise
 
-    def send_messages(self, email_messages: Sequence[EmailMessage]) -> int:
-        with self.watched():
-            return super().send_messages(email_messages)
-
-    @contextmanager
-    def watched(self) -> Iterator[None]:
-        """Cuts the connection after a time: whoever sends a mail must be done with it before another one may try."""
-        watchdog = threading.Timer(self.PATIENCE, self.cut)
-        watchdog.daemon = True
-        watchdog.start()
-        try:
-            yield
-        finally:
-            watchdog.cancel()
-
-    @property
-    def connection_class(self) -> Any:
-        """smtplib's client, whose socket is watched from the first byte on: its constructor reads the greeting."""
-        secure, watch = self.use_ssl, self.watch
-
-        class Client(super().connection_class):  # type: ignore[misc]  # chosen at run time
-            def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
-                raw = smtplib.SMTP._get_socket(self, host, port, timeout)  # type: ignore[attr-defined]  # noqa: SLF001
-                watch(raw)
-                return self.context.wrap_socket(raw, server_hostname=self._host) if secure else raw  # type: ignore[no-any-return]
-
-        return Client
-
-    def watch(self, raw: socket.socket) -> None:
-        self.line = raw.dup()  # which stays the same when TLS takes the socket over
-
-    def cut(self) -> None:
-        if self.line:
-            with suppress(OSError):
-                self.line.shutdown(socket.SHUT_RDWR)
-
-    def close(self) -> None:
-        try:
-            super().close()
-        finally:
-            if self.line:
-                self.line.close()
-                self.line = None
-
 
 class Console(console.EmailBackend):
-    """Prints what a person would read of a mail, without its HTML."""
+    """Prints the plain text of a mail."""
 
     def write_message(self, message: EmailMessage) -> None:
         self.stream.write(f"\n----- Mail to {', '.join(message.to)}: {message.subject}\n\n{message.body}-----\n")
 
 
 @contextmanager
-def connected(*, patience: float | None = None, **options: Any) -> Iterator[BaseEmailBackend]:
-    """A connection to where mail goes. It is closed quietly: a server has what it took, however it says goodbye."""
+def connected(**options: Any) -> Iterator[BaseEmailBackend]:
+    """An open connection. Errors while closing are ignored: what the server has accepted, it has."""
     server: BaseEmailBackend = get_connection(**options)
-    if patience is not None:
-        server.PATIENCE = patience  # type: ignore[attr-defined]
     try:
         server.open()
         yield server
@@ -104,58 +95,58 @@ def connected(*, patience: float | None = None, **options: Any) -> Iterator[Base
             server.close()
 
 
-SECRETS = re.compile(r"token=[^\s'\"]+|\b\d{6}\b")
+def explained(exc: Exception, *, secrets: re.Pattern[str] | None = None) -> str:
+    """What an operator should know of a failed delivery: a sentence, then the exception.
 
-
-def explained(exc: Exception) -> str:
-    """What an operator should know of a failed delivery: a sentence, then what exactly was raised.
-
-    A server may quote the link or the code of a mail that it refuses; that is left out.
+    Args:
+        secrets: what to leave out of the exception: a server may quote the mail that it refuses.
     """
-    raised = SECRETS.sub("…", f"{type(exc).__name__}: {exc}")
-    return " ".join(f"{sentence(exc)} ({raised})".split())[:500]
+    raised = f"{type(exc).__name__}: {exc}"
+    if secrets:
+        raised = secrets.sub("…", raised)
+    return " ".join(f"{explanation(exc)} ({raised})".split())[:500]
 
 
-def sentence(exc: Exception) -> str:  # noqa: C901, PLR0911, PLR0912 - one line for each thing that goes wrong
+def explanation(exc: Exception) -> str:  # noqa: C901, PLR0911, PLR0912 - one line for each kind of failure
     server = f"{settings.EMAIL_HOST}:{settings.EMAIL_PORT}"
     match exc:
         case UnicodeError() if "idna" in str(exc):  # a label of the name is empty or too long
-            return f"MAIL_SERVER: {settings.EMAIL_HOST} is no name of a host."
+            return f"MAIL_SERVER: {settings.EMAIL_HOST} is not a valid host name."
         case socket.gaierror():
             return f"MAIL_SERVER: the name {settings.EMAIL_HOST} does not resolve."
         case ConnectionRefusedError():
             return f"MAIL_SERVER, MAIL_PORT: nothing listens at {server}."
         case TimeoutError() | smtplib.SMTPServerDisconnected() if "timed out" in str(exc):
-            hint = "" if settings.EMAIL_USE_SSL else " If it speaks TLS from the first byte, set MAIL_SSL_TLS."
-            return f"MAIL_SERVER, MAIL_PORT: {server} does not answer within {settings.EMAIL_TIMEOUT} s.{hint}"
+            hint = "" if settings.EMAIL_USE_SSL else " If it expects TLS from the first byte, set MAIL_SSL_TLS."
+            return f"MAIL_SERVER, MAIL_PORT: {server} did not answer within {settings.EMAIL_TIMEOUT} s.{hint}"
         case ssl.SSLCertVerificationError():
             return f"VALIDATE_CERTS: the certificate of {server} is not valid: {exc.verify_message.rstrip('.')}."
         case ssl.SSLError():
             which = "MAIL_SSL_TLS" if settings.EMAIL_USE_SSL else "MAIL_STARTTLS"
-            return f"{which}: TLS with {server} fails; it may not speak it here."
+            return f"{which}: TLS with {server} failed; it may not offer TLS on this port."
         case smtplib.SMTPAuthenticationError():
-            return f"MAIL_USERNAME, MAIL_PASSWORD: {server} does not accept them."
+            return f"MAIL_USERNAME, MAIL_PASSWORD: {server} rejected them."
         case smtplib.SMTPNotSupportedError() if "STARTTLS" in str(exc):
             return f"MAIL_STARTTLS: {server} does not offer it."
         case smtplib.SMTPNotSupportedError() if "AUTH" in str(exc):
-            hint = "" if settings.EMAIL_USE_SSL or settings.EMAIL_USE_TLS else " It may offer one with MAIL_STARTTLS."
-            return f"USE_CREDENTIALS: {server} offers no sign-in.{hint}"
+            hint = "" if settings.EMAIL_USE_SSL or settings.EMAIL_USE_TLS else " It may with MAIL_STARTTLS."
+            return f"USE_CREDENTIALS: {server} offers no authentication.{hint}"
         case smtplib.SMTPResponseException(smtp_code=530) if "STARTTLS" in str(exc).upper():
-            return f"MAIL_STARTTLS: {server} demands it."
+            return f"MAIL_STARTTLS: {server} requires it."
         case smtplib.SMTPSenderRefused(smtp_code=530):
-            return f"MAIL_USERNAME, MAIL_PASSWORD: {server} wants a sign-in."
+            return f"MAIL_USERNAME, MAIL_PASSWORD: {server} requires authentication."
         case smtplib.SMTPSenderRefused():
-            return f"MAIL_FROM: {server} does not take mail from {exc.sender}."
+            return f"MAIL_FROM: {server} does not accept mail from {exc.sender}."
         case smtplib.SMTPRecipientsRefused():
-            return f"{server} does not take mail for this address."
+            return f"{server} does not accept mail for this address."
         case smtplib.SMTPConnectError() | smtplib.SMTPHeloError():
-            return f"{server} refuses this host."
+            return f"{server} refuses connections from this host."
         case smtplib.SMTPDataError():
-            return f"{server} does not take this mail."
+            return f"{server} does not accept this mail."
         case smtplib.SMTPServerDisconnected():
             return f"{server} closed the connection."
         case smtplib.SMTPException():
-            return f"{server} refuses."
+            return f"{server} refused."
         case OSError():
             return f"MAIL_SERVER, MAIL_PORT: {server} cannot be reached."
-    return "The mail could not be made."
+    return "The mail could not be composed."

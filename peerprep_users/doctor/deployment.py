@@ -180,7 +180,7 @@ def mail_server() -> Iterator[Finding]:
         yield fine("Mail is printed.")
         return
     try:
-        with connected(timeout=3, patience=6):
+        with connected(timeout=3):
             yield fine(f"{settings.EMAIL_HOST}:{settings.EMAIL_PORT} lets the service in. No mail was sent.")
     except Exception as exc:  # noqa: BLE001 - whatever it is, it is what the operator wants to know
         yield MAIL_SERVER(explained(exc))
