@@ -1,9 +1,11 @@
-"""Background jobs: work that no request waits for, repeated at intervals."""
+"""Background jobs: work that no request waits for, repeated at intervals by one thread."""
 
 import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from math import inf
+from random import SystemRandom
 from typing import NamedTuple
 
 from django.db import Error, close_old_connections, connection
@@ -12,7 +14,21 @@ from core.metrics import DATABASE_ERRORS
 
 log = logging.getLogger(__name__)
 
-new_work = threading.Event()  # set by whatever should not wait for the next interval
+TURN_SECONDS = 1.0
+
+new_work = threading.Event()  # wakes this process's worker for the jobs that run `at_once`
+
+
+class Turn:
+    """How long a job may go on: for a moment, so that the other jobs run too, and less where the worker is to stop."""
+
+    def __init__(self, seconds: float = inf, stopping: threading.Event | None = None) -> None:
+        self.ends = time.monotonic() + seconds
+        self.stopping = stopping
+
+    @property
+    def is_over(self) -> bool:
+        return time.monotonic() >= self.ends or (self.stopping is not None and self.stopping.is_set())
 
 
 class Job(NamedTuple):
@@ -20,24 +36,29 @@ class Job(NamedTuple):
     Args:
         name: what it does, for the log.
         seconds: between two runs.
-        run: does what there is to do, until the event is set. Returns True where there is more: it is run again as soon
-            as the other jobs have had their turn.
-        at_once: runs also when `new_work` is set.
+        run: does what there is to do until its turn is over; then it is run again after the other jobs.
+        at_once: also runs when `new_work` is set.
     """
 
     name: str
     seconds: float
-    run: Callable[[threading.Event], object]
+    run: Callable[[Turn], object]
     at_once: bool = False
 
 
 class Worker(threading.Thread):
-    """Runs the jobs one after the other until it is stopped. Several workers, also on other hosts, share the work."""
+    """Runs the jobs in turn until it is stopped. Several workers, on any number of hosts, share the work.
 
-    def __init__(self, jobs: Sequence[Job]) -> None:
+    Args:
+        spread: each job first runs at a random moment within its interval, but within so many seconds, so that
+            processes that start together do not do the same at the same time.
+    """
+
+    def __init__(self, jobs: Sequence[Job], *, spread: float = 60.0) -> None:
         super().__init__(name="worker", daemon=True)
         self.jobs = jobs
-        self.due = {job.name: time.monotonic() + min(job.seconds, 5.0) for job in jobs}  # after the start has settled
+        first = SystemRandom().uniform
+        self.due = {job.name: time.monotonic() + first(0, min(job.seconds, spread)) for job in jobs}
         self.stopping = threading.Event()
 
     def run(self) -> None:
@@ -46,26 +67,30 @@ class Worker(threading.Thread):
             new_work.clear()
             for job in self.jobs:
                 if time.monotonic() >= self.due[job.name] or (woken and job.at_once):
-                    more = self.attempt(job)
-                    self.due[job.name] = time.monotonic() + (0.0 if more is True else job.seconds)
+                    self.run_job(job)
             close_old_connections()
             new_work.wait(max(0.0, min(self.due.values()) - time.monotonic()))
         connection.close()
 
-    def attempt(self, job: Job) -> object:
-        """Runs a job. A database error does not keep the other jobs from running."""
+    def run_job(self, job: Job) -> None:
+        """Gives a job its turn. A job that fails is run again after its interval, and the other jobs go on."""
+        turn = Turn(TURN_SECONDS, self.stopping)
+        pause = job.seconds
         try:
-            return job.run(self.stopping)
+            job.run(turn)
+            pause = 0.0 if turn.is_over else job.seconds
         except Error as exc:
-            log.error("Could not %s: %s", job.name, exc)  # noqa: TRY400 - the next run may succeed
             DATABASE_ERRORS.labels(type(exc).__name__).inc()
-            return False
+            log.warning("Could not %s: %s", job.name, exc)
+        except Exception:
+            log.exception("Could not %s", job.name)
+        self.due[job.name] = time.monotonic() + pause
 
-    def tell_to_stop(self) -> None:
+    def request_stop(self) -> None:
         self.stopping.set()
         new_work.set()
 
     def stop(self, timeout: float) -> None:
-        """Lets the job under way finish, for up to `timeout` seconds."""
-        self.tell_to_stop()
+        """Lets the job under way end its turn, for up to `timeout` seconds."""
+        self.request_stop()
         self.join(timeout)

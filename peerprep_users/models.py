@@ -1,4 +1,4 @@
-"""What happened on each day, in numbers."""
+"""The table of daily figures."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from django.db.models.functions import Coalesce
 
 class DailyFigureQuerySet(models.QuerySet["DailyFigure"]):
     def totals(self, first: date) -> DailyFigureQuerySet:
-        """From that day on, what tells that a day is counted."""
+        """From that day on: a day that has a total is counted."""
         return self.filter(day__gte=first, label="")
 
     def series(self, first: date, labelled: Collection[str]) -> Iterable[tuple[str, str, date, int]]:
-        """Every day's totals, and of the names `labelled` the parts too."""
+        """Every day's totals, and the figures by label of the names in `labelled`."""
         rows = self.filter(Q(label="") | Q(name__in=labelled), day__gte=first)
         return rows.values_list("name", "label", "day", "value")
 
     def shares(self, first: date, whole: str, part: str, most: int) -> Iterable[tuple[str, int, int]]:
-        """From that day on, each label's sums of two names, of the labels that have most of the first."""
+        """For each label, its sums of two names from that day on. The `most` labels with the largest first sum."""
         sums = {name: Coalesce(Sum("value", filter=Q(name=name)), 0) for name in (whole, part)}
         rows = self.filter(name__in=sums, day__gte=first).exclude(label="").values("label")
         return rows.annotate(**sums).order_by(f"-{whole}", "label").values_list("label", whole, part)[:most]
 
 
 class DailyFigure(models.Model):
-    """How often something happened on a UTC day that is over. It stays when the rows that were counted go."""
+    """How often something happened on a past UTC day. It outlives the rows that were counted."""
 
     day = models.DateField()
     name = models.CharField(max_length=32)
-    label = models.CharField(max_length=64, blank=True)  # the part that it is of, such as a language; "" is the total
+    label = models.CharField(max_length=64, blank=True)  # such as a language; empty for the total
     value = models.PositiveBigIntegerField()
 
     objects = DailyFigureQuerySet.as_manager()
@@ -40,11 +40,11 @@ class DailyFigure(models.Model):
     class Meta:
         db_table = "daily_figures"
         constraints = [
-            # Also the index behind the dashboard: some names, the last 90 days.
+            # Its index also serves the overview: some names, the last 90 days.
             models.UniqueConstraint(fields=["name", "day", "label"], name="daily_figures_once"),
         ]
         indexes = [
-            # Every name's totals, which the dashboard draws and the next count begins with.
+            # The totals of every name: the overview, and what is still to be counted.
             models.Index(fields=["day"], condition=Q(label=""), name="daily_figures_totals"),
         ]
 

@@ -1,8 +1,6 @@
-"""What expires when, in both apps, and its removal a few rows at a time beside a running service."""
+"""When the rows of both apps expire, and how they are deleted: a few at a time, while the service runs."""
 
 import logging
-import threading
-import time
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -18,13 +16,13 @@ from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 from accounts.audit import chain
 from accounts.models import Lease, Mail, PasswordReset, Session
 from attempts.models import IdempotencyKey
+from core.jobs import Turn
 from core.models import RateCount
 from peerprep_users.models import DailyFigure
 
 log = logging.getLogger(__name__)
 
-BATCH = 500
-PASS = 1.0  # seconds that the background worker removes rows at a time
+PURGE_BATCH = 500
 ENDED_SESSIONS = timedelta(days=7)  # kept that long to answer who was signed in, and from where
 MAILS = timedelta(days=7)
 FAILURES = timedelta(days=90)
@@ -51,39 +49,30 @@ def expired_rows() -> dict[str, QuerySet[Any]]:
     }
 
 
-def tasks() -> Iterator[tuple[str, int, Iterator[int]]]:
-    """Of each task its name, about how many rows it removes, and an iterator that yields the size of each batch."""
+def purges() -> Iterator[tuple[str, QuerySet[Any], Iterator[int]]]:
+    """For each kind of row: its name, the expired rows, and an iterator over the sizes of the batches it deletes."""
     for name, rows in expired_rows().items():
-        yield name, rows.count(), delete_in_batches(rows)
-    chain.chain_entries()
-    yield "audit trail", chain.outdated().count(), chain.prune()
+        yield name, rows, delete_in_batches(rows)
+    yield "audit trail", chain.outdated(), chain.prune()
 
 
 def delete_in_batches(rows: QuerySet[Any]) -> Iterator[int]:
-    """Deletes the rows, each batch in a transaction of its own.
-
-    Two purges at once share the work: each skips the rows that the other holds.
-    """
+    """Each batch is a transaction. Two purges at once share the work: each skips what the other has locked."""
     while True:
         with transaction.atomic():
             chosen = rows.order_by("pk").select_for_update(skip_locked=True, of=("self",)).values_list("pk", flat=True)
-            ids = list(chosen[:BATCH])
+            ids = list(chosen[:PURGE_BATCH])
             rows.model._base_manager.filter(pk__in=ids).delete()  # noqa: SLF001
         if not ids:
             return
         yield len(ids)
 
 
-def purge_for_a_while(stopping: threading.Event) -> bool:
-    """Removes expired rows for about a second. Returns whether there is more."""
-    until = time.monotonic() + PASS
-    for name, rows in expired_rows().items():
+def purge_expired_rows(turn: Turn) -> None:
+    """Deletes what has expired, until the turn is over."""
+    for name, _, batches in purges():
         removed = 0
-        for batch in delete_in_batches(rows):
+        while not turn.is_over and (batch := next(batches, 0)):
             removed += batch
-            if stopping.is_set() or time.monotonic() > until:
-                return True
         if removed:
             log.info("Expired rows were removed", extra={"what": name, "rows": removed})
-    sum(chain.prune())
-    return False

@@ -1,14 +1,12 @@
-"""What happened on each day, in numbers: counted once and kept when the day is over, counted on demand until then.
+"""How often things happened each day: counted once and stored when the day is over, counted on demand until then.
 
-Days are UTC days. What is kept outlives the rows that were counted: sessions, mails, accounts.
+Days are UTC days. What is stored outlives the rows that were counted: sessions, mails, accounts.
 """
 
-import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from math import inf
 from typing import Any
 from uuid import UUID
 
@@ -18,12 +16,12 @@ from django.utils import timezone
 
 from accounts.models import AuditEntry, Mail, Session, User
 from attempts.models import Attempt
+from core.jobs import Turn
 from peerprep_users.models import DailyFigure
 
-DAYS = 90  # what is shown, today included
-SETTLED = timedelta(hours=1)  # so long after its end, a mail of the day is sent or dead, and every transaction over
-LABELS = 1000  # of a name over all days, the most frequent
-PASS = 0.5  # seconds that the background worker counts at a time
+DAYS_SHOWN = 90  # today included
+SETTLED = timedelta(hours=1)  # after a day's end: its mails are sent or dead by then, and its transactions over
+LABELS_SHOWN = 1000  # of a name over all days, the most frequent
 
 Counts = dict[tuple[str, str], int]  # by name and label
 
@@ -33,14 +31,14 @@ class Source:
     """Something to count.
 
     Args:
-        names: its figures. Of the first there is one without a label for every counted day, be it 0.
-        count: the figures of the time from the first moment on, and before the second.
-        reach: of how many days before today all rows are still there.
+        names: of its figures. The first has a total, an empty label, for every counted day, even if it is 0.
+        count: counts from the first moment to just before the second.
+        days_kept: for how many days back from today all rows still exist.
     """
 
     names: tuple[str, ...]
     count: Callable[[datetime, datetime], Counts]
-    reach: int = DAYS - 1
+    days_kept: int = DAYS_SHOWN - 1
 
 
 # --- What is counted -------------------------------------------------------------------------------------------
@@ -55,101 +53,96 @@ def registrations(begin: datetime, end: datetime) -> Counts:
 
 
 def logins(begin: datetime, end: datetime) -> Counts:
-    """The sessions that began, those of registrations among them."""
+    """The sessions that began, including those of registrations."""
     return {("logins", ""): within(Session.objects.all(), "created_at", begin, end).count()}
 
 
-def locks(begin: datetime, end: datetime) -> Counts:
+def account_locks(begin: datetime, end: datetime) -> Counts:
     entries = AuditEntry.objects.filter(kind=AuditEntry.Kind.ACCOUNT_LOCKED)
     return {("locks", ""): within(entries, "occurred_at", begin, end).count()}
 
 
 def mails(begin: datetime, end: datetime) -> Counts:
-    """Those that were asked for, by what has become of them."""
+    """The mails that were queued, by their present state."""
     states = within(Mail.objects.all(), "created_at", begin, end).values_list("state").annotate(Count("pk"))
     found = {("mails", str(state)): number for state, number in states}
     return {("mails", ""): sum(found.values()), **found}
 
 
-# Clients name languages and questions, so there may be any number of them: the most frequent of each day are kept.
-LANGUAGES = 50
-QUESTIONS = 500
+# Clients name languages and questions, so there may be any number of them: the most frequent of each day are stored.
+LANGUAGES_A_DAY = 50
+QUESTIONS_A_DAY = 500
 NUMBERS = {"attempts": Count("pk"), "solved": Count("pk", filter=Q(solved=True))}
 
 
-def count_attempts(begin: datetime, end: datetime) -> Counts:
-    rows = begun_within(begin, end)
+def attempt_figures(begin: datetime, end: datetime) -> Counts:
+    # By their UUIDv7 ids, which begin with the time: there is no index on the time alone.
+    rows = Attempt.objects.order_by().filter(pk__gte=first_id(begin), pk__lt=first_id(end))
     totals = rows.aggregate(**NUMBERS)
     return {
         **{(name, ""): totals[name] for name in NUMBERS},
-        **parts(rows, "language", LANGUAGES, prefix=""),
-        **parts(rows, "question_id", QUESTIONS, prefix="question_"),
+        **figures_by(rows, "language", LANGUAGES_A_DAY, prefix=""),
+        **figures_by(rows, "question_id", QUESTIONS_A_DAY, prefix="question_"),
     }
 
 
-def begun_within(begin: datetime, end: datetime) -> QuerySet[Attempt]:
-    """By their ids, which begin with the time: there is no index on the time alone, and none is needed."""
-    return Attempt.objects.order_by().filter(pk__gte=first_id(begin), pk__lt=first_id(end))
-
-
 def first_id(at: datetime) -> UUID:
-    """What no UUIDv7 of that millisecond, or later, is below."""
+    """A lower bound for the UUIDv7s of that millisecond and later."""
     return UUID(int=int(at.timestamp() * 1000) << 80)
 
 
-def parts(rows: QuerySet[Attempt], column: str, most: int, *, prefix: str) -> Counts:
+def figures_by(rows: QuerySet[Attempt], column: str, most: int, *, prefix: str) -> Counts:
     found: Any = rows.values(column).annotate(**NUMBERS).order_by("-attempts", column)[:most]
     return {(prefix + name, str(row[column])): row[name] for row in found for name in NUMBERS if row[name]}
 
 
 SOURCES = [
     Source(("registrations",), registrations),
-    Source(("locks",), locks),
-    # Housekeeping removes a session 7 days after its end, a mail 7 days after it was queued.
-    Source(("logins",), logins, reach=6),
-    Source(("mails",), mails, reach=6),
-    Source(("attempts", "solved", "question_attempts", "question_solved"), count_attempts),
+    Source(("locks",), account_locks),
+    # Sessions are purged 7 days after their end, mails 7 days after they were queued: never while they may be counted.
+    Source(("logins",), logins, days_kept=6),
+    Source(("mails",), mails, days_kept=6),
+    Source(("attempts", "solved", "question_attempts", "question_solved"), attempt_figures),
 ]
 
 
-# --- Keeping --------------------------------------------------------------------------------------------------------
+# --- Storing --------------------------------------------------------------------------------------------------------
 
 
-def count_finished_days() -> bool:
-    """Counts for a moment what is due. Returns whether there is more."""
-    keep_due(seconds=PASS)
-    return bool(due())
+def count_finished_days(turn: Turn) -> None:
+    """Counts what is due, a day at a time. Where another process is counting too, that one goes on alone."""
+    for day, sources in days_due().items():
+        if turn.is_over or not store_day(day, sources):
+            return
 
 
-def keep_due(*, seconds: float = inf, progress: Callable[[int], object] = lambda days: None) -> int:
-    """Counts the days that are over and not kept yet, until the time is used up. Returns how many it kept."""
-    started, kept = time.monotonic(), 0
-    for day, sources in due().items():
-        kept += keep(day, sources)
+def count_due_days(*, progress: Callable[[int], object] = lambda days: None) -> int:
+    """Counts all that is due. Returns for how many days it stored figures."""
+    stored = 0
+    for day, sources in days_due().items():
+        stored += store_day(day, sources)
         progress(1)
-        if time.monotonic() - started > seconds:
-            break
-    return kept
+    return stored
 
 
-def due() -> dict[date, list[Source]]:
-    """What is to be counted of which days, the newest day first."""
+def days_due() -> dict[date, list[Source]]:
+    """The finished days that are not fully counted, newest first, and what is still to be counted of each."""
     today = timezone.now().date()
     over = (timezone.now() - SETTLED).date()
-    kept = set(DailyFigure.objects.totals(today - timedelta(DAYS)).values_list("name", "day"))
+    stored = set(DailyFigure.objects.totals(today - timedelta(DAYS_SHOWN)).values_list("name", "day"))
     days = {
-        day: [source for source in SOURCES if age <= source.reach and (source.names[0], day) not in kept]
-        for age in range(1, DAYS)
+        day: [source for source in SOURCES if age <= source.days_kept and (source.names[0], day) not in stored]
+        for age in range(1, DAYS_SHOWN)
         if (day := today - timedelta(age)) < over
     }
     return {day: sources for day, sources in days.items() if sources}
 
 
-def keep(day: date, sources: Iterable[Source]) -> bool:
-    """Keeps what a day comes to; False where somebody else has just done so, which the unique constraint decides."""
+def store_day(day: date, sources: Iterable[Source]) -> bool:
+    """Counts a day and stores its figures; False where another process was faster (the unique constraint)."""
     rows = [
         DailyFigure(day=day, name=name, label=label, value=value)
-        for (name, label), value in sorted(counted(day, sources).items())
+        for (name, label), value in sorted(count_day(day, sources).items())
     ]
     try:
         with transaction.atomic():
@@ -159,7 +152,7 @@ def keep(day: date, sources: Iterable[Source]) -> bool:
     return True
 
 
-def counted(day: date, sources: Iterable[Source]) -> Counts:
+def count_day(day: date, sources: Iterable[Source]) -> Counts:
     begin = datetime(day.year, day.month, day.day, tzinfo=UTC)
     figures: Counts = {}
     for source in sources:
@@ -167,24 +160,25 @@ def counted(day: date, sources: Iterable[Source]) -> Counts:
     return figures
 
 
-def count_again(*, progress: Callable[[int], object]) -> None:
-    """Counts anew every day of which all rows are there: after rows of the past were added."""
+def recount_days(*, progress: Callable[[int], object]) -> None:
+    """Counts every day again whose rows all exist: for when rows with past dates were added."""
     today = timezone.now().date()
     for source in SOURCES:
-        DailyFigure.objects.filter(name__in=source.names, day__gte=today - timedelta(source.reach)).delete()
-    keep_due(progress=progress)
+        DailyFigure.objects.filter(name__in=source.names, day__gte=today - timedelta(source.days_kept)).delete()
+    count_due_days(progress=progress)
 
 
 # --- Reading --------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Summary:
-    """What is known of the days up to today.
+class DailyStats:
+    """The figures of the last days, today included.
 
     Args:
-        days: of each name and label, by day. A day is absent where it is not counted.
-        labels: of each name, over all those days, by label.
+        at: when they were read.
+        days: for each name and label, the figures by day. A day that is not counted is absent.
+        labels: for each name, the sums over all those days by label.
     """
 
     at: datetime
@@ -192,46 +186,41 @@ class Summary:
     labels: dict[str, Counter[str]]
 
     def series(self, name: str, label: str = "") -> list[int | None]:
-        """One number for each of the days, oldest first; None where the day is not counted."""
+        """A number for each day, oldest first; None where the day is not counted."""
         known = self.days.get((name, label), {})
         missing = 0 if label else None
         return [known.get(day, missing) for day in self.dates]
 
     @property
     def uncounted(self) -> int:
-        """Of how many days a figure is missing."""
+        """For how many days a figure is missing."""
         known = [self.days.get((source.names[0], ""), {}) for source in SOURCES]
         return len([day for day in self.dates if not all(day in days for days in known)])
 
     @property
     def dates(self) -> list[date]:
-        return [self.at.date() - timedelta(age) for age in reversed(range(DAYS))]
+        return [self.at.date() - timedelta(age) for age in reversed(range(DAYS_SHOWN))]
 
 
-def summarise(*, by_day: Collection[str], by_label: Mapping[str, str]) -> Summary:
-    """Reads what is kept, and counts what is not over yet.
+def load_stats(*, by_day: Collection[str], by_label: Mapping[str, str]) -> DailyStats:
+    """Reads the stored figures, and counts the days that are not over yet.
 
     Args:
-        by_day: the names of which each day's parts are wanted beside the total.
-        by_label: the names of which each label's sum is wanted, and the name of a part of it.
+        by_day: names whose figures are wanted by label for each day, besides the total.
+        by_label: names whose sum is wanted for each label, each with a second name whose sums are wanted with it.
     """
     now = timezone.now()
-    first = now.date() - timedelta(DAYS - 1)
+    first = now.date() - timedelta(DAYS_SHOWN - 1)
     days: dict[tuple[str, str], dict[date, int]] = defaultdict(dict)
     labels: dict[str, Counter[str]] = defaultdict(Counter)
     for name, label, day, value in DailyFigure.objects.series(first, by_day):
         days[name, label][day] = value
     for whole, part in by_label.items():
-        for label, *sums in DailyFigure.objects.shares(first, whole, part, LABELS):
+        for label, *sums in DailyFigure.objects.shares(first, whole, part, LABELS_SHOWN):
             labels[whole][label], labels[part][label] = sums
-    for day in open_days(now):
-        for (name, label), value in counted(day, SOURCES).items():
+    for day in sorted({now.date(), (now - SETTLED).date()}):  # today, and yesterday until it is settled
+        for (name, label), value in count_day(day, SOURCES).items():
             days[name, label][day] = value
             if label:
                 labels[name][label] += value
-    return Summary(now, days, labels)
-
-
-def open_days(now: datetime) -> list[date]:
-    """Today, and yesterday while it is not settled."""
-    return sorted({now.date(), (now - SETTLED).date()})
+    return DailyStats(now, days, labels)

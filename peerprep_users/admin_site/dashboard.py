@@ -12,7 +12,7 @@ from django.urls import reverse
 from accounts import login_guard
 from accounts.models import Mail, Role, Session, User
 from peerprep_users.admin_site.charts import GREEN, RED, Chart, Series
-from peerprep_users.admin_site.daily_stats import Summary, summarise
+from peerprep_users.admin_site.daily_stats import DailyStats, load_stats
 
 EXACT = 10_000  # what is counted in a moment; of more, PostgreSQL's estimate is shown
 MOST = 100_000  # where that turns out too low, counting ends here
@@ -45,7 +45,7 @@ class Total:
 def show(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """What the theme calls before it renders the index page."""
     by_label = {"attempts": "solved", "question_attempts": "question_solved"}
-    figures = summarise(by_day=["mails"], by_label=by_label)
+    figures = load_stats(by_day=["mails"], by_label=by_label)
     return {
         **context,
         "title": "Overview",
@@ -99,7 +99,7 @@ def path(model: Any, **query: Any) -> str:
 # --- Charts ---------------------------------------------------------------------------------------------------------
 
 
-def charts(figures: Summary) -> list[Chart]:
+def charts(figures: DailyStats) -> list[Chart]:
     attempts, solved, series = figures.series("attempts"), figures.series("solved"), figures.series
     by_day = {
         ("Registrations", path(User)): [Series("Registrations", series("registrations"))],
@@ -118,7 +118,7 @@ def charts(figures: Summary) -> list[Chart]:
     return [*drawn, languages(figures)]
 
 
-def languages(figures: Summary) -> Chart:
+def languages(figures: DailyStats) -> Chart:
     used = figures.labels["attempts"].most_common(LANGUAGES)
     return Chart(
         "Languages",
@@ -150,7 +150,7 @@ class Question:
         return percentage(self.solved, self.attempts) or 0.0
 
 
-def hardest(figures: Summary) -> list[Question]:
+def hardest(figures: DailyStats) -> list[Question]:
     """Those that are solved least often, of those that are tried often enough for that to mean something."""
     tried, solved = figures.labels["question_attempts"], figures.labels["question_solved"]
     enough = max(LEAST, max(tried.values(), default=0) // 10)

@@ -59,8 +59,8 @@ def plain(made: list[Attempt], first: date) -> dict[str, Counter[Any]]:
 def test_the_figures_equal_a_plain_recount_and_stay_when_the_rows_go(alice: Person, bob: Person) -> None:
     made = some_attempts(alice.user, 300)
     Mail.objects.create(kind=Mail.Kind.VERIFICATION, to="a@b.example", state="dead")
-    daily_stats.keep_due()
-    found = daily_stats.summarise(by_day=["mails"], by_label=LABELS)
+    daily_stats.count_due_days()
+    found = daily_stats.load_stats(by_day=["mails"], by_label=LABELS)
     expected = plain(made, found.dates[0])
     assert found.series("attempts") == [expected["day"][day] for day in found.dates]
     assert found.series("solved") == [expected["solved_day"][day] for day in found.dates]
@@ -73,22 +73,22 @@ def test_the_figures_equal_a_plain_recount_and_stay_when_the_rows_go(alice: Pers
 
     Attempt.objects.all().delete()
     alice.user.delete()
-    assert not daily_stats.keep_due()
-    later = daily_stats.summarise(by_day=[], by_label=LABELS)
+    assert not daily_stats.count_due_days()
+    later = daily_stats.load_stats(by_day=[], by_label=LABELS)
     assert later.series("attempts")[:-2] == found.series("attempts")[:-2]
 
 
-def test_of_two_passes_at_once_one_counts_a_day(together: Together, alice: Person) -> None:
+def test_of_two_counts_at_once_one_is_stored(together: Together, alice: Person) -> None:
     some_attempts(alice.user, 50)
     day = timezone.now().date() - timedelta(3)
     for _ in range(20):
         DailyFigure.objects.all().delete()
-        assert sorted(together(lambda _: daily_stats.keep(day, daily_stats.SOURCES), 2)) == [False, True]
+        assert sorted(together(lambda _: daily_stats.store_day(day, daily_stats.SOURCES), 2)) == [False, True]
         kept = {(row.name, row.label): row.value for row in DailyFigure.objects.all()}
-        assert kept == daily_stats.counted(day, daily_stats.SOURCES)
+        assert kept == daily_stats.count_day(day, daily_stats.SOURCES)
 
 
-def test_housekeeping_counts_before_it_removes(alice: Person) -> None:
+def test_a_purge_counts_before_it_deletes(alice: Person) -> None:
     Session.objects.update(created_at=timezone.now() - timedelta(days=2))
     call_command("purge_expired")
     kept = DailyFigure.objects.filter(name="logins", day=timezone.now().date() - timedelta(2))
@@ -109,7 +109,7 @@ def test_the_page_costs_the_same_however_much_there_is_and_each_number_leads_to_
     for number in range(size // 30):
         person(f"user{number}@example.com")
     some_attempts(admin.user, size or 3)
-    daily_stats.keep_due()
+    daily_stats.count_due_days()
     with CaptureQueriesContext(connection) as after:
         page = browser.get("/admin/").content.decode()
     assert len(after) == len(before)

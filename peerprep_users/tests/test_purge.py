@@ -1,9 +1,6 @@
 """`manage.py purge_expired`."""
 
-import threading
-from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
 
 import pytest
 import time_machine
@@ -15,7 +12,9 @@ from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, Ou
 from accounts.models import AuditEntry, Lease, Mail, PasswordReset, Session, User
 from accounts.reset_codes import new_code
 from conftest import Api, Mailbox, Person, Together, person
-from peerprep_users.purge import delete_in_batches, expired_rows, purge_for_a_while
+from core.jobs import Turn
+from core.models import RateCount
+from peerprep_users.purge import delete_in_batches, expired_rows, purge_expired_rows
 
 TOKENS = (OutstandingToken, BlacklistedToken)
 EVERYTHING = (*TOKENS, Session, PasswordReset, Lease, Mail, AccessAttempt, AccessFailureLog, AuditEntry)
@@ -96,24 +95,21 @@ def test_it_runs_beside_the_deletion_of_an_account(together: Together, transacti
         assert not OutstandingToken.objects.exists()
 
 
-def test_it_works_in_batches(alice: Person, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("peerprep_users.purge.BATCH", 7)
-    Lease.objects.bulk_create(
-        Lease(name=str(number), holder=alice.user.pk, until=timezone.now()) for number in range(20)
-    )
-    assert list(delete_in_batches(expired_rows()["leases"])) == [7, 7, 6]
+def expired_counts(number: int) -> None:
+    RateCount.objects.bulk_create(RateCount(name=str(n), count=1, until=0.0) for n in range(number))
 
 
-def test_two_at_once_share_the_work(
-    together: Callable[..., list[Any]], monkeypatch: pytest.MonkeyPatch, transactional_db: None
-) -> None:
-    monkeypatch.setattr("peerprep_users.purge.BATCH", 5)
-    holder = User().pk
+def test_it_works_in_batches(db: None) -> None:
+    expired_counts(1100)
+    assert list(delete_in_batches(expired_rows()["rate counts"])) == [500, 500, 100]
+
+
+def test_two_at_once_share_the_work(together: Together, transactional_db: None) -> None:
     for _ in range(20):
-        Lease.objects.bulk_create(Lease(name=str(n), holder=holder, until=timezone.now()) for n in range(60))
-        removed = together(lambda _: sum(delete_in_batches(expired_rows()["leases"])), 2)
-        assert sum(removed) == 60
-        assert not Lease.objects.exists()
+        expired_counts(1100)
+        removed = together(lambda _: sum(delete_in_batches(expired_rows()["rate counts"])), 2)
+        assert sum(removed) == 1100
+        assert not RateCount.objects.exists()
 
 
 def test_refreshes_leave_nothing_once_their_tokens_have_expired(alice: Person) -> None:
@@ -127,7 +123,9 @@ def test_refreshes_leave_nothing_once_their_tokens_have_expired(alice: Person) -
     assert (Session.objects.count(), OutstandingToken.objects.count(), BlacklistedToken.objects.count()) == (1, 0, 0)
 
 
-def test_each_process_does_it_too(alice: Person) -> None:
-    Lease.objects.create(name="x", holder=alice.user.pk, until=timezone.now())
-    assert not purge_for_a_while(threading.Event())
-    assert not Lease.objects.exists()
+def test_the_worker_does_it_too_for_as_long_as_its_turn_lasts(db: None) -> None:
+    expired_counts(1)
+    purge_expired_rows(Turn(seconds=0))
+    assert RateCount.objects.exists()
+    purge_expired_rows(Turn())
+    assert not RateCount.objects.exists()

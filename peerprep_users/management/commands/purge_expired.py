@@ -2,16 +2,16 @@ from typing import Any
 
 from tqdm import tqdm
 
+from accounts.audit.chain import chain_entries
 from accounts.management.base import Operation
 from peerprep_users.admin_site import daily_stats
-from peerprep_users.purge import tasks
+from peerprep_users.purge import purges
 
 
 class Command(Operation):
     help = (
-        "Removes what is past its use: expired tokens, sessions, codes, mails, keys, old records, and what deleted "
-        "accounts have left behind. It can run beside the service, which does the same about once an hour, and "
-        "twice at once."
+        "Deletes what has expired: tokens, sessions, codes, mails, keys and old records. It may run while the service "
+        "does, which deletes the same about once an hour, and more than once at a time."
     )
     examples = """
 purge_expired
@@ -19,10 +19,11 @@ purge_expired 2> /dev/null    # without the progress bar
 """
 
     def handle(self, *args: Any, **options: Any) -> None:
-        daily_stats.keep_due()  # of what goes now, too
-        for name, total, batches in tasks():
+        daily_stats.count_due_days()  # they may count rows that are deleted now
+        chain_entries()  # only what is chained is deleted
+        for name, rows, batches in purges():
             removed = 0
-            with tqdm(total=total, desc=name, unit="rows", leave=False, disable=None) as bar:
+            with tqdm(total=rows.count(), desc=name, unit="rows", leave=False, disable=None) as bar:
                 for batch in batches:
                     removed += batch
                     bar.update(batch)

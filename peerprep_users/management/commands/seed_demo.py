@@ -29,6 +29,6 @@ seed_demo --users 1000 --attempts 100000
         started = time.monotonic()
         with tqdm(total=attempts, desc="attempts", unit="rows", leave=False, disable=None) as bar:
             seed(users=users, attempts=attempts, progress=bar.update, say=bar.set_description)
-        with tqdm(total=daily_stats.DAYS, desc="figures", unit="days", leave=False, disable=None) as bar:
-            daily_stats.count_again(progress=bar.update)
+        with tqdm(total=daily_stats.DAYS_SHOWN, desc="figures", unit="days", leave=False, disable=None) as bar:
+            daily_stats.recount_days(progress=bar.update)
         self.stdout.write(f"{users} users and {attempts} attempts in {time.monotonic() - started:.1f} s")

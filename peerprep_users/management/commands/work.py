@@ -8,15 +8,15 @@ from peerprep_users.jobs import JOBS
 
 class Command(Operation):
     help = (
-        "Runs the background jobs until it is told to stop (SIGTERM or Ctrl-C): delivers mail, chains the audit trail, "
-        "counts finished days and purges expired rows. Any number may run; they share the work."
+        "Runs the background jobs until SIGTERM or Ctrl-C: delivers mail, chains the audit trail, counts finished days "
+        "and purges expired rows. Any number of them share the work."
     )
     examples = "work"
 
     def handle(self, *args: Any, **options: Any) -> None:
         worker = Worker(JOBS)
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: worker.tell_to_stop())
+            signal.signal(number, lambda *_: worker.request_stop())
         worker.start()
         while worker.is_alive():
             worker.join(0.5)
