@@ -1,4 +1,4 @@
-"""The page behind the link of the verification mail, for when `PUBLIC_BASE_URL` is the service itself."""
+"""The page that the link in the verification mail opens, where `PUBLIC_BASE_URL` is the service itself."""
 
 from collections.abc import Mapping
 
@@ -16,53 +16,49 @@ from core.client import Client, ip_of
 from core.errors import Invalid, allow
 from core.rate_limits import RateLimited, spend
 
-ADDRESS = Address()
-HEADERS = {
-    "Referrer-Policy": "no-referrer",  # the token is in the address
+SECURITY_HEADERS = {
+    "Referrer-Policy": "no-referrer",  # the token is in the URL
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     ),
 }
 
 
-@csrf_exempt  # the token is all that its form proves, and nobody else has it; the other form is open to anybody
+@csrf_exempt  # one form proves itself by its secret token, the other is open to everyone
 @allow("GET", "HEAD", "POST")
 def verify_email_page(request: HttpRequest) -> HttpResponse:
-    """Shows a button; only pressing it verifies. A mail scanner that opens links verifies nothing."""
+    """Shows a button, and verifies only when it is pressed: mail scanners that open links verify nothing."""
     try:
-        if request.method != "POST":
-            return look(request, request.GET.get("token", ""))
-        if "email" in request.POST:
-            return send_link(request, request.POST["email"])
-        new = registration.verify_email(token=request.POST.get("token", ""))
-        return page(request, "verified" if new else "already")
+        if request.method == "POST":
+            if "email" in request.POST:
+                return send_new_link(request, request.POST["email"])
+            newly = registration.verify_email(token=request.POST.get("token", ""))
+            return render_page(request, "verified" if newly else "already")
+        token = request.GET.get("token", "")
+        if not token:
+            return render_page(request, "no_link")
+        return render_page(request, "already" if registration.owner_of(token).is_verified else "ask", token=token)
     except ExpiredVerificationToken:
-        return page(request, "expired", status=400)
+        return render_page(request, "expired", status=400)
     except InvalidVerificationToken:
-        return page(request, "invalid", status=400)
+        return render_page(request, "invalid", status=400)
 
 
-def look(request: HttpRequest, token: str) -> HttpResponse:
-    if not token:
-        return page(request, "no_link")
-    return page(request, "already" if registration.owner_of(token).is_verified else "ask", token=token)
-
-
-def send_link(request: HttpRequest, email: str) -> HttpResponse:
-    """Answers alike whoever has the address, as `/auth/resend-verification` does."""
+def send_new_link(request: HttpRequest, email: str) -> HttpResponse:
+    """Answers alike for every address, as `/auth/resend-verification` does."""
     try:
-        body = validated(ADDRESS, {"email": email}, "body")
+        body = validated(Address(), {"email": email}, "body")
     except Invalid:
-        return page(request, "no_address", email=email, status=422)
+        return render_page(request, "invalid_email", email=email, status=422)
     try:
         spend("resend_verification", ip_of(request))
     except RateLimited as error:
-        return page(request, "too_often", email=email, status=error.status, headers=error.headers)
+        return render_page(request, "rate_limited", email=email, status=error.status, headers=error.headers)
     registration.resend_verification(**body, client=Client.of(request))
-    return page(request, "asked")
+    return render_page(request, "link_sent")
 
 
-def page(
+def render_page(
     request: HttpRequest,
     outcome: str,
     *,
@@ -79,6 +75,6 @@ def page(
         "hours": link_hours(),
     }
     response = render(request, "accounts/verify_email.html", context, status=status)
-    for name, value in {**HEADERS, **(headers or {})}.items():
+    for name, value in {**SECURITY_HEADERS, **(headers or {})}.items():
         response.headers[name] = value
     return response

@@ -33,7 +33,7 @@ def test_it_says_so_when_there_is_nothing_left_to_do(api: Api, alice: Person) ->
     token = verification_token(alice.user)
     for answer in (api.get(f"{PAGE}?token={token}"), press(api, token=token)):
         assert answer.status_code == 200
-        assert "confirmed already" in answer.content.decode() and BUTTON not in answer.content.decode()
+        assert "already confirmed" in answer.content.decode() and BUTTON not in answer.content.decode()
 
 
 def test_it_offers_a_new_link_for_one_that_is_too_old(api: Api, unverified: Person) -> None:
@@ -42,7 +42,7 @@ def test_it_offers_a_new_link_for_one_that_is_too_old(api: Api, unverified: Pers
         for answer in (api.get(f"{PAGE}?token={token}"), press(api, token=token)):
             page = answer.content.decode()
             assert answer.status_code == 400
-            assert "too old" in page and "48 hours" in page and FORM in page and BUTTON not in page
+            assert "has expired" in page and "48 hours" in page and FORM in page and BUTTON not in page
 
 
 @pytest.mark.parametrize(

@@ -128,12 +128,12 @@ def test_a_newcomer_gets_from_the_mail_to_the_login(phone: Page, service: Servic
     assert service.login_status(email) == 200
 
     phone.goto(link)
-    read(phone, "Your address is confirmed already")
+    read(phone, "Your address is already confirmed")
 
     with time_machine.travel(timezone.now() - timedelta(days=3), tick=False):
         old = verification_token(User(pk=user_id, email=email))
     phone.goto(f"{link.partition('?')[0]}?token={old}")
-    read(phone, "This link is too old")
+    read(phone, "This link has expired")
 
 
 def test_whoever_has_no_good_link_gets_a_new_one(phone: Page, service: Service, tmp_path: Path) -> None:
@@ -148,12 +148,12 @@ def test_whoever_has_no_good_link_gets_a_new_one(phone: Page, service: Service, 
     phone.get_by_role("button", name="Send a new link").click()
     field = phone.get_by_label("Your e-mail address")
     assert field.get_attribute("aria-invalid") == "true"
-    assert phone.get_by_role("alert").inner_text() == "This is no e-mail address."
+    assert phone.get_by_role("alert").inner_text() == "Enter a valid e-mail address."
 
     field.fill(email)
     phone.get_by_role("heading").click()  # so that Tab begins at the top
     press(phone, phone.get_by_role("button", name="Send a new link"))
-    read(phone, "Look into your mailbox")
+    read(phone, "Check your inbox")
     open_mail(phone, service, email, tmp_path)
     phone.get_by_role("link", name="Confirm my address").click()
     press(phone, phone.get_by_role("button", name="Confirm my address"))
