@@ -2,6 +2,8 @@
 
 from contextlib import suppress
 
+EMAIL_LENGTH = 254  # RFC 5321 section 4.5.3.1.3, less the angle brackets
+
 
 def normalised(email: str) -> str:
     """The one form in which an address is stored, looked up, counted and compared.

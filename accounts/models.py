@@ -14,14 +14,13 @@ from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
-from accounts.addresses import normalised
+from accounts.addresses import EMAIL_LENGTH, normalised
 from accounts.audit.models import AuditEntry as AuditEntry
 from accounts.audit.models import AuditHead as AuditHead
+from accounts.mail.models import Mail as Mail
 from accounts.text import no_control_characters
 from core.client import USER_AGENT_LENGTH
-from core.outbox import Outgoing, OutgoingQuerySet
 
-EMAIL_LENGTH = 254  # RFC 5321 section 4.5.3.1.3, less the angle brackets
 NAME_LENGTH = 100
 DEVICE_LENGTH = 100
 RESET_GUESSES = 5
@@ -348,51 +347,3 @@ class Lease(models.Model):
 
     def __str__(self) -> str:
         return self.name
-
-
-class MailQuerySet(OutgoingQuerySet["Mail"]):
-    pass
-
-
-class Mail(Outgoing):
-    """A mail that is to be sent: its kind and its facts, written in the transaction that causes it.
-
-    What it says, the link or the code included, is made only when it is sent, so that no secret is ever stored.
-    """
-
-    class Kind(models.TextChoices):
-        VERIFICATION = "verification"
-        RESET_CODE = "reset_code"
-        PASSWORD_CHANGED = "password_changed"  # noqa: S105
-        ACCOUNT_LOCKED = "account_locked"
-        NEW_DEVICE = "new_device"
-
-    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
-    kind = models.CharField(max_length=16, choices=Kind)
-    to = models.EmailField(max_length=EMAIL_LENGTH)
-
-    objects = MailQuerySet.as_manager()
-
-    class Meta:
-        db_table = "mails"
-        constraints = [
-            models.CheckConstraint(condition=Q(state__in=["queued", "sent", "dropped", "dead"]), name="mails_state"),
-        ]
-        indexes = [
-            # What the sender takes next; the age of the oldest.
-            models.Index(fields=["due_at"], condition=Q(state="queued"), name="mails_due"),
-            # How many were asked for an address lately; an account's deletion.
-            models.Index(fields=["to", "kind", "created_at"], name="mails_to"),
-            # The admin site's list, newest first; a day's mails.
-            models.Index(fields=["-created_at", "id"], name="mails_newest"),
-            # The dead ones.
-            models.Index(fields=["-created_at"], condition=Q(state="dead"), name="mails_dead"),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.kind} to {self.to}"
-
-    @property
-    def is_too_late(self) -> bool:
-        """Nobody waits for a code any longer than it would have lived, had it been sent at once."""
-        return self.kind == self.Kind.RESET_CODE and self.created_at + settings.RESET_CODE_TTL < timezone.now()

@@ -6,9 +6,9 @@ from typing import Any
 from django.core.validators import EmailValidator
 from rest_framework import serializers
 
-from accounts.addresses import normalised
+from accounts.addresses import EMAIL_LENGTH, normalised
 from accounts.hashing import PASSWORD_LENGTH
-from accounts.models import EMAIL_LENGTH, NAME_LENGTH, Role
+from accounts.models import NAME_LENGTH, Role
 from accounts.text import no_control_characters
 from core.api import Shape
 from core.fields import Text

@@ -1,4 +1,4 @@
-"""Liveness and readiness, for whoever runs the service."""
+"""Liveness and readiness probes."""
 
 from django.db import Error, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -11,13 +11,13 @@ OUTBOXES = {"mails": Mail.objects}
 
 @allow("GET", "HEAD")
 def healthz(request: HttpRequest) -> HttpResponse:
-    """Liveness: this process answers. Asks nothing of anybody else."""
+    """Liveness: this process answers. It asks no other service."""
     return JsonResponse({"ok": True})
 
 
 @allow("GET", "HEAD")
 def readyz(request: HttpRequest) -> HttpResponse:
-    """Readiness: what a request needs is there."""
+    """Readiness: what every request needs is available."""
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
@@ -28,7 +28,7 @@ def readyz(request: HttpRequest) -> HttpResponse:
 
 @allow("GET", "HEAD")
 def readiness_details(request: HttpRequest) -> HttpResponse:
-    """What no request needs, but an operator should know: whether what is to leave the service does."""
+    """What no request needs, but operators should know: whether the outboxes are sent."""
     try:
         undelivered = {
             name: {"waiting": outbox.waiting().count(), "oldest_seconds": round(outbox.oldest_age(), 1)}

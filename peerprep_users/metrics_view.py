@@ -1,4 +1,4 @@
-"""`/metrics`: Prometheus text about all processes of this instance, and about what the database holds."""
+"""`/metrics`: Prometheus text on all processes of this instance, and on what is in the database."""
 
 import logging
 import os
@@ -22,16 +22,14 @@ from peerprep_users.health import OUTBOXES
 
 log = logging.getLogger(__name__)
 
-STARTED = time.time()  # loaded before the processes are forked, so the same in all
+STARTED = time.time()  # of the master process: this is loaded before it forks
 
 
 def outbox_gauges() -> Iterator[Metric]:
     rows = GaugeMetricFamily(
-        "outbox_rows", "Rows of an outbox by state; of the last hour, if sent or dropped.", labels=["outbox", "state"]
+        "outbox_rows", "Rows of an outbox by state; sent and dropped ones of the last hour.", labels=["outbox", "state"]
     )
-    age = GaugeMetricFamily(
-        "outbox_oldest_undelivered_seconds", "Age of the oldest row that waits to be sent.", labels=["outbox"]
-    )
+    age = GaugeMetricFamily("outbox_oldest_undelivered_seconds", "Age of the oldest queued row.", labels=["outbox"])
     for name, outbox in OUTBOXES.items():
         for state, count in outbox.counts().items():
             rows.add_metric([name, state], count)
@@ -41,10 +39,10 @@ def outbox_gauges() -> Iterator[Metric]:
 
 
 class StateCollector(Collector):
-    """What is so at the moment of the scrape. Without the database only that it is away."""
+    """The state at the moment of the scrape. Without the database, only that it is down."""
 
     def describe(self) -> list[Metric]:
-        return []  # so that registering asks nothing of the database
+        return []  # so that registering does not query the database
 
     def collect(self) -> Iterator[Metric]:
         yield InfoMetricFamily(
@@ -57,7 +55,7 @@ class StateCollector(Collector):
         try:
             found = [*outbox_gauges(), *session_gauges()]
         except Error as exc:
-            log.error("The database does not answer a scrape: %s", exc)  # noqa: TRY400 - the next one may be answered
+            log.warning("The database did not answer a scrape: %s", exc)
             found = []
         yield GaugeMetricFamily("database_up", "Whether the database answered this scrape.", int(bool(found)))
         yield from found
@@ -68,7 +66,7 @@ STATE.register(StateCollector())
 
 
 def counts() -> CollectorRegistry:
-    """What all processes have counted; without gunicorn there is but this one."""
+    """What all processes have counted; without gunicorn, this one alone."""
     folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
     if not folder:
         return REGISTRY
@@ -79,5 +77,5 @@ def counts() -> CollectorRegistry:
 
 @allow("GET", "HEAD")
 def metrics(request: HttpRequest) -> HttpResponse:
-    """For the inside network only: the gateway does not pass it on."""
+    """For the internal network only: the gateway does not pass it on."""
     return HttpResponse(generate_latest(counts()) + generate_latest(STATE), CONTENT_TYPE_PLAIN_0_0_4)

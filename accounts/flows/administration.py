@@ -18,7 +18,7 @@ from accounts.flows.passwords import validate_new_password
 from accounts.flows.profile import LastAdmin, remove
 from accounts.flows.registration import EmailTaken
 from accounts.flows.sessions import end_sessions
-from accounts.mail import queue as mails
+from accounts.mail.queue import asked_often, enqueue, requeue
 from accounts.models import Mail, Role, Session, User, default_name
 from core.errors import ApiError, NotFound
 
@@ -154,15 +154,15 @@ def send(user: User, kind: Mail.Kind, *, pause: timedelta) -> None:
     """Queues a mail within the limits that hold for everybody. It tells nothing about the admin's device."""
     if not user.is_active:
         raise GetsNoMail
-    if mails.asked_often(kind, user.email, pause=pause):
+    if asked_often(kind, user.email, pause=pause):
         raise TooManyMails(retry_after=PAUSE.total_seconds())
-    mails.queue(kind, user.email, {"at": timezone.now().isoformat()})
+    enqueue(kind, user.email, {"at": timezone.now().isoformat()})
 
 
 def resend_mail(*, mail: Mail, by: Actor, reason: str = "") -> bool:
     """Queues a dead mail again; False where it is not dead, or nobody waits for its code any more."""
     with transaction.atomic():
-        revived = mails.resend(mail=mail)
+        revived = requeue(mail=mail)
         if revived:
             owner = User.objects.filter(email=mail.to).first()
             record(Kind.MAIL_RESENT, by=by, address=mail.to, user=owner, reason=reason, mail=str(mail.pk), of=mail.kind)

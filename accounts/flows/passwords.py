@@ -13,7 +13,7 @@ from accounts import hashing, login_guard
 from accounts.audit.log import Actor, Kind, record
 from accounts.flows.sessions import end_sessions
 from accounts.leases import lease
-from accounts.mail import queue as mail
+from accounts.mail.queue import circumstances, enqueue
 from accounts.metrics import LOCKS
 from accounts.models import Mail, Session, User
 from core.client import Client
@@ -90,7 +90,7 @@ def report_lock(address: str, client: Client) -> None:
     """
     owner = User.objects.held(email=address)
     record(Kind.ACCOUNT_LOCKED, by=Actor.anyone(client), address=address, user=owner)
-    mail.queue(Mail.Kind.ACCOUNT_LOCKED, address, mail.circumstances(client))
+    enqueue(Mail.Kind.ACCOUNT_LOCKED, address, circumstances(client))
     LOCKS.inc()
 
 
@@ -141,4 +141,4 @@ def set_password(user: User, encoded: str, kind: Kind, client: Client, *, keep: 
     user.save(update_fields=["password", "is_verified", "updated_at"])
     end_sessions(user, Session.End.PASSWORD, keep=keep)
     record(kind, by=Actor.user(user, client), address=user.email, user=user)
-    mail.queue(Mail.Kind.PASSWORD_CHANGED, user.email, mail.circumstances(client))
+    enqueue(Mail.Kind.PASSWORD_CHANGED, user.email, circumstances(client))

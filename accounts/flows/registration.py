@@ -8,7 +8,7 @@ from accounts.devices import device_name
 from accounts.flows.passwords import validate_new_password
 from accounts.flows.sessions import TokenPair, start_session
 from accounts.hashing import hashed
-from accounts.mail import queue as mail
+from accounts.mail.queue import circumstances, enqueue, enqueue_on_demand
 from accounts.metrics import REGISTRATIONS
 from accounts.models import KnownDevice, Mail, User, default_name
 from accounts.tokens.jwt import read_verification_token
@@ -50,7 +50,7 @@ def register(*, email: str, password: str, name: str | None, client: Client) -> 
         with transaction.atomic():
             user.save(force_insert=True)
             KnownDevice.objects.meet(user, device_name(client.user_agent))
-            mail.queue(Mail.Kind.VERIFICATION, email, mail.circumstances(client))
+            enqueue(Mail.Kind.VERIFICATION, email, circumstances(client))
             return TokenPair.of(start_session(user, client), user)
     except IntegrityError:
         raise EmailTaken from None
@@ -88,4 +88,4 @@ def verify_email(*, token: str) -> bool:
 
 def resend_verification(*, email: str, client: Client) -> None:
     """Sends a new link, if there is an account that needs one; nobody can tell from the answer."""
-    mail.queue_on_demand(Mail.Kind.VERIFICATION, email, client)
+    enqueue_on_demand(Mail.Kind.VERIFICATION, email, client)

@@ -9,7 +9,7 @@ from accounts import login_guard
 from accounts.audit.log import Kind
 from accounts.flows.passwords import set_password, validate_new_password
 from accounts.hashing import TooManyHashes, hashed
-from accounts.mail import queue as mail
+from accounts.mail.queue import enqueue_on_demand
 from accounts.models import Mail, PasswordReset, User
 from accounts.reset_codes import digest
 from core.client import Client
@@ -29,7 +29,7 @@ def request_code(*, email: str, client: Client) -> None:
 
     At most one mail a minute and five an hour go to an address. Of several requests at once, one asks.
     """
-    mail.queue_on_demand(Mail.Kind.RESET_CODE, email, client, pause=PAUSE)
+    enqueue_on_demand(Mail.Kind.RESET_CODE, email, client, pause=PAUSE)
 
 
 def guess(email: str, code: str) -> tuple[PasswordReset, User]:

@@ -13,7 +13,7 @@ from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, Ou
 
 from accounts.audit.log import Actor, Kind, record
 from accounts.devices import device_name
-from accounts.mail import queue as mail
+from accounts.mail.queue import circumstances, enqueue
 from accounts.metrics import REFRESHES
 from accounts.models import KnownDevice, Mail, Session, User
 from accounts.tokens.jwt import AccessToken, Claims, RefreshToken
@@ -71,7 +71,7 @@ def begin_session(*, user: User, client: Client, lasts: timedelta) -> Session:
 def note_device(user: User, client: Client) -> None:
     """Mails the owner where the password was given on a device that is new for them, in the caller's transaction."""
     if KnownDevice.objects.meet(user, device_name(client.user_agent)):
-        mail.queue(Mail.Kind.NEW_DEVICE, user.email, mail.circumstances(client))
+        enqueue(Mail.Kind.NEW_DEVICE, user.email, circumstances(client))
 
 
 def start_session(user: User, client: Client, lasts: timedelta | None = None) -> Session:

@@ -1,4 +1,4 @@
-"""What each kind of mail says. The link or code in it is made here, at the moment of sending."""
+"""What each kind of mail says. Its link or code is made here, at the moment of sending."""
 
 import re
 from datetime import datetime, timedelta
@@ -17,12 +17,12 @@ from accounts.tokens.jwt import verification_token
 
 SUBJECTS = {
     Mail.Kind.VERIFICATION: "Confirm your e-mail address",
-    Mail.Kind.RESET_CODE: "Your code to reset your password",
+    Mail.Kind.RESET_CODE: "Your password reset code",
     Mail.Kind.PASSWORD_CHANGED: "Your password was changed",
-    Mail.Kind.ACCOUNT_LOCKED: "Your account is locked for a while",
+    Mail.Kind.ACCOUNT_LOCKED: "Your account is temporarily locked",
     Mail.Kind.NEW_DEVICE: "New sign-in to your account",
 }
-# Mail clients make a link of whatever looks like one.
+# Mail clients turn this into a link.
 LINKLIKE = re.compile(r"[/\\:@]|[.。．。]\S")
 
 
@@ -30,8 +30,8 @@ def addressee(mail: Mail) -> User | None:
     return User.objects.filter(email=mail.to, is_active=True).first()
 
 
-def is_moot(mail: Mail) -> bool:
-    """Whether there is nothing (left) to say. A code is made also for an address that nobody has."""
+def is_obsolete(mail: Mail) -> bool:
+    """Whether there is nothing left to say. Codes are made for addresses without an account, too."""
     if mail.kind == Mail.Kind.RESET_CODE:
         return mail.is_too_late
     user = addressee(mail)
@@ -39,7 +39,7 @@ def is_moot(mail: Mail) -> bool:
 
 
 def compose(mail: Mail) -> EmailMultiAlternatives | None:
-    """The message, or None where nobody has the address; then, too, the code is made that it would carry."""
+    """The message; None where the address has no account. A code is made all the same: guesses must not tell."""
     user, kind = addressee(mail), Mail.Kind(mail.kind)
     made = {"code": new_code(mail.to)} if kind == Mail.Kind.RESET_CODE else {}
     if user is None:
@@ -66,7 +66,7 @@ def render(kind: Mail.Kind, facts: dict[str, Any], *, to: str, message_id: str) 
 
 
 def context(mail: Mail, user: User) -> dict[str, Any]:
-    """What all mails say. Of one that was dead and is sent after all, only the time is left."""
+    """What all mails say. The facts of a dead mail that is queued again are wiped: only its time is known."""
     agent = mail.facts.get("user_agent")
     return {
         "greeting": greeting(user.name),
@@ -82,12 +82,12 @@ def context(mail: Mail, user: User) -> dict[str, Any]:
 
 
 def greeting(name: str) -> str:
-    """By name, unless the name would be a link: anybody can register somebody else's address, with any name."""
+    """By name, unless mail clients would make a link of it: a stranger may have registered the address."""
     return "Hello," if LINKLIKE.search(name) else f"Hello {name},"
 
 
 def message_id(mail: Mail) -> str:
-    """The same for each try, so that a mailbox can tell that it has the mail; but each try has a new code."""
+    """The same for each try, so that mailboxes recognise a duplicate. A code is new with each try, and so is its id."""
     number = f".{mail.tries}" if mail.kind == Mail.Kind.RESET_CODE else ""
     return f"<{mail.pk}{number}@{settings.MAIL_FROM.rpartition('@')[2]}>"
 

@@ -1,8 +1,8 @@
-"""Mail: queued with the change that causes it, delivered from the queue by whichever sender takes it first."""
+"""Mail is queued with the change that causes it, and delivered from the queue by any sender."""
 
 import logging
+import re
 import smtplib
-import threading
 from datetime import timedelta
 from typing import Any
 
@@ -10,10 +10,10 @@ from django.db import InterfaceError, OperationalError, transaction
 from django.utils import timezone
 
 from accounts.leases import Busy, lease
-from accounts.mail.messages import compose, is_moot
+from accounts.mail.messages import compose, is_obsolete
 from accounts.models import Mail
 from core.client import Client
-from core.jobs import new_work
+from core.jobs import Turn, new_work
 from core.smtp import connected, explained
 
 log = logging.getLogger(__name__)
@@ -21,25 +21,26 @@ log = logging.getLogger(__name__)
 HOURLY_LIMIT = 5
 PERMANENT = 500
 AUTHENTICATION_REQUIRED = 530
+SECRETS = re.compile(r"token=[^\s'\"]+|\b\d{6}\b")  # of links and codes, which a server may quote in its refusal
 
 
 def circumstances(client: Client) -> dict[str, Any]:
-    """When, from where and with what: the facts that let a person judge whether it was them."""
+    """When, from where and with what: the facts by which users recognise what they did themselves."""
     return {"at": timezone.now().isoformat(), "ip": client.ip, "user_agent": client.user_agent}
 
 
-def queue(kind: Mail.Kind, to: str, facts: dict[str, Any]) -> None:
-    """Queues a mail in the caller's transaction: it is sent exactly when the change that caused it happens."""
+def enqueue(kind: Mail.Kind, to: str, facts: dict[str, Any]) -> None:
+    """Queues a mail in the caller's transaction, so that it is sent exactly when the change that caused it happens."""
     Mail.objects.create(kind=kind, to=to, facts=facts)
     transaction.on_commit(new_work.set)
 
 
-def queue_on_demand(kind: Mail.Kind, to: str, client: Client, *, pause: timedelta = timedelta(0)) -> None:
+def enqueue_on_demand(kind: Mail.Kind, to: str, client: Client, *, pause: timedelta = timedelta(0)) -> None:
     """Queues a mail that anybody can ask for, unless enough were. Of several who ask at once, one is heard."""
     try:
         with lease(f"{kind}:{to}", wait=0):
             if not asked_often(kind, to, pause=pause):
-                queue(kind, to, circumstances(client))
+                enqueue(kind, to, circumstances(client))
     except Busy:
         return
 
@@ -52,54 +53,54 @@ def asked_often(kind: Mail.Kind, to: str, *, pause: timedelta) -> bool:
     return len(times) == HOURLY_LIMIT or (bool(times) and times[0] > now - pause)
 
 
-def resend(*, mail: Mail) -> bool:
-    """Queues a dead mail again; False where it is not dead, or nobody waits for its code any more."""
+def requeue(*, mail: Mail) -> bool:
+    """Queues a dead mail again; False where it is not dead, or is a code that would have expired."""
     revived = not mail.is_too_late and bool(Mail.objects.filter(pk=mail.pk).revive())
     if revived:
         transaction.on_commit(new_work.set)
     return revived
 
 
-def deliver_due(stopping: threading.Event | None = None) -> int:
-    """Delivers what is due, until `stopping` is set. Returns how many mails were taken, delivered or not."""
+def deliver_due(turn: Turn | None = None) -> int:
+    """Delivers what is due, until the turn is over. Returns how many mails were taken, delivered or not."""
     taken = 0
-    while not (stopping and stopping.is_set()) and (mail := Mail.objects.claim()) is not None:
+    while not (turn and turn.is_over) and (mail := Mail.objects.claim()) is not None:
         deliver(mail)
         taken += 1
     return taken
 
 
 def deliver(mail: Mail) -> None:
+    """Sends a mail, or stores why not.
+
+    It is composed only once the server is ready: a code that is not sent must not void the one sent before.
+    """
     try:
-        send(mail)
+        if is_obsolete(mail):
+            Mail.objects.finish(mail, Mail.State.DROPPED)
+            return
+        with connected() as server:
+            if not Mail.objects.renew(mail):
+                return  # connecting took longer than the claim
+            message = compose(mail)
+            if message is None:
+                Mail.objects.finish(mail, Mail.State.DROPPED)
+            else:
+                server.send_messages([message])
+                Mail.objects.finish(mail, Mail.State.SENT, sent_at=timezone.now())
     except (OperationalError, InterfaceError):
-        raise  # the claim runs out, and the mail is tried again
-    except Exception as exc:  # noqa: BLE001 - whatever it was, the mail must not be lost, nor stop those behind it
-        reason = explained(exc)
+        raise  # the claim expires, and the mail is tried again
+    except Exception as exc:  # noqa: BLE001 - no failure may lose the mail, or stop those queued behind it
+        reason = explained(exc, secrets=SECRETS)
         log.warning("A mail could not be delivered", extra={"mail": str(mail.pk), "error": reason})
         Mail.objects.fail(mail, reason, for_good=is_permanent(exc))
 
 
-def send(mail: Mail) -> None:
-    """Sends a mail, composed only once the server is there: a code that is not sent must not void the one before."""
-    if is_moot(mail):
-        Mail.objects.settle(mail, Mail.State.DROPPED)
-        return
-    with connected() as server:
-        if not Mail.objects.renew(mail):
-            return  # connecting took longer than the claim
-        message = compose(mail)
-        if message is None:
-            Mail.objects.settle(mail, Mail.State.DROPPED)
-        else:
-            server.send_messages([message])
-            Mail.objects.settle(mail, Mail.State.SENT, sent_at=timezone.now())
-
-
 def is_permanent(exc: Exception) -> bool:
-    """RFC 5321 section 4.2.1: 5yz will not change by trying again.
+    """Whether trying again will not help: RFC 5321 section 4.2.1, on replies of 5yz.
 
-    That is about a mail. A server that refuses whoever connects, or a sign-in, refuses every mail, until it is mended.
+    Only a reply about this mail counts. A server that refuses the connection or the sign-in refuses every mail until an
+    operator has corrected that.
     """
     match exc:
         case smtplib.SMTPAuthenticationError() | smtplib.SMTPConnectError() | smtplib.SMTPHeloError():

@@ -133,7 +133,7 @@ def test_it_leaves_a_trace_and_one_mail(
     assert (event.user_id, event.address, event.ip) == (alice.user.pk, "a***@example.com", "127.0.0.1")
     assert [record.message for record in caplog.records if record.name == "accounts.security"] == ["account_locked"]
     assert [mail["To"] for mail in mailbox.all()] == ["alice@example.com"]
-    assert "nobody can sign in" in mailbox.text()
+    assert "it is locked for" in mailbox.text()
 
 
 def test_the_lock_of_a_deactivated_account_is_the_accounts(alice: Person) -> None:

@@ -10,22 +10,21 @@ from django.core.management import call_command
 from django.db import transaction
 from django.utils import timezone
 
-from accounts.mail import queue as mail
-from accounts.mail.queue import deliver_due, queue
+from accounts.mail.queue import circumstances, deliver, deliver_due, enqueue
 from accounts.models import Mail
 from accounts.tokens.jwt import verification_token
 from conftest import Mailbox, Person, Together, person
 from core.client import Client
-from core.jobs import Job, Worker
-from core.smtp import SMTP
+from core.jobs import Job, Turn, Worker
 from core.tests.servers import free_port
 from core.tests.smtp import DRIBBLE, HANG_UP, SILENCE, scripted
+from core.tests.waiting import PATIENCE, wait_until
 
-FACTS = mail.circumstances(Client(ip="192.0.2.7", user_agent="curl/8.0"))
+FACTS = circumstances(Client(ip="192.0.2.7", user_agent="curl/8.0"))
 
 
 def changed(to: str = "alice@example.com") -> None:
-    queue(Mail.Kind.PASSWORD_CHANGED, to, FACTS)
+    enqueue(Mail.Kind.PASSWORD_CHANGED, to, FACTS)
 
 
 def test_a_mail_exists_exactly_when_its_change_does(alice: Person, mailbox: Mailbox) -> None:
@@ -43,7 +42,7 @@ def test_a_mail_exists_exactly_when_its_change_does(alice: Person, mailbox: Mail
 def test_every_kind_says_who_when_and_where_in_text_and_html(unverified: Person, mailbox: Mailbox, kind: str) -> None:
     agent = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
     facts = {"at": "2026-11-24T12:34:56+00:00", "ip": "192.0.2.7", "user_agent": agent}
-    queue(Mail.Kind(kind), unverified.user.email, facts)
+    enqueue(Mail.Kind(kind), unverified.user.email, facts)
     received = mailbox.last()
     html = received.get_body(("html",))
     assert html is not None
@@ -54,7 +53,7 @@ def test_every_kind_says_who_when_and_where_in_text_and_html(unverified: Person,
             "24 November 2026, 12:34",
             "192.0.2.7",
             "Firefox on Linux",
-            "If it was not you",
+            "If this wasn't you",
         ):
             assert fact in body
     assert received["From"] == "PeerPrep <no-reply@peerprep.localhost>"
@@ -136,7 +135,7 @@ def test_each_failure_is_kept_with_its_time(alice: Person, mailbox: Mailbox, set
 def test_a_refusal_that_quotes_the_mail_is_kept_without_its_secret(
     unverified: Person, mailbox: Mailbox, settings: Any, kind: Mail.Kind, caplog: pytest.LogCaptureFixture
 ) -> None:
-    queue(kind, unverified.user.email, FACTS)
+    enqueue(kind, unverified.user.email, FACTS)
     secret = verification_token(unverified.user) if kind == Mail.Kind.VERIFICATION else "042117"
     with scripted(content=f"554 spam: http://localhost/verify-email?token={secret} or {secret}") as server:
         settings.EMAIL_PORT = server.port
@@ -159,16 +158,15 @@ def test_a_mail_that_was_taken_is_sent_however_the_server_says_goodbye(
 
 
 @pytest.mark.parametrize("command", ["greeting", "EHLO", "MAIL", "content"])
-def test_a_server_that_dribbles_is_cut_off(
-    alice: Person, mailbox: Mailbox, settings: Any, monkeypatch: pytest.MonkeyPatch, command: str
-) -> None:
-    monkeypatch.setattr(SMTP, "PATIENCE", 0.2)
+def test_a_server_that_dribbles_is_cut_off(alice: Person, mailbox: Mailbox, settings: Any, command: str) -> None:
+    settings.EMAIL_TIMEOUT = 0.2
     changed()
     with scripted(**{command: DRIBBLE}) as server:
         settings.EMAIL_PORT = server.port
         deliver_due()
     waiting = Mail.objects.get()
     assert (waiting.state, waiting.tries) == (Mail.State.QUEUED, 1)
+    assert "did not answer within 0.2 s" in waiting.error
 
 
 def test_a_mail_whose_senders_all_died_is_dead_and_stops_none_behind_it(alice: Person, mailbox: Mailbox) -> None:
@@ -176,16 +174,16 @@ def test_a_mail_whose_senders_all_died_is_dead_and_stops_none_behind_it(alice: P
     for _ in range(6):
         assert Mail.objects.claim()
         Mail.objects.update(due_at=timezone.now())
-    queue(Mail.Kind.PASSWORD_CHANGED, alice.user.email, FACTS)
+    enqueue(Mail.Kind.PASSWORD_CHANGED, alice.user.email, FACTS)
     assert len(mailbox.all()) == 1
     dead = Mail.objects.get(state=Mail.State.DEAD)
     assert "the sender died" in dead.error and dead.facts == {}
 
 
 def test_a_code_that_could_not_be_sent_voids_none(alice: Person, mailbox: Mailbox, settings: Any) -> None:
-    queue(Mail.Kind.RESET_CODE, alice.user.email, FACTS)
+    enqueue(Mail.Kind.RESET_CODE, alice.user.email, FACTS)
     code = mailbox.code()
-    queue(Mail.Kind.RESET_CODE, alice.user.email, FACTS)
+    enqueue(Mail.Kind.RESET_CODE, alice.user.email, FACTS)
     settings.EMAIL_PORT = free_port()
     assert deliver_due() == 1
     body = {"email": alice.user.email, "code": code}
@@ -196,7 +194,7 @@ def test_a_code_that_could_not_be_sent_voids_none(alice: Person, mailbox: Mailbo
 def test_a_code_is_not_sent_once_it_would_have_expired(
     alice: Person, mailbox: Mailbox, late: timedelta, state: str
 ) -> None:
-    queue(Mail.Kind.RESET_CODE, alice.user.email, FACTS)
+    enqueue(Mail.Kind.RESET_CODE, alice.user.email, FACTS)
     with time_machine.travel(timezone.now() + late):
         assert len(mailbox.all()) == (state == "sent")
     assert (Mail.objects.get().state, Mail.objects.get().facts) == (state, {})
@@ -207,7 +205,7 @@ def test_a_mail_keeps_its_id_over_its_tries_and_a_new_code_is_a_new_mail(
 ) -> None:
     working = settings.EMAIL_PORT
     for kind, alike in ((Mail.Kind.PASSWORD_CHANGED, True), (Mail.Kind.RESET_CODE, False)):
-        queue(kind, alice.user.email, FACTS)
+        enqueue(kind, alice.user.email, FACTS)
         with scripted(content=HANG_UP) as server:  # which has the mail, but never said so
             settings.EMAIL_PORT = server.port
             deliver_due()
@@ -232,33 +230,39 @@ def test_a_sender_that_died_loses_nothing(alice: Person, mailbox: Mailbox) -> No
         assert len(mailbox.all()) == 1
 
 
-def test_a_sender_that_comes_too_late_neither_sends_nor_settles(alice: Person, mailbox: Mailbox) -> None:
+def test_a_sender_that_comes_too_late_neither_sends_nor_stores_an_outcome(alice: Person, mailbox: Mailbox) -> None:
     changed()
     stalled = Mail.objects.claim()
     assert stalled is not None
     with time_machine.travel(timezone.now() + timedelta(minutes=3)):
         assert Mail.objects.claim() is not None  # another sender's, which is sending it now
-        mail.deliver(stalled)
+        deliver(stalled)
         assert not Mail.objects.fail(stalled, "too late", for_good=True)
     assert not mailbox.sink.received
     assert (Mail.objects.get().state, Mail.objects.get().error) == (Mail.State.QUEUED, "")
 
 
-def test_a_sender_thread_delivers_what_is_queued_beside_it(mailbox: Mailbox, transactional_db: None) -> None:
+def test_a_worker_does_not_wait_for_its_interval_to_deliver_what_is_queued(
+    mailbox: Mailbox, transactional_db: None
+) -> None:
     person("alice@example.com")
-    sender = Worker([Job("deliver mail", 1.0, deliver_due, at_once=True)])
-    sender.start()
+    worker = Worker([Job("deliver mail", 3600.0, deliver_due, at_once=True)])
+    worker.start()
     try:
         with transaction.atomic():
             changed()
-        for _ in range(200):
-            if Mail.objects.get().state == Mail.State.SENT:
-                break
-            sender.join(0.02)
+        wait_until(lambda: Mail.objects.get().state == Mail.State.SENT)
     finally:
-        sender.stop(10)
+        worker.stop(PATIENCE)
     assert len(mailbox.sink.received) == 1
-    assert not sender.is_alive()
+
+
+def test_a_turn_of_the_worker_ends_though_more_is_due(alice: Person, mailbox: Mailbox) -> None:
+    for _ in range(3):
+        changed()
+    mailbox.sink.pause = 0.2
+    assert deliver_due(Turn(0.1)) == 1
+    assert deliver_due() == 2
 
 
 def test_the_command_delivers_once(alice: Person, mailbox: Mailbox, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,13 +9,12 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 
-from accounts.mail import queue as mail
-from accounts.mail.queue import deliver_due, queue
+from accounts.mail.queue import circumstances, deliver_due, enqueue
 from accounts.models import Mail, User
 from conftest import Api, Mailbox, person
 from core.client import Client
 
-FACTS = mail.circumstances(Client(ip="2001:db8::7", user_agent="curl/8.0"))
+FACTS = circumstances(Client(ip="2001:db8::7", user_agent="curl/8.0"))
 KINDS = [Mail.Kind(kind) for kind in Mail.Kind.values]
 HOSTILE = [
     "Eve\r\nBcc: victim@example.com",
@@ -51,7 +50,7 @@ def test_they_lead_nowhere_but_to_the_public_address(
 ) -> None:
     settings.PUBLIC_BASE_URL = "https://peerprep.example/app"
     person("una@example.com", is_verified=False)
-    queue(kind, "una@example.com", FACTS)
+    enqueue(kind, "una@example.com", FACTS)
     content = bodies(mailbox.last())
     parser = Addresses()
     parser.feed(content["html"])
@@ -75,7 +74,7 @@ def test_no_host_header_gets_into_a_link(db: None, api: Api, mailbox: Mailbox) -
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_name_gets_into_no_header(db: None, mailbox: Mailbox, kind: Mail.Kind, name: str) -> None:
     person("eve@example.com", name=name, is_verified=False)  # past the check that the API makes
-    queue(kind, "eve@example.com", FACTS)
+    enqueue(kind, "eve@example.com", FACTS)
     received = mailbox.last()
     assert len(mailbox.sink.received) == 1
     assert received["To"] == "eve@example.com" and not received["Bcc"]
@@ -96,7 +95,7 @@ def test_a_name_gets_into_no_header(db: None, mailbox: Mailbox, kind: Mail.Kind,
 )
 def test_a_name_cannot_advertise(db: None, mailbox: Mailbox, name: str) -> None:
     person("victim@example.com", name=name, is_verified=False)
-    queue(Mail.Kind.VERIFICATION, "victim@example.com", FACTS)
+    enqueue(Mail.Kind.VERIFICATION, "victim@example.com", FACTS)
     for body in bodies(mailbox.last()).values():
         assert "Hello," in body and "evil" not in body
 
@@ -104,7 +103,7 @@ def test_a_name_cannot_advertise(db: None, mailbox: Mailbox, name: str) -> None:
 @pytest.mark.parametrize("name", ["Una", "Dr. No", "Anne-Marie O’Neill", "李小龙"])
 def test_a_name_is_greeted(db: None, mailbox: Mailbox, name: str) -> None:
     person("una@example.com", name=name)
-    queue(Mail.Kind.PASSWORD_CHANGED, "una@example.com", FACTS)
+    enqueue(Mail.Kind.PASSWORD_CHANGED, "una@example.com", FACTS)
     for body in bodies(mailbox.last()).values():
         assert f"Hello {name}," in body
 
@@ -122,7 +121,7 @@ def test_a_name_is_greeted(db: None, mailbox: Mailbox, name: str) -> None:
 def test_an_address_cannot_bring_another_one(db: None, mailbox: Mailbox, address: str) -> None:
     user = person("eve@example.com").user
     User.objects.filter(pk=user.pk).update(email=address.lower())  # past every check
-    queue(Mail.Kind.PASSWORD_CHANGED, address.lower(), FACTS)
+    enqueue(Mail.Kind.PASSWORD_CHANGED, address.lower(), FACTS)
     deliver_due()
     assert not mailbox.sink.received
     assert Mail.objects.get().state == Mail.State.QUEUED and Mail.objects.get().error
@@ -141,7 +140,7 @@ def test_an_odd_address_is_refused_or_gets_its_own_mail(db: None, api: Api, mail
 
 def test_a_dead_mail_that_is_sent_after_all_says_when(db: None, mailbox: Mailbox) -> None:
     person("una@example.com")
-    queue(Mail.Kind.PASSWORD_CHANGED, "una@example.com", {})
+    enqueue(Mail.Kind.PASSWORD_CHANGED, "una@example.com", {})
     text = bodies(mailbox.last())["plain"]
     assert f"When: {Mail.objects.get().created_at:%-d %B %Y, %H:%M} UTC" in text
     assert "Device" not in text and "IP address" not in text

@@ -1,4 +1,4 @@
-"""No request waits for the SMTP server, and no mail is lost for want of it."""
+"""No request waits for the SMTP server, and no mail is lost when it is down."""
 
 import time
 from collections.abc import Iterator
@@ -16,25 +16,26 @@ from conftest import Api, Mailbox, person
 from core.jobs import Job, Worker
 from core.tests.servers import free_port
 from core.tests.smtp import HANG_UP, SILENCE, scripted
+from core.tests.waiting import PATIENCE, wait_until
 
 CAROL = {"email": "carol@example.com", "password": "correct horse battery"}
-AS_EVER = 0.8  # seconds; less than the silent server is given, and far more than a call takes
+SERVER_TIMEOUT = 60.0  # seconds: a call that waited for the silent server would take so long
 
 
 @contextmanager
 def sending() -> Iterator[None]:
-    sender = Worker([Job("deliver mail", 1.0, deliver_due, at_once=True)])
-    sender.start()
+    worker = Worker([Job("deliver mail", 1.0, deliver_due, at_once=True)])
+    worker.start()
     try:
         yield
     finally:
-        sender.stop(10)
-        assert not sender.is_alive()
+        worker.stop(PATIENCE)
+        assert not worker.is_alive()
 
 
 @contextmanager
 def broken(how: str) -> Iterator[int]:
-    """The port of an SMTP server that does not do its work."""
+    """The port of an SMTP server that does not work."""
     if how == "refusing":
         yield free_port()
         return
@@ -45,30 +46,21 @@ def broken(how: str) -> Iterator[int]:
 
 @pytest.mark.parametrize("how", ["refusing", "silent", "dropping"])
 @pytest.mark.usefixtures("transactional_db")
-def test_it_is_not_noticed_and_the_mail_arrives_afterwards(api: Api, mailbox: Mailbox, settings: Any, how: str) -> None:
-    working, settings.EMAIL_TIMEOUT = settings.EMAIL_PORT, 1
+def test_no_call_waits_for_it_and_the_mail_arrives_afterwards(
+    api: Api, mailbox: Mailbox, settings: Any, how: str
+) -> None:
+    working, settings.EMAIL_TIMEOUT = settings.EMAIL_PORT, SERVER_TIMEOUT
     person("bob@example.com")
-    api.post("/auth/register", {**CAROL, "email": "dave@example.com"})  # loads what the first one has to load
-    assert mailbox.last()["To"] == "dave@example.com"
-    mailbox.sink.received.clear()
-    with broken(how) as port:
-        settings.EMAIL_PORT = port
-        with sending():
-            durations = []
-            for call, body in (("register", CAROL), ("forgot-password", {"email": "bob@example.com"})):
-                started = time.monotonic()
-                assert api.post(f"/auth/{call}", body).status_code in {200, 201}
-                durations.append(time.monotonic() - started)
-            wait_for_failures(2)
-    assert max(durations) < AS_EVER
+    with sending():
+        with broken(how) as port:
+            settings.EMAIL_PORT = port
+            started = time.monotonic()
+            assert api.post("/auth/register", CAROL).status_code == 201
+            wait_until(lambda: Mail.objects.filter(tries=1).exists())  # the worker is busy with it
+            assert api.post("/auth/forgot-password", {"email": "bob@example.com"}).status_code == 200
+            assert time.monotonic() - started < SERVER_TIMEOUT / 2
+        wait_until(lambda: Mail.objects.exclude(error="").count() == 2)
     settings.EMAIL_PORT = working
     with time_machine.travel(timezone.now() + timedelta(seconds=40), tick=False):
         assert {message["To"] for message in mailbox.all()} == {"carol@example.com", "bob@example.com"}
     assert set(Mail.objects.values_list("state", flat=True)) == {Mail.State.SENT}
-
-
-def wait_for_failures(count: int) -> None:
-    deadline = time.monotonic() + 10
-    while Mail.objects.exclude(error="").count() < count:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)

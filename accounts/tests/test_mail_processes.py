@@ -4,8 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from urllib.parse import urlencode
 
@@ -13,14 +12,15 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from accounts.mail import queue as mail
+from accounts.mail.queue import circumstances
 from accounts.models import Mail, User
 from conftest import Mailbox
 from core.client import Client
 from core.tests.servers import ROOT
+from core.tests.waiting import PATIENCE, wait_until
 
 pytestmark = pytest.mark.usefixtures("transactional_db")
-FACTS = mail.circumstances(Client(ip="192.0.2.7", user_agent="curl/8.0"))
+FACTS = circumstances(Client(ip="192.0.2.7", user_agent="curl/8.0"))
 
 
 def queue(count: int) -> None:
@@ -57,13 +57,6 @@ def sender(mailbox: Mailbox) -> Iterator["subprocess.Popen[bytes]"]:
             process.kill()
 
 
-def wait_until(true: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + 20
-    while not true():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.005)
-
-
 def states() -> dict[str, int]:
     return {state: count for state, count in Mail.objects.all().counts().items() if count}
 
@@ -75,7 +68,7 @@ def test_a_sender_killed_in_the_middle_of_a_batch_loses_nothing(mailbox: Mailbox
         with sender(mailbox) as process:
             wait_until(lambda goal=goal: len(mailbox.sink.received) >= goal, "nothing arrives")  # type: ignore[misc]
             process.send_signal(signal.SIGKILL)
-            assert process.wait(10) == -signal.SIGKILL
+            assert process.wait(PATIENCE) == -signal.SIGKILL
         assert states().get("sent", 0) < 30
     Mail.objects.waiting().update(due_at=timezone.now())  # two minutes later: the claims of the killed have run out
     mailbox.all()
@@ -91,7 +84,7 @@ def test_a_sender_that_is_told_to_stop_finishes_the_mail_under_way(mailbox: Mail
     with sender(mailbox) as process:
         wait_until(lambda: len(mailbox.sink.received) >= 3, "nothing arrives")
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
+        assert process.wait(PATIENCE) == 0
     assert len(mailbox.sink.received) < 30
     assert states() == {"queued": 30 - len(mailbox.sink.received), "sent": len(mailbox.sink.received)}
     assert not Mail.objects.waiting().filter(tries__gt=0).exists()

@@ -64,7 +64,7 @@ def test_it_says_what_to_do(alice: Person, mailbox: Mailbox) -> None:
     text = mailbox.text()
     assert find(r"^Device: (.*)$", text) == "Mobile Safari on iOS"
     assert find(r"^IP address: (.*)$", text) == "127.0.0.1"
-    assert "If it was not you" in text and "http://localhost:8001" in text
+    assert "If this wasn't you" in text and "http://localhost:8001" in text
 
 
 @pytest.mark.parametrize("agent", ["", "x" * 5000, "Ünïcode/1.0", "Mozilla/5.0 (" + "(" * 200])

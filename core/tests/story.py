@@ -124,7 +124,7 @@ class Newcomer:
             assert wrong["code"] == "invalid_credentials"
         locked = self.call("POST", "/auth/login", self.credentials(), expect=403)
         assert locked["code"] == "account_locked"
-        assert "nobody can sign in to it for" in self.box.next(self.email)
+        assert "it is locked for" in self.box.next(self.email)
 
     def resets_it(self) -> None:
         assert self.call("POST", "/auth/forgot-password", {"email": self.email}) == {"ok": True}
@@ -133,7 +133,7 @@ class Newcomer:
         assert self.call("POST", "/auth/reset-password", {**guess, "new_password": NEW_PASSWORD}) == {"ok": True}
         self.call("POST", "/auth/reset-password", {**guess, "new_password": NEW_PASSWORD}, expect=401)
         self.call("GET", "/users/me", expect=401)
-        assert "password of your account was changed" in self.box.next(self.email)
+        assert "password for your account was changed" in self.box.next(self.email)
 
     def comes_back(self) -> None:
         self.logs_in(NEW_PASSWORD)

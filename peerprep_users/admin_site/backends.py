@@ -6,10 +6,10 @@ from django.contrib.auth.backends import BaseBackend
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 
-from accounts.addresses import normalised
+from accounts.addresses import EMAIL_LENGTH, normalised
 from accounts.flows.login import InvalidCredentials, log_in_to_admin_site
 from accounts.login_guard import AccountLocked
-from accounts.models import EMAIL_LENGTH, User
+from accounts.models import User
 from core.client import Client
 
 

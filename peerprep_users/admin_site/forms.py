@@ -7,10 +7,9 @@ from django.core.exceptions import ValidationError
 from django.utils import timezone
 from unfold.forms import AdminOwnPasswordChangeForm, AuthenticationForm
 
-from accounts.addresses import normalised
+from accounts.addresses import EMAIL_LENGTH, normalised
 from accounts.flows.sessions import EmailNotVerified
 from accounts.login_guard import AccountLocked, locked_until
-from accounts.models import EMAIL_LENGTH
 from core.errors import ApiError
 
 

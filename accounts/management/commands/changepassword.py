@@ -6,7 +6,7 @@ from django.db import transaction
 from accounts.addresses import normalised
 from accounts.audit.log import NO_CLIENT, Actor, Kind, record
 from accounts.flows.sessions import end_sessions
-from accounts.mail import queue as mail
+from accounts.mail.queue import circumstances, enqueue
 from accounts.management.base import Operation
 from accounts.models import Mail, Session, User
 
@@ -23,5 +23,5 @@ class Command(Operation, changepassword.Command):
             if user is not None:
                 end_sessions(user, Session.End.PASSWORD)
                 record(Kind.PASSWORD_CHANGED, by=Actor.operator(), address=address, user=user)
-                mail.queue(Mail.Kind.PASSWORD_CHANGED, address, mail.circumstances(NO_CLIENT))
+                enqueue(Mail.Kind.PASSWORD_CHANGED, address, circumstances(NO_CLIENT))
         return done

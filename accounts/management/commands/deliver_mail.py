@@ -5,7 +5,7 @@ from accounts.management.base import Operation
 
 
 class Command(Operation):
-    help = "Delivers the mails that are due, once. `manage.py work` goes on delivering."
+    help = "Tries once to deliver every mail that is due. `manage.py work` keeps delivering."
     examples = "deliver_mail"
 
     def handle(self, *args: Any, **options: Any) -> None:

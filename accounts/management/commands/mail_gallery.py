@@ -12,13 +12,13 @@ FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.
 
 
 class Command(Operation):
-    help = "Writes every kind of mail, with made-up facts, as HTML and plain text into a folder, to look at."
+    help = "Writes a sample of every kind of mail to a folder, as HTML and as plain text."
     examples = """
 mail_gallery /tmp/mails
 """
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("folder", type=Path, help="made where it does not exist")
+        parser.add_argument("folder", type=Path, help="created if it does not exist")
 
     def handle(self, *args: Any, folder: Path, **options: Any) -> None:
         folder.mkdir(parents=True, exist_ok=True)

@@ -13,7 +13,7 @@ from core.smtp import connected, explained
 
 
 class Command(Operation):
-    help = "Sends a mail at once, past the queue, and says plainly what is wrong when that fails."
+    help = "Sends a test mail directly, without the queue, and says plainly what is wrong if that fails."
     examples = """
 send_test_mail ops@example.com
 """
@@ -25,29 +25,29 @@ send_test_mail ops@example.com
         try:
             validate_email(address)
         except ValidationError:
-            raise CommandError(f"{address} is no e-mail address.") from None
+            raise CommandError(f"{address} is not a valid e-mail address.") from None
         if not settings.EMAIL_HOST:
-            raise CommandError("MAIL_SERVER is not set: mails are printed, and reach nobody.")
-        self.stdout.write(f"Sending from {settings.MAIL_FROM} to {address} by {route()}.")
+            raise CommandError("MAIL_SERVER is not set: mails are printed instead of sent.")
+        self.stdout.write(f"Sending from {settings.MAIL_FROM} to {address} via {route()}.")
         message = EmailMessage(
             subject=f"Test - {settings.MAIL_FROM_NAME}",
-            body=f"{settings.APP_NAME} can send mail. Links in its mails begin with {settings.PUBLIC_BASE_URL}.\n",
+            body=f"{settings.APP_NAME} can send mail. Links in its mails start with {settings.PUBLIC_BASE_URL}.\n",
             from_email=formataddr((settings.MAIL_FROM_NAME, settings.MAIL_FROM)),
             to=[address],
         )
         try:
             with connected() as server:
                 server.send_messages([message])
-        except Exception as exc:  # noqa: BLE001 - whatever it is, it is what the operator wants to know
+        except Exception as exc:  # noqa: BLE001 - the operator wants to know every failure
             raise CommandError(explained(exc)) from None
-        self.stdout.write("The server took it. Look into the mailbox, also among the spam.")
+        self.stdout.write("The server accepted it. Check the inbox and the spam folder.")
 
 
 def route() -> str:
-    """How mail is sent, in words; without the password."""
+    """How mail is sent, in words, without the password."""
     tls = "TLS" if settings.EMAIL_USE_SSL else "STARTTLS" if settings.EMAIL_USE_TLS else "no TLS"
     if tls != "no TLS" and not settings.EMAIL_VALIDATE_CERTS:
-        tls += " and no check of the certificate"
+        tls += " without checking the certificate"
     signing_in = settings.EMAIL_HOST_USER and settings.EMAIL_HOST_PASSWORD
-    user = f"as {settings.EMAIL_HOST_USER}" if signing_in else "without signing in"
+    user = f"as {settings.EMAIL_HOST_USER}" if signing_in else "without authentication"
     return f"{settings.EMAIL_HOST}:{settings.EMAIL_PORT} with {tls}, {user}"
