@@ -1,4 +1,4 @@
-"""What happens to queued mails when their sender is killed over and over.
+"""What happens to queued mails when their sender is killed again and again.
 
 `python -m bench.mail_kills` queues 1,000 mails, one for each of 1,000 users, lets `manage.py work`
 deliver them to an SMTP server of its own, and kills it with SIGKILL ten times on the way. Then it lets one sender
@@ -94,8 +94,8 @@ def run(inbox, options):
         time.sleep(random.uniform(0, 0.01))
         sender.send_signal(signal.SIGKILL)
         sender.wait()
-    held = Mail.objects.waiting().filter(tries__gt=0).count()
-    print(f"after {options.kills} kills: {inbox.got.total()} arrived, {held} under way in a killed sender")
+    claimed = Mail.objects.waiting().filter(tries__gt=0).count()
+    print(f"after {options.kills} kills: {inbox.got.total()} arrived, {claimed} claimed by a killed sender")
     sender = start_sender()
     wait_until(lambda: not Mail.objects.waiting().exists(), 300)
     sender.send_signal(signal.SIGTERM)
