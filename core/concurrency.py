@@ -66,3 +66,25 @@ def new_connection() -> BaseDatabaseWrapper:
 seats = Seats()
 for _ in range(SEATS):
     seats.free.put(new_connection())
+
+
+class Slots:
+    """So many at once in this process, and so many of them for one owner."""
+
+    def __init__(self, total: int, per_owner: int) -> None:
+        self.total = total
+        self.per_owner = per_owner
+        self.owners: list[str] = []  # of the slots that are taken
+        self.lock = threading.RLock()  # the garbage collector may call `release` at any line of `acquire`
+
+    def acquire(self, owner: str) -> bool:
+        """Takes a slot for the owner if there is one left for them. Never waits."""
+        with self.lock:
+            if len(self.owners) >= self.total or self.owners.count(owner) >= self.per_owner:
+                return False
+            self.owners.append(owner)
+            return True
+
+    def release(self, owner: str) -> None:
+        with self.lock:
+            self.owners.remove(owner)

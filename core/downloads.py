@@ -1,6 +1,5 @@
 """Answers that are sent while they are made, so that they may be of any length."""
 
-import threading
 import weakref
 from collections.abc import Iterable, Iterator
 from itertools import chain
@@ -12,45 +11,19 @@ import orjson
 from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
 from rest_framework.request import Request
 
+from core.concurrency import Slots
 from core.errors import ApiError
 
 PIECE = 64 * 1024
 
-
-STREAMS = 4  # at once in a process: each has a thread and a connection for as long as its client takes
-OF_ONE = 2  # of them, so that nobody keeps all others from theirs
-
-
-class Places:
-    """Who has the places for streams of this process."""
-
-    def __init__(self) -> None:
-        self.owners: list[object] = []
-        self.lock = threading.RLock()  # a place may be given back by the garbage collector, at any line
-
-    def take(self, owner: object) -> None:
-        """Takes a place for somebody.
-
-        Raises:
-            TooManyDownloads: all are taken, or theirs are.
-        """
-        with self.lock:
-            if len(self.owners) >= STREAMS or self.owners.count(owner) >= OF_ONE:
-                raise TooManyDownloads(retry_after=5)
-            self.owners.append(owner)
-
-    def give_back(self, owner: object) -> None:
-        with self.lock:
-            self.owners.remove(owner)
-
-
-places = Places()
+# At once in a process: each has a thread and a connection for as long as its client takes.
+download_slots = Slots(total=4, per_owner=2)
 
 
 class TooManyDownloads(ApiError):
     status = 503
     code = "busy"
-    detail = "Too many downloads at this moment. Try again in a moment."
+    detail = "Too many downloads are running. Try again in a moment."
 
 
 STALLED = 60  # seconds
@@ -62,15 +35,15 @@ def cut_off_when_stalled(connection: socket, seconds: float = STALLED) -> None:
 
 
 class Download(StreamingHttpResponse):
-    """Has one of the places for streams until it is closed, or forgotten."""
+    """Has a slot until it is closed, or collected as garbage."""
 
-    def __init__(self, *args: Any, owner: object, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, owner: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.give_place_back = weakref.finalize(self, places.give_back, owner)
+        self.release = weakref.finalize(self, download_slots.release, owner)  # at most once
 
     def close(self) -> None:
         super().close()
-        self.give_place_back()
+        self.release()
 
 
 def download(request: Request, content: Iterable[bytes], kind: str, filename: str) -> HttpResponseBase:
@@ -85,13 +58,14 @@ def download(request: Request, content: Iterable[bytes], kind: str, filename: st
     headers = {"Content-Type": kind, "Content-Disposition": f'attachment; filename="{filename}"'}
     if request.method == "HEAD":
         return HttpResponse(headers=headers)
-    owner = request.user.pk
-    places.take(owner)
+    owner = str(request.user.pk)
+    if not download_slots.acquire(owner):
+        raise TooManyDownloads(retry_after=5)
     try:
         made = pieces(content)
         return Download(chain([next(made)], made), owner=owner, headers=headers)
     except BaseException:
-        places.give_back(owner)
+        download_slots.release(owner)
         raise
 
 

@@ -1,5 +1,6 @@
 """The seats of a process: few, given up while a request waits, left behind by an answer that is made as it is sent."""
 
+import gc
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,8 +15,8 @@ from rest_framework.request import Request
 from accounts.models import User
 from conftest import Person
 from core import downloads
-from core.concurrency import SEATS, seats
-from core.downloads import STREAMS, TooManyDownloads, download
+from core.concurrency import SEATS, Slots, seats
+from core.downloads import TooManyDownloads
 from peerprep_users.wsgi import application
 
 Elsewhere = Callable[[Callable[[], Any]], Any]
@@ -115,28 +116,57 @@ def test_a_stream_that_is_broken_off_leaves_nothing(elsewhere: Elsewhere, alice:
     assert connection.is_usable()
 
 
-def test_few_downloads_are_made_at_once(monkeypatch: pytest.MonkeyPatch, db: None) -> None:
-    monkeypatch.setattr(downloads, "places", downloads.Places())  # other tests may have left some taken
+@pytest.fixture
+def slots(monkeypatch: pytest.MonkeyPatch) -> Slots:
+    """Those for downloads, all free: an earlier test may have left some taken."""
+    free = Slots(downloads.download_slots.total, downloads.download_slots.per_owner)
+    monkeypatch.setattr(downloads, "download_slots", free)
+    return free
 
-    def begin(user: User | None = None) -> HttpResponseBase:
-        request = Request(RequestFactory().get("/"))
-        request.user = user or User()
-        return download(request, iter([b"content"]), "text/plain", "content.txt")
 
-    one = User()
-    begun = [begin(one), begin(one)]
-    with pytest.raises(TooManyDownloads):
-        begin(one)  # two of four are enough for one user
-    begun += [begin() for _ in range(STREAMS - 2)]
+def begin(user: User) -> HttpResponseBase:
+    request = Request(RequestFactory().get("/"))
+    request.user = user
+    return downloads.download(request, iter([b"content"]), "text/plain", "content.txt")
+
+
+@pytest.mark.usefixtures("slots")
+def test_one_user_downloads_two_files_at_once() -> None:
+    user = User()
+    begun = [begin(user), begin(user)]
     with pytest.raises(TooManyDownloads) as refused:
-        begin()
+        begin(user)
     assert (refused.value.status, refused.value.headers["Retry-After"]) == (503, "5")
-    begun[0].close()
-    begun[0].close()  # which gives no second place back
-    begun[0] = begin()
+    assert begin(User()).status_code == 200
+    assert len(begun) == 2
+
+
+@pytest.mark.usefixtures("slots")
+def test_four_files_are_downloaded_at_once() -> None:
+    begun = [begin(User()) for _ in range(4)]
     with pytest.raises(TooManyDownloads):
-        begin()
-    del begun[1:]  # forgotten, unclosed
-    begun += [begin() for _ in range(STREAMS - 1)]
-    for answer in begun:
-        answer.close()
+        begin(User())
+    assert len(begun) == 4
+
+
+def test_a_download_that_is_closed_twice_releases_its_slot_once(slots: Slots) -> None:
+    first, second = begin(User()), begin(User())
+    first.close()
+    first.close()
+    assert len(slots.owners) == 1
+    second.close()
+    assert slots.owners == []
+
+
+def test_a_download_that_is_never_closed_releases_its_slot(slots: Slots) -> None:
+    begin(User())
+    gc.collect()
+    assert slots.owners == []
+
+
+def test_a_download_that_fails_from_the_start_releases_its_slot(slots: Slots) -> None:
+    request = Request(RequestFactory().get("/"))
+    request.user = User()
+    with pytest.raises(ZeroDivisionError):
+        downloads.download(request, (b"%d" % (1 // 0) for _ in range(1)), "text/plain", "content.txt")
+    assert slots.owners == []
