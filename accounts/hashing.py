@@ -17,7 +17,7 @@ from django.conf import settings
 from django.contrib.auth import hashers
 from django.core.exceptions import ValidationError
 
-from core.concurrency import seats
+from core.concurrency import request_slots
 from core.errors import ApiError
 
 log = logging.getLogger(__name__)
@@ -72,7 +72,7 @@ def turn() -> Iterator[None]:
     Raises:
         TooManyHashes: it has not come within `ARGON2_WAIT`.
     """
-    with seats.given_up():
+    with request_slots.yielded():
         if not turns.acquire(timeout=settings.ARGON2_WAIT.total_seconds()):
             raise TooManyHashes(retry_after=1)
         try:

@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 from django.utils import timezone
 
 from accounts.models import Lease
-from core.concurrency import seats
+from core.concurrency import request_slots
 from core.errors import ApiError
 
 LENGTH = timedelta(seconds=30)
@@ -38,7 +38,7 @@ def lease(name: str, *, wait: float) -> Iterator[None]:
     while not acquired(name, holder):
         if time.monotonic() >= deadline:
             raise Busy(retry_after=1)
-        with seats.given_up():
+        with request_slots.yielded():
             time.sleep(PAUSE * random.uniform(0.5, 1.5))  # noqa: S311 - to spread the tries
     try:
         yield

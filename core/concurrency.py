@@ -1,9 +1,4 @@
-"""Who may compute: few requests of a process at once, since its threads only wait for each other at the GIL.
-
-There are more threads than seats, so that a request which waits for something else, or leaves the work to code without
-the GIL, keeps nobody from being answered: it gives its seat up meanwhile. The database connection belongs to the seat,
-so that there are no more of these either, however many wait.
-"""
+"""How much runs at once in a process."""
 
 import threading
 from collections.abc import Iterator
@@ -13,46 +8,56 @@ from queue import LifoQueue
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-SEATS = 2  # the second is for while the first waits for the database
+REQUEST_SLOTS = 2  # the second one runs while the first waits for the database
 
 
-class Seats(threading.local):
-    free: "LifoQueue[BaseDatabaseWrapper]" = LifoQueue()  # one for all threads; the rest is each thread's own
-    seated = False
+class RequestSlots(threading.local):
+    """Permission to run Python code for a request, with the database connection that belongs to it.
+
+    More threads at once would only wait for the GIL, and each would need a connection. There are more threads than
+    slots since some requests wait for something else, or run code without the GIL: they yield their slot meanwhile.
+
+    Django's connection pool does not replace this. With `OPTIONS["pool"]` a request waits for the pool's timeout while
+    the database refuses connections, so that a few of them keep `/healthz` from being answered.
+    """
+
+    free: "LifoQueue[BaseDatabaseWrapper]" = LifoQueue()  # shared by all threads; `acquired` is each thread's own
+    acquired = False
+
+    def acquire(self) -> None:
+        """Waits for a slot."""
+        connections[DEFAULT_DB_ALIAS] = self.free.get()
+        self.acquired = True
+
+    def release(self) -> None:
+        """Releases the slot of this thread, if it has one."""
+        if self.acquired:
+            self.free.put(connections[DEFAULT_DB_ALIAS])
+            del connections[DEFAULT_DB_ALIAS]
+            self.acquired = False
 
     @contextmanager
-    def given_up(self) -> Iterator[None]:
-        """Leaves this thread's seat to another one within the block, which must not touch the database.
+    def yielded(self) -> Iterator[None]:
+        """Gives the slot to another thread within the block, which must not use the database.
 
-        A thread without a seat, such as a command's, just goes on.
+        Does nothing in a thread without a slot, such as a command's.
         """
-        if not self.seated:
+        if not self.acquired:
             yield
             return
-        self.stand_up()
+        self.release()
         try:
             yield
         finally:
-            self.sit_down()
+            self.acquire()
 
-    def sit_down(self) -> None:
-        """Waits for a seat, and takes it."""
-        connections[DEFAULT_DB_ALIAS] = self.free.get()
-        self.seated = True
-
-    def stand_up(self) -> None:
-        """Leaves the seat, if this thread has one, for the next who waits."""
-        if self.seated:
-            self.free.put(connections[DEFAULT_DB_ALIAS])
-            del connections[DEFAULT_DB_ALIAS]
-            self.seated = False
-
-    def walk_off(self) -> None:
-        """Leaves the seat, and goes on with its connection, for as long as the client takes. `hang_up` ends that."""
+    def detach(self) -> None:
+        """Releases the slot but keeps the connection, until `close`."""
         self.free.put(new_connection())
-        self.seated = False
+        self.acquired = False
 
-    def hang_up(self) -> None:
+    def close(self) -> None:
+        """Closes a detached connection."""
         connections[DEFAULT_DB_ALIAS].close()
         del connections[DEFAULT_DB_ALIAS]
 
@@ -63,13 +68,13 @@ def new_connection() -> BaseDatabaseWrapper:
     return connection
 
 
-seats = Seats()
-for _ in range(SEATS):
-    seats.free.put(new_connection())
+request_slots = RequestSlots()
+for _ in range(REQUEST_SLOTS):
+    request_slots.free.put(new_connection())
 
 
 class Slots:
-    """So many at once in this process, and so many of them for one owner."""
+    """So many at once, and so many of them for one owner."""
 
     def __init__(self, total: int, per_owner: int) -> None:
         self.total = total

@@ -1,4 +1,4 @@
-"""Answers that are sent while they are made, so that they may be of any length."""
+"""Responses that are sent while they are made, so that they may have any length."""
 
 import weakref
 from collections.abc import Iterable, Iterator
@@ -14,9 +14,10 @@ from rest_framework.request import Request
 from core.concurrency import Slots
 from core.errors import ApiError
 
-PIECE = 64 * 1024
+PIECE_BYTES = 64 * 1024
+STALL_SECONDS = 60.0
 
-# At once in a process: each has a thread and a connection for as long as its client takes.
+# Each download has a thread and a connection for as long as its client takes.
 download_slots = Slots(total=4, per_owner=2)
 
 
@@ -26,16 +27,13 @@ class TooManyDownloads(ApiError):
     detail = "Too many downloads are running. Try again in a moment."
 
 
-STALLED = 60  # seconds
-
-
-def cut_off_when_stalled(connection: socket, seconds: float = STALLED) -> None:
-    """Lets a send fail whose client reads nothing for so long: its download's place and connection are others'."""
-    connection.setsockopt(SOL_SOCKET, SO_SNDTIMEO, pack("ll", int(seconds), int(seconds % 1 * 1_000_000)))
+def limit_stall(client: socket, seconds: float = STALL_SECONDS) -> None:
+    """Makes a send fail once the client has read nothing for so long: its download has a slot that others need."""
+    client.setsockopt(SOL_SOCKET, SO_SNDTIMEO, pack("ll", int(seconds), int(seconds % 1 * 1_000_000)))
 
 
 class Download(StreamingHttpResponse):
-    """Has a slot until it is closed, or collected as garbage."""
+    """Has a download slot until it is closed, or collected as garbage."""
 
     def __init__(self, *args: Any, owner: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -47,13 +45,13 @@ class Download(StreamingHttpResponse):
 
 
 def download(request: Request, content: Iterable[bytes], kind: str, filename: str) -> HttpResponseBase:
-    """The content as a file to keep.
+    """The content as a file.
 
-    Its first piece is made before the answer begins: what fails from the start is answered as a failure. Where a later
-    one fails the connection is cut, which clients notice.
+    Its first piece is made before the response begins, so that an early failure is an error response. A later failure
+    cuts the connection, which clients notice.
 
     Raises:
-        TooManyDownloads: this process has enough of them to send, or enough for this user.
+        TooManyDownloads: in this process, or of this user.
     """
     headers = {"Content-Type": kind, "Content-Disposition": f'attachment; filename="{filename}"'}
     if request.method == "HEAD":
@@ -70,14 +68,14 @@ def download(request: Request, content: Iterable[bytes], kind: str, filename: st
 
 
 def pieces(content: Iterable[bytes]) -> Iterator[bytes]:
-    """The same in pieces of a size that is worth sending."""
-    held = bytearray()
+    """The same bytes in pieces worth sending."""
+    buffer = bytearray()
     for part in content:
-        held += part
-        if len(held) >= PIECE:
-            yield bytes(held)
-            held.clear()
-    yield bytes(held)
+        buffer += part
+        if len(buffer) >= PIECE_BYTES:
+            yield bytes(buffer)
+            buffer.clear()
+    yield bytes(buffer)
 
 
 def json(value: Any) -> bytes:
@@ -92,7 +90,7 @@ def json_array(rows: Iterable[Any]) -> Iterator[bytes]:
 
 
 def json_object(members: Iterable[tuple[str, Any]]) -> Iterator[bytes]:
-    """An object whose members may be iterators, which become arrays."""
+    """An object. Members that are iterators become arrays."""
     yield b"{"
     for number, (name, value) in enumerate(members):
         yield (b",\n" if number else b"") + json(name) + b":"

@@ -1,4 +1,4 @@
-"""Many logins at once against the running server: each is answered, and so is everybody else."""
+"""Many logins at once against the running server: each is answered, and other calls go on."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -9,10 +9,10 @@ import httpx
 import psycopg
 
 from conftest import PASSWORD
-from core.concurrency import SEATS
+from core.concurrency import REQUEST_SLOTS
 from core.tests.servers import free_port, served
 
-LOGINS = 45  # more than one process has places for
+LOGINS = 45  # more than one process takes at once
 SLOW = {"ARGON2_TIME_COST": "5", "ARGON2_MEMORY_KIB": "16384", "WEB_CONCURRENCY": "1"}
 
 
@@ -38,11 +38,11 @@ def test_other_calls_go_on(fresh_database: str) -> None:
                 time.sleep(0.02)
         assert {answer.result() for answer in answers} == {(401, False), (503, True)}
         assert slowest < (time.monotonic() - start) / 2
-        assert connections <= SEATS + 1  # and one of the mail's sender
+        assert connections <= REQUEST_SLOTS + 1  # and the background worker's
 
 
 def connections_to(url: str) -> int:
-    """How many clients a PostgreSQL database has, less this one. SQLite knows none."""
+    """How many other connections a PostgreSQL database has; 0 on SQLite."""
     if not url.startswith("postgres"):
         return 0
     with psycopg.connect(url) as own:

@@ -1,17 +1,17 @@
-"""A client that takes nothing does not keep its download's place for ever."""
+"""A client that reads nothing does not keep its download slot for ever."""
 
 import socket
 import time
 
 import pytest
 
-from core.downloads import cut_off_when_stalled
+from core.downloads import limit_stall
 
 
 def test_a_send_fails_once_its_client_has_read_nothing_for_so_long() -> None:
     server, client = socket.socketpair()
     with server, client:
-        cut_off_when_stalled(server, 0.1)
+        limit_stall(server, 0.1)
         began = time.monotonic()
         with pytest.raises(BlockingIOError):
             server.sendall(bytes(10_000_000))

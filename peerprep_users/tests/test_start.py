@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -166,6 +167,18 @@ class TestWithoutItsDatabase:
         assert answer.status_code == 503
         assert int(answer.headers["Retry-After"]) >= 1
         assert {"detail", "code"} <= set(answer.json())
+
+    def test_requests_that_need_the_database_keep_no_other_waiting(self, base_url: str) -> None:
+        def forgot(number: int) -> int:
+            body = {"email": f"{number}@example.com"}
+            return httpx.post(f"{base_url}/auth/forgot-password", json=body, timeout=60).status_code
+
+        with ThreadPoolExecutor(16) as pool:
+            answers = [pool.submit(forgot, number) for number in range(16)]
+            began = time.monotonic()
+            assert httpx.get(f"{base_url}/healthz", timeout=60).status_code == 200
+            assert time.monotonic() - began < 3  # what a probe allows
+            assert {answer.result() for answer in answers} == {503}
 
     @pytest.mark.parametrize(("method", "path"), [("GET", "/docs"), ("GET", "/openapi.json"), ("GET", "/verify-email")])
     def test_it_answers_what_needs_no_database(self, base_url: str, method: str, path: str) -> None:

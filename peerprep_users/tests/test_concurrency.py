@@ -1,4 +1,4 @@
-"""The seats of a process: few, given up while a request waits, left behind by an answer that is made as it is sent."""
+"""Request slots: few, yielded while a request waits, released by a streamed response. And slots of one owner."""
 
 import gc
 import threading
@@ -15,23 +15,27 @@ from rest_framework.request import Request
 from accounts.models import User
 from conftest import Person
 from core import downloads
-from core.concurrency import SEATS, Slots, seats
+from core.concurrency import REQUEST_SLOTS, Slots, request_slots
 from core.downloads import TooManyDownloads
 from peerprep_users.wsgi import application
 
-Elsewhere = Callable[[Callable[[], Any]], Any]
+InThread = Callable[[Callable[[], Any]], Any]
+
+
+def free() -> int:
+    return request_slots.free.qsize()
 
 
 @pytest.fixture
-def elsewhere(transactional_db: None) -> Iterator[Elsewhere]:
-    """Does something in a thread of its own, as a server does, and sees that all seats are free afterwards."""
+def in_thread(transactional_db: None) -> Iterator[InThread]:
+    """Calls a function in a thread of its own, as a server does. All slots must be free afterwards."""
     with ThreadPoolExecutor(1) as pool:
         yield lambda work: pool.submit(work).result(20)
-    assert seats.free.qsize() == SEATS
-    free = [seats.free.get() for _ in range(SEATS)]
-    for each in free:
-        each.close()
-        seats.free.put(each)
+    assert free() == REQUEST_SLOTS
+    wrappers = [request_slots.free.get() for _ in range(REQUEST_SLOTS)]
+    for wrapper in wrappers:
+        wrapper.close()
+        request_slots.free.put(wrapper)
 
 
 def get(path: str, person: Person) -> Any:
@@ -39,72 +43,72 @@ def get(path: str, person: Person) -> Any:
     return application(environ, lambda *args: None)
 
 
-def test_an_answer_gives_its_seat_back(elsewhere: Elsewhere, alice: Person) -> None:
-    for _ in range(SEATS + 1):
-        answer = elsewhere(lambda: get("/users/me", alice))
-        assert (answer.status_code, seats.free.qsize()) == (200, SEATS)
+def test_a_response_releases_its_slot(in_thread: InThread, alice: Person) -> None:
+    for _ in range(REQUEST_SLOTS + 1):
+        answer = in_thread(lambda: get("/users/me", alice))
+        assert (answer.status_code, free()) == (200, REQUEST_SLOTS)
 
 
-def test_a_fault_gives_its_seat_back(elsewhere: Elsewhere, alice: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fault_releases_its_slot(in_thread: InThread, alice: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(application, "get_response", None)
     with pytest.raises(TypeError):
-        elsewhere(lambda: get("/users/me", alice))
+        in_thread(lambda: get("/users/me", alice))
 
 
-def test_a_seat_that_is_given_up_is_another_s_meanwhile(elsewhere: Elsewhere) -> None:
+def test_a_yielded_slot_is_free_within_the_block(in_thread: InThread) -> None:
     def wait() -> tuple[int, int, int]:
-        seats.sit_down()
-        sitting = seats.free.qsize()
-        with seats.given_up():
-            waiting = seats.free.qsize()
-        again = seats.free.qsize()
-        seats.stand_up()
-        return sitting, waiting, again
+        request_slots.acquire()
+        before = free()
+        with request_slots.yielded():
+            within = free()
+        after = free()
+        request_slots.release()
+        return before, within, after
 
-    assert elsewhere(wait) == (SEATS - 1, SEATS, SEATS - 1)
+    assert in_thread(wait) == (REQUEST_SLOTS - 1, REQUEST_SLOTS, REQUEST_SLOTS - 1)
 
 
-def test_whoever_has_no_seat_has_none_to_give_up(elsewhere: Elsewhere) -> None:
+def test_a_thread_without_a_slot_yields_nothing(in_thread: InThread) -> None:
     def wait() -> int:
-        with seats.given_up():
-            return seats.free.qsize()
+        with request_slots.yielded():
+            return free()
 
-    assert elsewhere(wait) == SEATS
+    assert in_thread(wait) == REQUEST_SLOTS
 
 
-def test_a_seat_is_waited_for(elsewhere: Elsewhere) -> None:
-    taken = [seats.free.get() for _ in range(SEATS)]
-    came = threading.Event()
+def test_a_request_waits_for_a_slot(in_thread: InThread) -> None:
+    taken = [request_slots.free.get() for _ in range(REQUEST_SLOTS)]
+    acquired = threading.Event()
 
     def wait() -> None:
-        seats.sit_down()
-        came.set()
-        seats.stand_up()
+        request_slots.acquire()
+        acquired.set()
+        request_slots.release()
 
     thread = threading.Thread(target=wait)
     thread.start()
-    assert not came.wait(0.05)
-    for each in taken:
-        seats.free.put(each)
+    assert not acquired.wait(0.05)
+    for wrapper in taken:
+        request_slots.free.put(wrapper)
     thread.join(5)
-    assert came.is_set()
+    assert acquired.is_set()
 
 
-def test_a_stream_has_a_connection_of_its_own_that_ends_with_it(elsewhere: Elsewhere, alice: Person) -> None:
+def test_a_streamed_response_has_a_connection_of_its_own(in_thread: InThread, alice: Person) -> None:
     def download() -> tuple[bytes, int, bool]:
         answer = get("/users/me/export", alice)
-        free = seats.free.qsize()
+        during = free()
         own = connections[DEFAULT_DB_ALIAS]
         content = b"".join(answer)
         answer.close()
-        return content, free, own.connection is None
+        return content, during, own.connection is None
 
-    content, free, closed = elsewhere(download)
+    content, during, closed = in_thread(download)
     assert alice.user.email.encode() in content
-    assert (free, closed) == (SEATS, True)
+    assert (during, closed) == (REQUEST_SLOTS, True)
 
 
-def test_a_stream_that_is_broken_off_leaves_nothing(elsewhere: Elsewhere, alice: Person) -> None:
+def test_a_streamed_response_that_is_cut_short_closes_its_connection(in_thread: InThread, alice: Person) -> None:
     def begin() -> bool:
         answer = get("/users/me/export", alice)
         own = connections[DEFAULT_DB_ALIAS]
@@ -112,8 +116,11 @@ def test_a_stream_that_is_broken_off_leaves_nothing(elsewhere: Elsewhere, alice:
         answer.close()
         return own.connection is None
 
-    assert elsewhere(begin)
+    assert in_thread(begin)
     assert connection.is_usable()
+
+
+# --- Downloads ------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
