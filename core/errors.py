@@ -1,4 +1,4 @@
-"""Errors as clients see them: `{"detail": …, "code": …}` for whatever went wrong and wherever it did."""
+"""Errors as clients see them: `{"detail": …, "code": …}`, whatever the cause."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -8,13 +8,11 @@ from math import ceil
 from typing import Any
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
-from django.db import InterfaceError, OperationalError
+from django.db import Error, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
 from orjson import dumps
 from rest_framework import exceptions
 from rest_framework.response import Response
-
-from core.metrics import DATABASE_ERRORS
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +21,7 @@ View = Callable[[HttpRequest], HttpResponse]
 
 
 class ApiError(Exception):
-    """An answer other than the one asked for. Flows define theirs beside the function that raises it.
+    """An error response. Flows define theirs next to the function that raises it.
 
     Args:
         retry_after: seconds after which the same call may succeed; sent as `Retry-After`.
@@ -31,7 +29,7 @@ class ApiError(Exception):
 
     status = 400
     code = "bad_request"
-    detail: str | list[Problem] = "The request cannot be answered."
+    detail: str | list[Problem] = "This request is not valid."
 
     def __init__(self, *, retry_after: float | None = None) -> None:
         super().__init__(self.code)
@@ -61,55 +59,71 @@ class Invalid(ApiError):
         self.detail = problems
 
 
+class MalformedRequest(ApiError):
+    detail = "This is not a valid HTTP request."
+
+
+class UrlTooLong(ApiError):
+    status = 414
+    code = "request_too_large"
+    detail = "The request URL is too long."
+
+
+class HeadersTooLarge(ApiError):
+    status = 431
+    code = "request_too_large"
+    detail = "The request headers are too large."
+
+
 class NotAuthenticated(ApiError):
     status = 401
     code = "not_authenticated"
-    detail = "Sign in to use this: send `Authorization: Bearer <access token>`."
+    detail = "Sign in first: send `Authorization: Bearer <access token>`."
 
 
 class MethodNotAllowed(ApiError):
     status = 405
     code = "method_not_allowed"
-    detail = "This path does not take that method."
+    detail = "This path does not support this method."
 
 
 class NotFound(ApiError):
     status = 404
     code = "not_found"
-    detail = "There is nothing here."
+    detail = "Not found."
 
 
 class Forbidden(ApiError):
     status = 403
     code = "forbidden"
-    detail = "You may not do this."
+    detail = "You do not have permission to do this."
 
 
 class TooLarge(ApiError):
     status = 413
     code = "body_too_large"
-    detail = "The body of the request is larger than 1 MiB."
+    detail = "The request body is larger than 1 MiB."
 
 
 class Unreadable(ApiError):
     code = "unreadable_body"
-    detail = "The body of the request could not be read to its end."
+    detail = "The request body could not be read."
 
 
 class Unavailable(ApiError):
     status = 503
     code = "service_unavailable"
-    detail = "Something this service depends on is down. Try again in a moment."
+    detail = "The service is temporarily unavailable. Try again in a moment."
 
 
 class Failed(ApiError):
     status = 500
     code = "internal_error"
-    detail = "Something went wrong on our side. The X-Request-ID of this answer helps us to find out what."
+    detail = "Something went wrong on our side. Quote the X-Request-ID of this response when you report it."
 
 
 def api_error_for(exc: Exception) -> ApiError | None:
-    """The ApiError that stands for `exc`, or None where it is a fault of ours."""
+    """The ApiError that `exc` is answered with; None for a bug of ours."""
     if isinstance(exc, ApiError):
         return exc
     for kind, translate in TRANSLATIONS.items():
@@ -124,7 +138,6 @@ def not_json(exc: Exception) -> ApiError:
 
 def dependency_down(exc: Exception) -> ApiError:
     log.error("The database is not available: %s", exc)
-    DATABASE_ERRORS.labels(type(exc).__name__).inc()
     return Unavailable(retry_after=1)
 
 
@@ -149,8 +162,8 @@ TRANSLATIONS: dict[type[Exception], Callable[[Any], ApiError]] = {
 
 
 def handle(exc: Exception, context: Mapping[str, Any]) -> Response | None:
-    """DRF's exception handler: the one place where an error becomes an answer."""
-    error = api_error_for(exc)
+    """DRF's exception handler. Leaves bugs and database errors to `RequestMiddleware`, which counts the latter."""
+    error = None if isinstance(exc, Error) else api_error_for(exc)
     if error is None:
         return None
     if error.status == HTTPStatus.METHOD_NOT_ALLOWED:
@@ -159,7 +172,7 @@ def handle(exc: Exception, context: Mapping[str, Any]) -> Response | None:
 
 
 def respond(error: ApiError) -> HttpResponse:
-    """The same answer where no DRF view is involved."""
+    """The same response outside DRF's views."""
     return HttpResponse(dumps(error.body), "application/json", error.status, headers=error.headers)
 
 
@@ -189,7 +202,7 @@ def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """Logs why, without the origin or the address that the client named. Django's own line has the path."""
+    """Logs the reason without the origin or address that the client sent. Django's own line has the path."""
     log.warning("The CSRF check failed: %s", reason.partition(" - ")[0])
     return respond(Forbidden())
 

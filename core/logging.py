@@ -1,4 +1,4 @@
-"""Log lines: readable in development, JSON in production, each with the id of the request it belongs to."""
+"""Log lines: text in development, JSON in production, each with the id of its request."""
 
 import json
 import logging
@@ -10,46 +10,34 @@ import orjson
 
 request_id: ContextVar[str] = ContextVar("request_id", default="-")
 
-OF_EVERY_RECORD = {*logging.makeLogRecord({}).__dict__, "message", "asctime", "taskName"}
-IN_MESSAGE = {"method", "route", "status", "duration_ms"}  # of a request's line
+RECORD_FIELDS = {*logging.makeLogRecord({}).__dict__, "message", "asctime", "taskName"}
+IN_MESSAGE = {"method", "route", "status", "duration_ms"}  # of the line of a request
 
 
 class RequestFilter(logging.Filter):
     """Marks every record with the current request's id."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        request = record.__dict__.pop("request", None)  # which Django's own records carry
+        request = record.__dict__.pop("request", None)  # Django's own records carry it
         if not hasattr(record, "request_id"):
-            record.request_id = getattr(request, "request_id", request_id.get())
+            record.request_id = getattr(request, "META", {}).get("HTTP_X_REQUEST_ID", request_id.get())
         return True
 
 
 class FaultFilter(logging.Filter):
-    """Passes what has a traceback. An answer such as 503, which was given on purpose, is in the line of its request."""
+    """Keeps records with a traceback. A deliberate 503 is in the line of its request already."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         return record.exc_info is not None
 
 
-class GunicornFilter(logging.Filter):
-    """Keeps what a client sent out of gunicorn's own lines, with whatever secret is in it.
-
-    What is no HTTP has the line of its request. Of a fault the traceback stays, and the address goes.
-    """
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        if str(record.msg).startswith("Error handling request"):
-            record.msg, record.args = "Error handling request", ()
-        return not str(record.msg).startswith("Invalid request from")
-
-
 def facts(record: logging.LogRecord) -> dict[str, Any]:
-    """What a call gave as `extra`, and the request's id."""
-    return {name: value for name, value in record.__dict__.items() if name not in OF_EVERY_RECORD}
+    """The `extra` of the call, and the request's id."""
+    return {name: value for name, value in record.__dict__.items() if name not in RECORD_FIELDS}
 
 
 class JSONFormatter(logging.Formatter):
-    """An object a line."""
+    """One object per line."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
@@ -63,7 +51,7 @@ class JSONFormatter(logging.Formatter):
             line["exc_info"] = self.formatException(record.exc_info)
         try:
             return orjson.dumps(line, default=str, option=orjson.OPT_UTC_Z).decode()
-        except TypeError:  # what is no Unicode, such as half of a surrogate pair, and numbers of more than 64 bits
+        except TypeError:  # lone surrogates, integers of more than 64 bits
             return json.dumps(line, default=str)
 
 
@@ -73,7 +61,7 @@ class TextFormatter(logging.Formatter):
     def __init__(self) -> None:
         super().__init__("{asctime} {levelname} {name} {message}", "%H:%M:%S", style="{")
 
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the name logging calls
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
         shown = {name: value for name, value in facts(record).items() if name not in IN_MESSAGE}
         own_id = shown.pop("request_id", "-")
         return (

@@ -1,12 +1,21 @@
-"""What this process counts, for `/metrics`. Other apps add counters to `REGISTRY` where the thing happens.
+"""What this process counts, for `/metrics`. The apps add counters of their own to `REGISTRY`.
 
-Under gunicorn each process counts in files of its own, which `exposition` adds up at a scrape.
+Under gunicorn each process counts in files of its own, which a scrape adds up.
 """
+
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec, TypeVar
 
 from django.conf import settings
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
-disable_created_metrics()  # type: ignore[no-untyped-call]  # nobody asks when a series began, and files have no place for it
+from core.errors import ApiError
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+disable_created_metrics()  # type: ignore[no-untyped-call]  # they double the series, and multiprocess files have none
 REGISTRY = CollectorRegistry()
 
 REQUESTS = Counter("http_requests", "Requests answered.", ["method", "route", "status"], registry=REGISTRY)
@@ -19,10 +28,38 @@ DURATIONS = Histogram(
 )
 WORKERS = Gauge("workers", "Processes that answer requests.", multiprocess_mode="livesum", registry=REGISTRY)
 DATABASE_ERRORS = Counter(
-    "database_errors", "Errors of the database that a request or the mail sender met.", ["error"], registry=REGISTRY
+    "database_errors", "Database errors met by requests and background jobs.", ["error"], registry=REGISTRY
 )
 for _error in ("OperationalError", "InterfaceError"):
     DATABASE_ERRORS.labels(_error)
 RATE_LIMITED = Counter("rate_limited_calls", "Calls refused with 429.", ["limit"], registry=REGISTRY)
 for _limit in settings.RATE_LIMITS:
     RATE_LIMITED.labels(_limit)
+
+
+def count_outcomes(counter: Counter, *errors: type[ApiError]) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """A decorator that counts calls by `outcome`: succeeded, the code of an ApiError, or failed for other exceptions.
+
+    Args:
+        errors: shown as 0 before the first one, since a rate needs two samples of a series.
+    """
+    for outcome in ("succeeded", "failed", *(error.code for error in errors)):
+        counter.labels(outcome)
+
+    def decorate(flow: Callable[P, T]) -> Callable[P, T]:
+        @wraps(flow)
+        def measured(*args: P.args, **kwargs: P.kwargs) -> T:
+            outcome = "failed"
+            try:
+                result = flow(*args, **kwargs)
+                outcome = "succeeded"
+            except ApiError as error:
+                outcome = error.code
+                raise
+            finally:
+                counter.labels(outcome).inc()
+            return result
+
+        return measured
+
+    return decorate

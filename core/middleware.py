@@ -1,27 +1,34 @@
-"""What holds for every request: its id, one path with or without a slash, no caching, and a line in the log."""
+"""What holds for every request: its id, one path with or without a slash, no caching, a log line and its counts."""
 
+import logging
 import re
 import time
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from http import HTTPStatus
 from secrets import token_hex
+from typing import Any
 
-from django.db import DatabaseError
+from django.conf import settings
+from django.db import Error
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.urls import Resolver404, resolve
 
-from core import access_log
 from core.errors import ApiError, MethodNotAllowed, api_error_for, respond
 from core.logging import request_id
-from core.metrics import DATABASE_ERRORS
+from core.metrics import DATABASE_ERRORS, DURATIONS, REQUESTS
+
+log = logging.getLogger("peerprep_users.requests")
 
 SANE_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 ADMIN = "/admin"
-KEPT = {"Allow", "Content-Range"}
+KEPT_HEADERS = {"Allow", "Content-Range"}
+LOGGED_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+PROBES = {"/healthz", "/readyz", "/readyz/details", "/metrics"}
 
 
 class RequestMiddleware:
-    """The outermost layer; the answers of every other one pass through here."""
+    """The outermost layer: the responses of all other middleware pass through it."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
@@ -30,69 +37,110 @@ class RequestMiddleware:
         started = time.perf_counter()
         sent = request.META.get("HTTP_X_REQUEST_ID", "")
         own_id = sent if SANE_ID.fullmatch(sent) else token_hex(16)
+        request.META["HTTP_X_REQUEST_ID"] = own_id  # what Django logs after this finds it here
         token = request_id.set(own_id)
-        request.request_id = own_id  # type: ignore[attr-defined]  # for the lines that Django logs after this
         try:
             request.path_info = canonical(request)
             response = with_body(self.get_response(request))
             response.headers["X-Request-ID"] = own_id
             response.headers.setdefault("Cache-Control", "no-store")
+            finish = partial(log_answered, request, response.status_code, started)
             if response.streaming:
-                when_closed(response, partial(note, request, response.status_code, started, own_id))
+                response._resource_closers.append(finish)  # type: ignore[attr-defined]  # noqa: SLF001 - see `close`
             else:
-                note(request, response.status_code, started, own_id)
+                finish()
             return response
         finally:
             request_id.reset(token)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        """Answers for the views that are not DRF's, as `errors.handle` does for those that are."""
-        error = api_error_for(exception)
-        if error is None and isinstance(exception, DatabaseError):
+        """Answers what a view raises, unless DRF's handler has done so."""
+        if isinstance(exception, Error):
             DATABASE_ERRORS.labels(type(exception).__name__).inc()
+        error = api_error_for(exception)
         return respond(error) if error else None
 
 
-def when_closed(response: HttpResponseBase, call: Callable[[], None]) -> None:
-    """Calls it at the end of an answer that is made while it is sent."""
-    close = response.close
-
-    def close_and_call() -> None:
-        response.close = close  # type: ignore[method-assign]  # a server may close twice
-        try:
-            close()
-        finally:
-            call()
-
-    response.close = close_and_call  # type: ignore[method-assign]
-
-
-def note(request: HttpRequest, status: int, started: float, own_id: str) -> None:
-    access_log.note(
-        method=access_log.method_of(request),
-        route=access_log.route_of(request),
-        status=status,
-        seconds=time.perf_counter() - started,
-        request_id=own_id,
-        user_id=access_log.user_id_of(request),
-    )
-
-
-def with_body(response: HttpResponseBase) -> HttpResponseBase:
-    """The answer, or the envelope where it is an error without a body, as those about static files are."""
-    if response.status_code < HTTPStatus.BAD_REQUEST or "Content-Type" in response.headers:
-        return response
-    error = MethodNotAllowed() if response.status_code == HTTPStatus.METHOD_NOT_ALLOWED else ApiError()
-    error.status = response.status_code
-    error.headers |= {name: value for name, value in response.headers.items() if name in KEPT}
-    return respond(error)
-
-
 def canonical(request: HttpRequest) -> str:
-    """The path in the form that the URL tables have: without its trailing slash, or with it in the admin site."""
+    """The path as the URL tables have it: without its trailing slash, but with it in the admin site."""
     path = request.path_info.removesuffix("/")
     return f"{path}/" if is_admin(request) else path or "/"
 
 
 def is_admin(request: HttpRequest) -> bool:
     return request.path_info == ADMIN or request.path_info.startswith(f"{ADMIN}/")
+
+
+def with_body(response: HttpResponseBase) -> HttpResponseBase:
+    """The response; the envelope instead of an error without a body, such as those about static files."""
+    if response.status_code < HTTPStatus.BAD_REQUEST or "Content-Type" in response.headers:
+        return response
+    error = MethodNotAllowed() if response.status_code == HTTPStatus.METHOD_NOT_ALLOWED else ApiError()
+    error.status = response.status_code
+    error.headers |= {name: value for name, value in response.headers.items() if name in KEPT_HEADERS}
+    return respond(error)
+
+
+# --- The access log -------------------------------------------------------------------------------------------------
+
+
+def log_answered(request: HttpRequest, status: int, started: float) -> None:
+    """Logs and counts a request. What is secret about it, such as its path and query, is in neither."""
+    log_request(
+        # Anyone can make up methods, and each would be a time series for ever.
+        method=request.method if request.method in LOGGED_METHODS else "OTHER",
+        route=route_of(request),
+        status=status,
+        seconds=time.perf_counter() - started,
+        request_id=request.META["HTTP_X_REQUEST_ID"],
+        user_id=user_id_of(request),
+    )
+
+
+def log_request(
+    *, method: str, route: str, status: int, seconds: float, request_id: str, user_id: str | None = None
+) -> None:
+    requests, durations = time_series(method, route, status)
+    requests.inc()
+    durations.observe(seconds)
+    if (route in PROBES and status < HTTPStatus.BAD_REQUEST) or not log.isEnabledFor(logging.INFO):
+        return
+    milliseconds = round(seconds * 1000, 1)
+    facts = {"method": method, "route": route, "status": status, "duration_ms": milliseconds, "request_id": request_id}
+    if user_id:
+        facts["user_id"] = user_id
+    log.info("%s %s %d %s ms", method, route, status, milliseconds, extra=facts)
+
+
+@cache
+def time_series(method: str, route: str, status: int) -> tuple[Any, Any]:
+    """Cached, since finding a series by its labels costs more than counting."""
+    return REQUESTS.labels(method, route, str(status)), DURATIONS.labels(route)
+
+
+def route_of(request: HttpRequest) -> str:
+    """The pattern that the path matched; never the path, which may be long, unique or secret."""
+    if request.resolver_match is not None:
+        return readable_route(request.resolver_match.route)
+    if request.path_info.startswith(settings.STATIC_URL):
+        return f"{settings.STATIC_URL}{{path}}"
+    if request.method == "OPTIONS":  # a preflight request, which the CORS middleware answers
+        try:
+            return readable_route(resolve(request.path_info).route)
+        except Resolver404:
+            pass
+    return "unmatched"
+
+
+@cache
+def readable_route(pattern: str) -> str:
+    """`/auth/sessions/{session_id}` for `auth/sessions/<str:session_id>`, and for regular expressions alike."""
+    named = re.sub(r"\(\?P<(\w+)>[^)]*\)|<(?:\w+:)?(\w+)>", lambda found: f"{{{found[1] or found[2]}}}", pattern)
+    return "/" + re.sub(r"[\^$\\]", "", named)
+
+
+def user_id_of(request: HttpRequest) -> str | None:
+    """The signed-in user. Django's lazy user is left alone where it was not loaded: it would query the database."""
+    known = request.__dict__
+    user = known.get("_cached_user") if "_cached_user" in known or "session" in known else known.get("user")
+    return str(user.pk) if user is not None and user.pk else None

@@ -341,7 +341,6 @@ LOGGING = {
     "filters": {
         "request": {"()": "core.logging.RequestFilter"},
         "faults": {"()": "core.logging.FaultFilter"},
-        "gunicorn": {"()": "core.logging.GunicornFilter"},
     },
     "formatters": {
         "text": {"()": "core.logging.TextFormatter"},
@@ -360,7 +359,7 @@ LOGGING = {
         "django.request": {"filters": ["faults"]},  # RequestMiddleware logs every answer already
         "django.security.csrf": {"filters": ["faults"]},  # `errors.csrf_failed` says why
         "django.db.backends": {"level": "INFO"},
-        "gunicorn.error": {"filters": ["gunicorn"], "propagate": True},
+        "gunicorn.error": {"propagate": True},
         "axes": {"level": "WARNING"},
     },
 }

@@ -10,7 +10,7 @@ from accounts.metrics import LOGINS
 from accounts.models import User
 from core.client import Client
 from core.errors import ApiError
-from core.outcomes import count_outcomes
+from core.metrics import count_outcomes
 
 
 class InvalidCredentials(ApiError):

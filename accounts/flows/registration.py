@@ -14,7 +14,7 @@ from accounts.models import KnownDevice, Mail, User, default_name
 from accounts.tokens.jwt import read_verification_token
 from core.client import Client
 from core.errors import ApiError, Invalid
-from core.outcomes import count_outcomes
+from core.metrics import count_outcomes
 
 
 class EmailTaken(ApiError):

@@ -19,7 +19,7 @@ from accounts.models import KnownDevice, Mail, Session, User
 from accounts.tokens.jwt import AccessToken, Claims, RefreshToken
 from core.client import Client
 from core.errors import ApiError, NotAuthenticated, NotFound
-from core.outcomes import count_outcomes
+from core.metrics import count_outcomes
 
 LISTED = ("id", "user_agent", "ip", "created_at", "last_used_at", "expires_at")
 

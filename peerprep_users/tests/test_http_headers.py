@@ -172,14 +172,6 @@ def test_it_logs_why_a_form_is_refused_and_not_what_was_sent(lines: list[logging
     assert "hush" not in "".join(said)
 
 
-def test_it_lets_gunicorn_log_nothing_that_a_client_sent(lines: list[logging.LogRecord]) -> None:
-    log = logging.getLogger("gunicorn.error")
-    log.warning("Invalid request from ip=192.0.2.1: Invalid HTTP Header: 'Authorization Bearer hush'")
-    log.error("Error handling request %s %s", "GET", "/verify-email?token=hush")
-    log.error("Worker (pid:%s) was sent SIGKILL!", 7)
-    assert [line.getMessage() for line in lines] == ["Error handling request", "Worker (pid:7) was sent SIGKILL!"]
-
-
 # --- Caching --------------------------------------------------------------------------------------------------------
 
 

@@ -246,6 +246,21 @@ def test_it_refuses_what_is_no_request(wire: Wire, sent: bytes) -> None:
     refused(wire(sent, end=True))
 
 
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (b"GET /" + b"x" * 9_000 + b" HTTP/1.1\r\n\r\n", 414),
+        (b"GET / HTTP/1.1\r\nX: " + b"x" * 17_000 + b"\r\n\r\n", 431),
+        (b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 101 + b"\r\n", 431),
+    ],
+    ids=["URL", "header", "number of headers"],
+)
+def test_it_says_what_is_too_large(wire: Wire, head: bytes, status: int) -> None:
+    answer = wire(head)
+    assert answer
+    assert (answer.status, answer.code()) == (status, "request_too_large")
+
+
 @pytest.mark.parametrize("path", BAD_PATHS)
 def test_it_finds_nothing_under_an_odd_path(wire: Wire, path: bytes) -> None:
     answer = wire.get(path)
