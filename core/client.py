@@ -1,4 +1,4 @@
-"""Who is calling: the client's address, as far as it can be trusted, and its user agent."""
+"""The client of a request: its address, as far as it can be trusted, and its user agent."""
 
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -13,8 +13,6 @@ USER_AGENT_LENGTH = 255
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """The device at the other end of a request."""
-
     ip: str | None
     user_agent: str
 
@@ -25,19 +23,19 @@ class Client:
 
 
 def ip_of(request: HttpRequest | Request) -> str | None:
-    """The address of the client, taken from X-Forwarded-For only as far as our own proxies wrote it.
+    """The client's address, taken from X-Forwarded-For only as far as our own proxies wrote it.
 
-    Each proxy appends the address it was called from, so with `TRUSTED_PROXY_COUNT` proxies before us the client is
-    that many entries from the right; everything further left is whatever the caller chose to send.
+    Each proxy appends the address it was called from. So with `TRUSTED_PROXY_COUNT` proxies the client is that many
+    entries from the right, and entries further left are the caller's own.
     """
     hops = [request.META.get("REMOTE_ADDR", "")]
     if settings.TRUSTED_PROXY_COUNT:
         hops = [*request.META.get("HTTP_X_FORWARDED_FOR", "").split(","), *hops]
-    believed = hops[-(settings.TRUSTED_PROXY_COUNT + 1) :]
-    return next((address for hop in believed if (address := parsed(hop))), None)
+    trusted = hops[-(settings.TRUSTED_PROXY_COUNT + 1) :]
+    return next((address for hop in trusted if (address := normalized(hop))), None)
 
 
-def parsed(text: str) -> str | None:
+def normalized(text: str) -> str | None:
     try:
         address = ip_address(text.strip().partition("%")[0])
     except ValueError:

@@ -1,32 +1,32 @@
-"""What this machine, or the container that it is, bears."""
+"""What this host, or container, has."""
 
 import os
 from contextlib import suppress
 from pathlib import Path
 
-GROUPS = Path("/sys/fs/cgroup")
+CGROUPS = Path("/sys/fs/cgroup")
 
 
 def processors() -> int:
-    """How many processors this process may use."""
+    """The number of processors this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def memory() -> int:
-    """How many bytes of memory there are, or fewer where a control group of Linux sets a limit."""
+    """The bytes of memory, or the limit of this process's control group on Linux."""
     limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
     with suppress(OSError):
         for line in Path("/proc/self/cgroup").read_text().splitlines():
             _, controllers, path = line.split(":", 2)
             if controllers == "":  # version 2
-                limits += found(GROUPS, path, "memory.max")
+                limits += read_limit(CGROUPS, path, "memory.max")
             elif controllers == "memory":
-                limits += found(GROUPS / "memory", path, "memory.limit_in_bytes")
+                limits += read_limit(CGROUPS / "memory", path, "memory.limit_in_bytes")
     return min(limits)
 
 
-def found(root: Path, path: str, name: str) -> list[int]:
-    """The limit of the group at `path`, or of the root as a container sees it."""
+def read_limit(root: Path, path: str, name: str) -> list[int]:
+    """The limit of the group at `path`, or of the root, which is what a container sees."""
     for folder in (root / path.lstrip("/"), root):
         with suppress(OSError, ValueError):  # `max` is no limit
             return [int((folder / name).read_text())]

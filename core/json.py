@@ -1,4 +1,4 @@
-"""JSON in, JSON out."""
+"""JSON in, JSON out, for DRF."""
 
 from collections.abc import Mapping
 from typing import IO, Any
@@ -19,11 +19,11 @@ class JSONParser(BaseParser):
     def parse(
         self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> Any:
-        assert parser_context is not None  # noqa: S101 - DRF always gives one
+        assert parser_context is not None  # noqa: S101 - DRF always passes one
         try:
             return orjson.loads(parser_context["request"].body)
         except orjson.JSONDecodeError as exc:
-            raise ParseError(f"The body is not valid JSON: {exc}") from exc
+            raise ParseError(f"The request body is not valid JSON: {exc}") from exc
 
 
 class JSONRenderer(BaseRenderer):
@@ -41,7 +41,7 @@ class JSONRenderer(BaseRenderer):
 
 
 class JSONOnly(BaseContentNegotiation):
-    """There is one representation of everything, so that there is nothing to negotiate."""
+    """Everything has one representation, so there is nothing to negotiate."""
 
     def select_parser(self, request: Request, parsers: Any) -> Any:
         sent = (request.content_type or "").partition(";")[0].strip().lower()

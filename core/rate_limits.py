@@ -1,7 +1,7 @@
 """Rate limits per client address, and how many proxies the calls came through.
 
-Counts live in Redis where REDIS_URL is set, otherwise in the database, shared by all workers and replicas. The lockout
-and the reset codes have counters of their own and do not depend on these.
+All processes and replicas share the counts, in Redis where REDIS_URL is set, otherwise in the database. The lockout and
+the reset codes have counters of their own.
 """
 
 import logging
@@ -30,17 +30,17 @@ from core.models import RateCount
 log = logging.getLogger(__name__)
 
 REDIS_TIMEOUT = 0.25  # seconds
-REDIS_PAUSE = 5.0  # seconds without asking a Redis that has just failed
+REDIS_RETRY_AFTER = 5.0  # seconds without Redis after an error
 
 
 class RateLimited(ApiError):
     status = 429
     code = "rate_limited"
-    detail = "Too many of these calls from your address. Try again later."
+    detail = "Too many requests from your address. Try again later."
 
 
 class Throttle(BaseThrottle):
-    """DRF's side of a limit: it tells every answer what is left of it."""
+    """A limit as DRF knows it. Every response has the RateLimit headers."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -52,17 +52,17 @@ class Throttle(BaseThrottle):
 
 
 class Spent(NamedTuple):
-    """How many calls a window has had, and how many seconds are left of it."""
+    """The calls in the current window, and the seconds until it ends."""
 
     calls: int
     seconds: float
 
 
 def spend(name: str, ip: str | None) -> dict[str, str]:
-    """Counts a call against the limit `name`, for the client at `ip`.
+    """Counts a call from `ip` against the limit `name`.
 
     Returns:
-        The RateLimit headers (draft-ietf-httpapi-ratelimit-headers-07) of its answer.
+        The RateLimit headers (draft-ietf-httpapi-ratelimit-headers-07) of the response.
 
     Raises:
         RateLimited: with the same headers.
@@ -70,7 +70,8 @@ def spend(name: str, ip: str | None) -> dict[str, str]:
     if not settings.RATE_LIMIT_ENABLED:
         return {}
     limit = settings.RATE_LIMITS[name]
-    spent = count(f"{name}:{network_of(ip)}", limit.period)
+    key = f"{name}:{network_of(ip)}"
+    spent = count_in_redis(key, limit.period) or count_in_database(key, limit.period)
     headers = {
         "RateLimit-Limit": str(limit.calls),
         "RateLimit-Remaining": str(max(0, limit.calls - spent.calls)),
@@ -86,18 +87,14 @@ def spend(name: str, ip: str | None) -> dict[str, str]:
 
 
 def network_of(ip: str | None) -> str:
-    """What counts as one client: an IPv4 address, or the /64 of an IPv6 one, which is what a household is given."""
+    """What counts as one client: an IPv4 address, or the /64 network of an IPv6 one, which one household has."""
     if ip is None:
         return "unknown"
     return ip if ip_address(ip).version == 4 else str(ip_network(f"{ip}/64", strict=False))  # noqa: PLR2004
 
 
-def count(name: str, period: timedelta) -> Spent:
-    return in_redis(name, period) or in_database(name, period)
-
-
-class Outage:
-    """When Redis was last found to be down."""
+class RedisOutage:
+    """`until` when (monotonic clock) Redis is left alone after an error."""
 
     until = 0.0
 
@@ -112,28 +109,30 @@ def redis_client() -> "redis.Redis":
     )
 
 
-def in_redis(name: str, period: timedelta) -> Spent | None:
-    """Counts in Redis; None where there is none, or it does not answer."""
-    if not settings.REDIS_URL or time.monotonic() < Outage.until:
+def count_in_redis(name: str, period: timedelta) -> Spent | None:
+    """None where Redis is not configured or does not answer."""
+    if not settings.REDIS_URL or time.monotonic() < RedisOutage.until:
         return None
     key = f"rate:{name}"
     milliseconds = round(period.total_seconds() * 1000)
     try:
-        server = redis_client()  # held until the end: one of two made at once is dropped, which closes its connections
+        server = (
+            redis_client()
+        )  # a reference until the end: of two made at once one is dropped, which closes its connections
         with server.pipeline(transaction=True) as pipe:
             pipe.incr(key)
             pipe.pexpire(key, milliseconds, nx=True)
             pipe.pttl(key)
             calls, _, left = pipe.execute()
     except redis.RedisError as exc:
-        Outage.until = time.monotonic() + REDIS_PAUSE
+        RedisOutage.until = time.monotonic() + REDIS_RETRY_AFTER
         log.error("Redis does not answer, so the database counts calls: %s", exc)  # noqa: TRY400
         return None
     return Spent(calls, left / 1000)
 
 
 # One statement, so that no two calls are counted as one.
-COUNT = """
+COUNT_CALL = """
 INSERT INTO rate_counts AS old (name, count, until) VALUES (%s, 1, %s)
 ON CONFLICT (name) DO UPDATE SET
     count = CASE WHEN old.until <= %s THEN 1 ELSE old.count + 1 END,
@@ -142,23 +141,23 @@ RETURNING count, until
 """
 
 
-def in_database(name: str, period: timedelta) -> Spent:
+def count_in_database(name: str, period: timedelta) -> Spent:
     now = time.time()
     with connection.cursor() as cursor:
-        cursor.execute(COUNT, [name, now + period.total_seconds(), now, now])
+        cursor.execute(COUNT_CALL, [name, now + period.total_seconds(), now, now])
         calls, until = cursor.fetchone()
     return Spent(calls, until - now)
 
 
 # --- Proxies --------------------------------------------------------------------------------------------------------
 
-HOPS_NOTE_PAUSE = 600.0  # seconds in which a process notes the same number once
+HOPS_NOTE_SECONDS = 600.0  # in which a process notes the same number once
 HOPS_KEPT = timedelta(days=1)
 MAX_HOPS = 20
 
 hops_noted_at: dict[int, float] = {}
 
-# A row of `rate_counts`: it is a count with an end, and is purged with the others.
+# In `rate_counts`, since it is a count that expires and is purged like the others.
 NOTE_HOPS = """
 INSERT INTO rate_counts AS old (name, count, until) VALUES (%s, 1, %s)
 ON CONFLICT (name) DO UPDATE SET count = old.count + 1, until = excluded.until
@@ -166,14 +165,11 @@ ON CONFLICT (name) DO UPDATE SET count = old.count + 1, until = excluded.until
 
 
 def note_hops(request: HttpRequest | Request) -> None:
-    """Notes how many addresses X-Forwarded-For has, for `manage.py doctor` to compare with TRUSTED_PROXY_COUNT.
-
-    Called where the client's address matters, so not on every request.
-    """
+    """Notes how many addresses X-Forwarded-For has, so that `manage.py doctor` can check TRUSTED_PROXY_COUNT."""
     header = request.META.get("HTTP_X_FORWARDED_FOR", "")
     hops = min(MAX_HOPS, header.count(",") + 1 if header.strip() else 0)
     now = time.monotonic()
-    if now - hops_noted_at.get(hops, float("-inf")) < HOPS_NOTE_PAUSE:
+    if now - hops_noted_at.get(hops, float("-inf")) < HOPS_NOTE_SECONDS:
         return
     hops_noted_at[hops] = now
     with suppress(DatabaseError), connection.cursor() as cursor:
@@ -181,6 +177,6 @@ def note_hops(request: HttpRequest | Request) -> None:
 
 
 def hops_seen() -> set[int]:
-    """The numbers of addresses in X-Forwarded-For that calls of the last day had."""
+    """How many addresses X-Forwarded-For had in the last day's calls."""
     rows = RateCount.objects.filter(name__startswith="hops:", until__gt=timezone.now().timestamp())
     return {int(name.removeprefix("hops:")) for name in rows.values_list("name", flat=True)}

@@ -25,8 +25,9 @@ def times(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 
 
 def memory(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    if max(1, settings.BORNE) < settings.WORKERS:
-        hint = f"WEB_CONCURRENCY={max(1, settings.BORNE)}, or a smaller ARGON2_MEMORY_KIB, leaves room for each hash."
+    fit = max(1, settings.WORKERS_THAT_FIT)
+    if fit < settings.WORKERS:
+        hint = f"WEB_CONCURRENCY={fit}, or a smaller ARGON2_MEMORY_KIB, leaves room for each hash."
         return [checks.Warning("The workers may take more memory than there is.", hint=hint, id="accounts.W005")]
     return []
 

@@ -70,10 +70,10 @@ ARGON2_TIME_COST = env.integer("ARGON2_TIME_COST", 3, 1, 100)
 ARGON2_MEMORY_KIB = env.integer("ARGON2_MEMORY_KIB", 65536, 64, 4_194_304)
 ARGON2_PARALLELISM = env.integer("ARGON2_PARALLELISM", 4, 1, 64)
 
-# Processes: two for each processor, if three quarters of the memory bear that many, each with a hash under way.
+# Processes: two for each processor, if three quarters of the memory hold that many, each with a hash under way.
 PROCESS_MEMORY = 128 * 1024**2 + ARGON2_MEMORY_KIB * 1024
-BORNE = int(memory() * 0.75) // PROCESS_MEMORY
-WORKERS = env.integer("WEB_CONCURRENCY", max(1, min(2 * processors(), BORNE)), 1, 1000)
+WORKERS_THAT_FIT = int(memory() * 0.75) // PROCESS_MEMORY
+WORKERS = env.integer("WEB_CONCURRENCY", max(1, min(2 * processors(), WORKERS_THAT_FIT)), 1, 1000)
 
 # Hashes at once in each process.
 ARGON2_CONCURRENCY = env.integer("ARGON2_CONCURRENCY", max(1, processors() // WORKERS), 1, 64)

@@ -1,4 +1,4 @@
-"""Django's PostgreSQL backend, with a health check that busy connections do not pay for."""
+"""Django's PostgreSQL backend, with a health check that costs busy connections nothing."""
 
 import time
 from typing import Any
@@ -9,10 +9,10 @@ IDLE_SECONDS = 1.0
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
-    """Checks a kept connection only where it was idle for a second or more.
+    """Checks a persistent connection only if it was idle for a second or more.
 
-    `CONN_HEALTH_CHECKS` costs a round trip on every request. A connection that answered within the last second is
-    known to work; where it breaks in that very second, the request is answered with 503 and the next one is checked.
+    `CONN_HEALTH_CHECKS` costs a round trip per request. A connection that was used within the last second is taken to
+    work. If it broke in that second, the request is answered with 503 and the next one is checked.
     """
 
     _last_used = 0.0

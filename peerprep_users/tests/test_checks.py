@@ -23,7 +23,7 @@ def test_the_settings_of_the_tests_are_fine() -> None:
         ({"REFRESH_TTL": timedelta(days=31)}, "accounts.W001"),
         ({"ACCESS_TTL": timedelta(days=8)}, "accounts.W004"),
         ({"SECRET_KEY": "k" * 31}, "accounts.W003"),
-        ({"WORKERS": 16, "BORNE": 5}, "accounts.W005"),
+        ({"WORKERS": 16, "WORKERS_THAT_FIT": 5}, "accounts.W005"),
     ],
 )
 def test_it_warns_and_lets_the_service_start(settings: Any, changes: dict[str, Any], expected: str) -> None:

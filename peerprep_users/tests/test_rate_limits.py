@@ -35,10 +35,10 @@ def limits(settings: Any) -> Iterator[Any]:
     settings.RATE_LIMITS = dict.fromkeys(settings.RATE_LIMITS, Rate(3, timedelta(minutes=10)))
     settings.REDIS_URL = ""
     rate_limits.redis_client.cache_clear()
-    rate_limits.Outage.until = 0.0
+    rate_limits.RedisOutage.until = 0.0
     yield settings
     rate_limits.redis_client.cache_clear()
-    rate_limits.Outage.until = 0.0
+    rate_limits.RedisOutage.until = 0.0
 
 
 @pytest.fixture
@@ -202,7 +202,7 @@ class TestWithoutItsRedis:
         rate_limits.redis_client.cache_clear()
         call("refresh")
         assert RateCount.objects.get().count == 2
-        rate_limits.Outage.until = time.monotonic()
+        rate_limits.RedisOutage.until = time.monotonic()
         assert call("refresh").headers["RateLimit-Remaining"] == "2"
         assert RateCount.objects.get().count == 2
 
