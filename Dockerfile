@@ -1,4 +1,4 @@
-# Two stages: the first has pip and is thrown away, the second is what runs.
+# Two stages: the first has pip and is discarded, the second is what runs.
 
 FROM python:3.11-slim-bookworm AS builder
 
@@ -6,9 +6,8 @@ RUN python3 -m venv /opt/venv
 ENV PATH=/opt/venv/bin:$PATH
 WORKDIR /app
 
-# The dependencies change less often than the code, so they are a layer of their own. Wheels only: nothing here can
-# need a compiler. And no pip afterwards: nothing that runs needs it. Behind a company proxy, hand pip its settings as
-# secrets, which stay out of every layer:
+# Dependencies change less often than the code, so they have a layer of their own. Wheels only, so that no compiler is
+# needed, and no pip afterwards. Behind a company proxy, pass pip its settings as secrets, which stay out of every layer:
 #   docker build --secret id=pip_conf,src=pip.conf --secret id=ca_bundle,src=ca.crt .
 COPY requirements.txt ./
 RUN --mount=type=secret,id=pip_conf,target=/etc/pip.conf \
@@ -16,7 +15,7 @@ RUN --mount=type=secret,id=pip_conf,target=/etc/pip.conf \
     pip install --no-cache-dir --disable-pip-version-check --require-hashes --only-binary :all: -r requirements.txt \
     && pip uninstall --quiet --yes setuptools pip
 
-# What comes along is decided by .dockerignore.
+# .dockerignore lists what is copied.
 COPY . ./
 RUN python manage.py collectstatic --noinput \
     && python -m compileall -q core accounts attempts peerprep_users
@@ -24,11 +23,11 @@ RUN python manage.py collectstatic --noinput \
 
 FROM python:3.11-slim-bookworm
 
-# A fixed number, so that volumes and a cluster's "must not run as root" rule can rely on it.
+# A fixed id, which volumes and a cluster's "must not run as root" rule can rely on.
 RUN groupadd --gid 10001 app \
     && useradd --no-log-init --uid 10001 --gid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin app
 
-# Code, dependencies and static files belong to root: the process that answers the internet cannot change them.
+# Code, dependencies and static files belong to root, so the server process cannot change them.
 COPY --from=builder /opt/venv /opt/venv
 COPY --from=builder /app /app
 WORKDIR /app
@@ -42,7 +41,7 @@ USER 10001:10001
 EXPOSE 8001
 STOPSIGNAL SIGTERM
 
-# http.client, since urllib would send this through HTTP_PROXY where that is set.
+# http.client, since urllib would use HTTP_PROXY.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s --retries=3 \
     CMD ["python", "-c", "import http.client, os, sys; c = http.client.HTTPConnection('127.0.0.1', int(os.environ['PORT']), timeout=2); c.request('GET', '/healthz'); sys.exit(c.getresponse().status != 200)"]
 

@@ -78,14 +78,14 @@ def pieces(content: Iterable[bytes]) -> Iterator[bytes]:
     yield bytes(buffer)
 
 
-def json(value: Any) -> bytes:
+def to_json(value: Any) -> bytes:
     return orjson.dumps(value, option=orjson.OPT_UTC_Z)
 
 
 def json_array(rows: Iterable[Any]) -> Iterator[bytes]:
     yield b"["
     for number, row in enumerate(rows):
-        yield b",\n" + json(row) if number else json(row)
+        yield b",\n" + to_json(row) if number else to_json(row)
     yield b"]"
 
 
@@ -93,9 +93,9 @@ def json_object(members: Iterable[tuple[str, Any]]) -> Iterator[bytes]:
     """An object. Members that are iterators become arrays."""
     yield b"{"
     for number, (name, value) in enumerate(members):
-        yield (b",\n" if number else b"") + json(name) + b":"
+        yield (b",\n" if number else b"") + to_json(name) + b":"
         if isinstance(value, Iterator):
             yield from json_array(value)
         else:
-            yield json(value)
+            yield to_json(value)
     yield b"}"

@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disa
 from core.errors import ApiError
 
 P = ParamSpec("P")
-T = TypeVar("T")
+R = TypeVar("R")
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # they double the series, and multiprocess files have none
 REGISTRY = CollectorRegistry()
@@ -26,7 +26,7 @@ DURATIONS = Histogram(
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
     registry=REGISTRY,
 )
-WORKERS = Gauge("workers", "Processes that answer requests.", multiprocess_mode="livesum", registry=REGISTRY)
+WORKER_COUNT = Gauge("workers", "Processes that answer requests.", multiprocess_mode="livesum", registry=REGISTRY)
 DATABASE_ERRORS = Counter(
     "database_errors", "Database errors met by requests and background jobs.", ["error"], registry=REGISTRY
 )
@@ -37,7 +37,7 @@ for _limit in settings.RATE_LIMITS:
     RATE_LIMITED.labels(_limit)
 
 
-def count_outcomes(counter: Counter, *errors: type[ApiError]) -> Callable[[Callable[P, T]], Callable[P, T]]:
+def count_outcomes(counter: Counter, *errors: type[ApiError]) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """A decorator that counts calls by `outcome`: succeeded, the code of an ApiError, or failed for other exceptions.
 
     Args:
@@ -46,9 +46,9 @@ def count_outcomes(counter: Counter, *errors: type[ApiError]) -> Callable[[Calla
     for outcome in ("succeeded", "failed", *(error.code for error in errors)):
         counter.labels(outcome)
 
-    def decorate(flow: Callable[P, T]) -> Callable[P, T]:
+    def decorate(flow: Callable[P, R]) -> Callable[P, R]:
         @wraps(flow)
-        def measured(*args: P.args, **kwargs: P.kwargs) -> T:
+        def measured(*args: P.args, **kwargs: P.kwargs) -> R:
             outcome = "failed"
             try:
                 result = flow(*args, **kwargs)

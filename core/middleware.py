@@ -40,7 +40,7 @@ class RequestMiddleware:
         request.META["HTTP_X_REQUEST_ID"] = own_id  # what Django logs after this finds it here
         token = request_id.set(own_id)
         try:
-            request.path_info = canonical(request)
+            request.path_info = canonical_path(request)
             response = with_body(self.get_response(request))
             response.headers["X-Request-ID"] = own_id
             response.headers.setdefault("Cache-Control", "no-store")
@@ -61,7 +61,7 @@ class RequestMiddleware:
         return respond(error) if error else None
 
 
-def canonical(request: HttpRequest) -> str:
+def canonical_path(request: HttpRequest) -> str:
     """The path as the URL tables have it: without its trailing slash, but with it in the admin site."""
     path = request.path_info.removesuffix("/")
     return f"{path}/" if is_admin(request) else path or "/"

@@ -9,7 +9,7 @@ import time
 from contextlib import suppress
 from datetime import timedelta
 from functools import cache
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Address, ip_address, ip_network
 from typing import Any, NamedTuple
 
 import redis
@@ -90,7 +90,7 @@ def network_of(ip: str | None) -> str:
     """What counts as one client: an IPv4 address, or the /64 network of an IPv6 one, which one household has."""
     if ip is None:
         return "unknown"
-    return ip if ip_address(ip).version == 4 else str(ip_network(f"{ip}/64", strict=False))  # noqa: PLR2004
+    return ip if isinstance(ip_address(ip), IPv4Address) else str(ip_network(f"{ip}/64", strict=False))
 
 
 class RedisOutage:
@@ -126,7 +126,7 @@ def count_in_redis(name: str, period: timedelta) -> Spent | None:
             calls, _, left = pipe.execute()
     except redis.RedisError as exc:
         RedisOutage.until = time.monotonic() + REDIS_RETRY_AFTER
-        log.error("Redis does not answer, so the database counts calls: %s", exc)  # noqa: TRY400
+        log.warning("Redis does not answer, so the database counts calls: %s", exc)
         return None
     return Spent(calls, left / 1000)
 

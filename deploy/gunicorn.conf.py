@@ -57,13 +57,14 @@ class Worker(ThreadWorker):
         from core.errors import Failed, HeadersTooLarge, MalformedRequest, UrlTooLong, respond
         from core.middleware import log_request
 
+        request_id = uuid4().hex
         if isinstance(exc, ParseException):
             known = {LimitRequestLine: UrlTooLong, LimitRequestHeaders: HeadersTooLarge}
             error = known.get(type(exc), MalformedRequest)()
         else:
-            self.log.error("Error handling request", exc_info=exc)
+            self.log.error("Error handling request", exc_info=exc, extra={"request_id": request_id})
             error = Failed()
-        response, request_id = respond(error), uuid4().hex
+        response = respond(error)
         response.headers["Connection"] = "close"
         response.headers["Cache-Control"] = "no-store"
         response.headers["Content-Length"] = str(len(response.content))
@@ -142,10 +143,10 @@ def pre_request(worker, req):
 
 def post_worker_init(worker):
     from core.jobs import Worker as BackgroundWorker
-    from core.metrics import WORKERS
+    from core.metrics import WORKER_COUNT
     from peerprep_users.jobs import JOBS
 
-    WORKERS.set(1)
+    WORKER_COUNT.set(1)
     if settings.BACKGROUND_JOBS:
         worker.background = BackgroundWorker(JOBS)
         worker.background.start()

@@ -6,7 +6,7 @@ from typing import Any
 
 from dotenv import load_dotenv
 
-from core.host import memory, processors
+from core.host import memory_bytes, processors
 from peerprep_users import env
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -72,7 +72,7 @@ ARGON2_PARALLELISM = env.integer("ARGON2_PARALLELISM", 4, 1, 64)
 
 # Processes: two for each processor, if three quarters of the memory hold that many, each with a hash under way.
 PROCESS_MEMORY = 128 * 1024**2 + ARGON2_MEMORY_KIB * 1024
-WORKERS_THAT_FIT = int(memory() * 0.75) // PROCESS_MEMORY
+WORKERS_THAT_FIT = int(memory_bytes() * 0.75) // PROCESS_MEMORY
 WORKERS = env.integer("WEB_CONCURRENCY", max(1, min(2 * processors(), WORKERS_THAT_FIT)), 1, 1000)
 
 # Hashes at once in each process.

@@ -8,6 +8,7 @@ from typing import Any
 import django
 from django.conf import settings
 from django.core.handlers import wsgi
+from django.http import HttpResponse
 
 from core.concurrency import request_slots
 from core.downloads import limit_stall
@@ -35,9 +36,9 @@ class Application(wsgi.WSGIHandler):
         request_slots.acquire()
         try:
             response = super().__call__(environ, start_response)
-            if not getattr(response, "streaming", False):
+            if isinstance(response, HttpResponse):
                 if environ["REQUEST_METHOD"] == "HEAD":
-                    response.content = b""  # type: ignore[attr-defined]  # Django leaves it to the server, which complains
+                    response.content = b""  # Django leaves it to the server, which complains
                 return response
             if client := environ.get("gunicorn.socket"):
                 limit_stall(client)
