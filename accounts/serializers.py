@@ -15,14 +15,14 @@ from core.fields import Text
 
 TOKEN_LENGTH = 16 * 1024
 CODE_LENGTH = 32
-NO_ADDRESS = "Must be an e-mail address."
 
 
 class AddressValidator(EmailValidator):
-    """Django's, less what it lets pass and no mailbox of a stranger has: letters beyond ASCII, names before `@` that no
-    server takes, `localhost`, and addresses of machines.
+    """Stricter than Django's: no letters beyond ASCII, no `localhost` or IP address after the `@`, and at most 64
+    characters before it (RFC 5321 section 4.5.3.1.1).
     """
 
+    message = "Enter a valid e-mail address."
     literal_regex = re.compile(r"(?!)")
     user_regex = re.compile(rf"(?=.{{1,64}}\Z)(?:{EmailValidator.user_regex.pattern})", re.IGNORECASE)
 
@@ -31,11 +31,11 @@ class AddressValidator(EmailValidator):
 
 
 class Email(Text):
-    """An address, normalised before it is checked and ever after; of the lengths that RFC 5321 section 4.5.3.1 has."""
+    """Normalised before it is checked."""
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(max_length=EMAIL_LENGTH, **kwargs)
-        self.validators.append(AddressValidator(NO_ADDRESS, allowlist=[]))
+    def __init__(self) -> None:
+        super().__init__(label="e-mail address", prompt="Enter an e-mail address.", max_length=EMAIL_LENGTH)
+        self.validators.append(AddressValidator(allowlist=[]))
 
     def to_internal_value(self, data: Any) -> str:
         return normalised(super().to_internal_value(data))
@@ -48,23 +48,29 @@ class Password(Text):
         super().__init__(trim_whitespace=False, min_length=min_length, max_length=PASSWORD_LENGTH, **kwargs)
 
 
-def new_password(**kwargs: Any) -> Password:
-    return Password(min_length=8, **kwargs)
+class NewPassword(Password):
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(min_length=8, **kwargs)
 
 
-def name_field(**kwargs: Any) -> Text:
-    return Text(max_length=NAME_LENGTH, validators=[no_control_characters], **kwargs)
+class Name(Text):
+    """Optional in every call that takes one."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            label="name", default=None, allow_null=True, max_length=NAME_LENGTH, validators=[no_control_characters]
+        )
 
 
 class Registration(Shape):
     email = Email()
-    password = new_password()
-    name = name_field(required=False)
+    password = NewPassword(label="password", prompt="Enter a password.")
+    name = Name()
 
 
 class Login(Shape):
     email = Email()
-    password = Password()
+    password = Password(label="password", prompt="Enter your password.")
 
 
 class Refresh(Shape):
@@ -77,15 +83,15 @@ class Address(Shape):
 
 class ResetCode(Shape):
     email = Email()
-    code = Text(max_length=CODE_LENGTH)
+    code = Text(label="code", prompt="Enter the code from the mail.", max_length=CODE_LENGTH)
 
 
 class Reset(ResetCode):
-    new_password = new_password()
+    new_password = NewPassword(label="new password", prompt="Enter a new password.")
 
 
 class PasswordOnly(Shape):
-    password = Password()
+    password = Password(label="password", prompt="Enter your password.")
 
 
 class VerificationToken(Shape):
@@ -93,9 +99,9 @@ class VerificationToken(Shape):
 
 
 class ProfileChange(Shape):
-    name = name_field(required=False)
-    new_password = new_password(required=False)
-    old_password = Password(required=False)
+    name = Name()
+    new_password = NewPassword(label="new password", default=None, allow_null=True)
+    old_password = Password(label="old password", default=None, allow_null=True)
 
 
 class TokenPair(Shape):

@@ -14,9 +14,9 @@ JOINERS = "\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}"  # which some scripts
 def no_control_characters(name: str) -> None:
     """Refuses characters that are not seen and change how others are, such as one that turns the direction of text."""
     if any(unicodedata.category(letter) in UNSEEN and letter not in JOINERS for letter in name):
-        raise ValidationError("Must not contain control characters.", "invalid")
+        raise ValidationError("The name must not contain control characters.", "invalid")
     if not name.strip(JOINERS):
-        raise ValidationError("Must contain something that is seen.", "invalid")
+        raise ValidationError("The name must contain a visible character.", "invalid")
 
 
 def in_one_line(text: str) -> str:

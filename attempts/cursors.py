@@ -16,7 +16,7 @@ QUESTION = Struct(">I")
 
 
 class Cursor(Text):
-    default_error_messages = {"cursor": "Must be the cursor of a `next` link."}
+    default_error_messages = {"cursor": "must be the cursor of a `next` link."}
 
     @staticmethod
     def of(place: Any) -> str:
@@ -42,7 +42,7 @@ def encoded(packed: bytes) -> str:
 class HistoryCursor(Cursor):
     """A place in a user's history."""
 
-    def to_internal_value(self, data: Any) -> Place:  # type: ignore[override]  # the text becomes the place
+    def to_internal_value(self, data: Any) -> Place:
         microseconds, id_bytes = PLACE.unpack(self.bytes_of(data, PLACE.size))
         try:
             return Place(EPOCH + timedelta(microseconds=microseconds), UUID(bytes=id_bytes))
@@ -57,7 +57,7 @@ class HistoryCursor(Cursor):
 class QuestionCursor(Cursor):
     """The number of the last question of a page."""
 
-    def to_internal_value(self, data: Any) -> int:  # type: ignore[override]  # the text becomes the number
+    def to_internal_value(self, data: Any) -> int:
         question_id: int = QUESTION.unpack(self.bytes_of(data, QUESTION.size))[0]
         if question_id > LARGEST:
             self.fail("cursor")

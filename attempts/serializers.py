@@ -20,29 +20,29 @@ MOST_DAYS = 366
 
 
 class SubmittedCode(Text):
-    """Source code, exactly as sent."""
+    """Source code, exactly as sent; it may be empty."""
 
-    default_error_messages = {"max_length": f"Must not be longer than {CODE_BYTES:,} bytes of UTF-8."}
+    default_error_messages = {"max_length": f"may have at most {CODE_BYTES:,} bytes of UTF-8."}
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(trim_whitespace=False, **kwargs)
+        super().__init__(trim_whitespace=False, allow_blank=True, **kwargs)
 
     def to_internal_value(self, data: Any) -> str:
-        code = super().to_internal_value(data)
+        code: str = super().to_internal_value(data)
         if len(code.encode("utf-8", "surrogatepass")) > CODE_BYTES:
             self.fail("max_length")
         return code
 
 
 class NewAttempt(Shape):
-    default_error_messages = {"more_passed_than_total": "Must not be more than total_tests."}
+    default_error_messages = {"more_passed_than_total": "must not be more than total_tests."}
 
     question_id = Integer(min_value=1, max_value=LARGEST)
     language = Text(max_length=LANGUAGE_LENGTH)
     submitted_code = SubmittedCode(help_text=f"Up to 64 KiB: {CODE_BYTES:,} bytes of UTF-8. Kept exactly as sent.")
     passed_tests = Integer(min_value=0, max_value=LARGEST_SMALL, help_text="At most `total_tests`.")
     total_tests = Integer(min_value=0, max_value=LARGEST_SMALL)
-    runtime_ms = Integer(min_value=0, max_value=LARGEST, required=False)
+    runtime_ms = Integer(min_value=0, max_value=LARGEST, default=None, allow_null=True)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if attrs["passed_tests"] > attrs["total_tests"]:
@@ -68,7 +68,7 @@ class QuestionQuery(Shape):
 
 
 class ActivityQuery(Shape):
-    tz = TimeZone(default=ZoneInfo("UTC"))  # type: ignore[arg-type]
+    tz = TimeZone(default=ZoneInfo("UTC"))
     days = QueryInteger(min_value=1, max_value=MOST_DAYS, default=DAYS)
 
 
@@ -86,7 +86,7 @@ def idempotency_key(sent: str | None) -> str | None:
         Invalid: it is too long, empty, or holds what no header should.
     """
     if sent is not None and not KEY.fullmatch(sent):
-        message = f"Must be 1 to {IdempotencyKey.LENGTH} printable ASCII characters."
+        message = f"Idempotency-Key must have 1 to {IdempotencyKey.LENGTH} printable ASCII characters."
         raise Invalid([{"loc": ["header", "Idempotency-Key"], "msg": message, "type": "value_error"}])
     return sent
 

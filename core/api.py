@@ -1,16 +1,16 @@
 """The base of every view, and the check that input passes before anything else sees it."""
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from django.utils.http import parse_etags
 from rest_framework import serializers
-from rest_framework.exceptions import ErrorDetail
 from rest_framework.request import Request
 from rest_framework.viewsets import ViewSet
 
 from core.errors import Invalid, Problem
+from core.fields import InputField
 
 if TYPE_CHECKING:
     Serializer = serializers.Serializer[Any]
@@ -20,6 +20,8 @@ else:
 
 class Shape(Serializer):
     """A documented body or query. Checks fields, never writes."""
+
+    default_error_messages = dict.fromkeys(("invalid", "null"), "The body must be a JSON object.")
 
 
 class ApiViewSet(ViewSet):
@@ -48,21 +50,24 @@ def validated(shape: Serializer, data: Any, where: str) -> dict[str, Any]:
     try:
         values: dict[str, Any] = shape.run_validation(data)
     except serializers.ValidationError as exc:
-        raise Invalid(list(problems(exc.detail, [where]))) from None
+        raise Invalid(list(problems(shape, exc.detail, where))) from None
     return values
 
 
-def problems(detail: Any, loc: list[str]) -> list[Problem]:
-    if isinstance(detail, Mapping):
-        inner = ((value, loc if key == "non_field_errors" else [*loc, str(key)]) for key, value in detail.items())
-        return [problem for value, place in inner for problem in problems(value, place)]
-    if isinstance(detail, list):
-        return [problem for value in detail for problem in problems(value, loc)]
-    code = detail.code if isinstance(detail, ErrorDetail) else "value_error"
-    return [{"loc": loc, "msg": str(detail), "type": TYPES.get(code, code)}]
+def problems(serializer: Serializer, detail: Any, where: str) -> Iterator[Problem]:
+    """DRF's errors in the contract's form. Clients show `msg` alone, so it names the field: see `InputField`."""
+    for name, errors in detail.items() if isinstance(detail, Mapping) else [("", detail)]:
+        field = serializer.fields.get(name)
+        subject = field.name_in_messages if isinstance(field, InputField) else name
+        for error in errors:
+            yield {
+                "loc": [where, name] if field else [where],
+                "msg": f"{subject} {error}" if error[0].islower() else str(error),
+                "type": TYPES.get(error.code, error.code),
+            }
 
 
-TYPES: dict[str | None, str] = {
+TYPES: dict[str, str] = {
     "required": "missing",
     "null": "null_not_allowed",
     "blank": "string_too_short",
@@ -98,5 +103,5 @@ def uuid_in_path(name: str, value: str) -> UUID:
     except ValueError:
         parsed = None
     if parsed is None or str(parsed) != value.lower():
-        raise Invalid([{"loc": ["path", name], "msg": "The id must be a UUID.", "type": "uuid_parsing"}])
+        raise Invalid([{"loc": ["path", name], "msg": f"{name} must be a UUID.", "type": "uuid_parsing"}])
     return parsed

@@ -6,39 +6,75 @@ from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
+from django.core.validators import ProhibitNullCharactersValidator
 from django.utils.dateparse import parse_datetime
 from rest_framework import serializers
 
 DIGITS = re.compile(r"-?[0-9]{1,20}")
 
 
-class Text(serializers.CharField):
-    """A string, without NUL and lone surrogates, which PostgreSQL and UTF-8 cannot hold."""
+class InputField(serializers.Field[Any, Any, Any, Any]):
+    """A field of a request. A message that begins in lower case continues its name, or the label that people know."""
 
-    default_error_messages = {"string_type": "Must be a string."}
+    default_error_messages = {"required": "is required.", "null": "must not be null."}
+    name_in_messages = ""
+
+    def bind(self, field_name: str, parent: Any) -> None:
+        self.name_in_messages = f"The {self.label}" if self.label else field_name
+        super().bind(field_name, parent)
+
+
+class Text(InputField, serializers.CharField):
+    """A string, without NUL and lone surrogates, which PostgreSQL and UTF-8 cannot hold.
+
+    Args:
+        prompt: a sentence that asks for a missing value.
+        allow_null: an empty string counts as null.
+    """
+
+    default_error_messages = {
+        "string_type": "must be a string.",
+        "blank": "must not be empty.",
+        "min_length": "needs at least {min_length:,} characters.",
+        "max_length": "may have at most {max_length:,} characters.",
+    }
+
+    def __init__(self, *, prompt: str | None = None, **kwargs: Any) -> None:
+        prompts: dict[str, Any] = dict.fromkeys(("required", "null", "blank"), prompt) if prompt else {}
+        super().__init__(error_messages=prompts, **kwargs)
+        for validator in self.validators:
+            if isinstance(validator, ProhibitNullCharactersValidator):
+                validator.message = "must not contain null characters."
 
     def run_validation(self, data: Any = serializers.empty) -> Any:
-        if data is not serializers.empty and data is not None and not isinstance(data, str):
+        if isinstance(data, str):
+            if self.allow_null and not (data.strip() if self.trim_whitespace else data):
+                data = None
+        elif data is not serializers.empty and data is not None:
             self.fail("string_type")
         return super().run_validation(data)
 
 
 class QueryText(Text):
-    """A parameter of a query. Bytes that are no UTF-8 have become U+FFFD by now, which nobody means."""
+    """A parameter of a query. Django has replaced bytes that are not UTF-8 by U+FFFD, so that character is refused."""
 
-    default_error_messages = {"utf8": "Must be UTF-8."}
+    default_error_messages = {"utf8": "must be UTF-8."}
 
     def to_internal_value(self, data: Any) -> str:
-        text = super().to_internal_value(data)
+        text: str = super().to_internal_value(data)
         if "\N{REPLACEMENT CHARACTER}" in text:
             self.fail("utf8")
         return text
 
 
-class Integer(serializers.IntegerField):
+class Integer(InputField, serializers.IntegerField):
     """A JSON number without a fraction (`3.0` is one, as in JSON Schema); never a string, never a boolean."""
 
-    default_error_messages = {"int_type": "Must be a whole number."}
+    default_error_messages = {
+        "int_type": "must be a whole number.",
+        "min_value": "must be at least {min_value}.",
+        "max_value": "must be at most {max_value}.",
+    }
 
     def to_internal_value(self, data: Any) -> int:
         if isinstance(data, float) and data.is_integer():
@@ -57,10 +93,10 @@ class QueryInteger(Integer):
         return int(data)
 
 
-class QueryBoolean(serializers.BooleanField):
+class QueryBoolean(InputField, serializers.BooleanField):
     """`true` or `false`."""
 
-    default_error_messages = {"bool_parsing": "Must be true or false."}
+    default_error_messages = {"bool_parsing": "must be true or false."}
 
     def to_internal_value(self, data: Any) -> bool:
         words = {"true": True, "1": True, "false": False, "0": False}
@@ -69,10 +105,10 @@ class QueryBoolean(serializers.BooleanField):
         return words[data.lower()]
 
 
-class Moment(serializers.DateTimeField):
+class Moment(InputField, serializers.DateTimeField):
     """A time in ISO 8601; UTC where it names no zone. A `+` that a query string turned into a space is understood."""
 
-    default_error_messages = {"datetime_parsing": "Must be a time such as 2026-11-24T12:00:00Z."}
+    default_error_messages = {"datetime_parsing": "must be a time such as 2026-11-24T12:00:00Z."}
 
     def to_internal_value(self, data: Any) -> datetime:
         if not (data.isascii() and data.isprintable()):
@@ -87,10 +123,10 @@ class Moment(serializers.DateTimeField):
         return moment
 
 
-class Choice(serializers.ChoiceField):
+class Choice(InputField, serializers.ChoiceField):
     """One of the words."""
 
-    default_error_messages = {"invalid_choice": "Must be one of these: {choices}."}
+    default_error_messages = {"invalid_choice": "must be one of these: {choices}."}
 
     def to_internal_value(self, data: Any) -> Any:
         if data not in self.choices:
@@ -101,9 +137,9 @@ class Choice(serializers.ChoiceField):
 class TimeZone(Text):
     """The name of a zone in the IANA database."""
 
-    default_error_messages = {"zone": "Must be the name of a time zone, such as Asia/Singapore."}
+    default_error_messages = {"zone": "must be the name of a time zone, such as Asia/Singapore."}
 
-    def to_internal_value(self, data: Any) -> ZoneInfo:  # type: ignore[override]  # the name becomes the zone
+    def to_internal_value(self, data: Any) -> ZoneInfo:
         name = super().to_internal_value(data)
         if name not in zones():
             self.fail("zone")

@@ -80,7 +80,7 @@ INVALID = OpenApiResponse(
         OpenApiExample(
             "Missing field",
             {
-                "detail": [{"loc": ["body", "email"], "msg": "This field is required.", "type": "missing"}],
+                "detail": [{"loc": ["body", "email"], "msg": "Enter an e-mail address.", "type": "missing"}],
                 "code": "validation_error",
             },
         )

@@ -65,23 +65,39 @@ MALFORMED_ADDRESSES = [
 ]
 
 
+CALLED = {  # what people fill in, in their words
+    "email": "e-mail address",
+    "new_password": "new password",
+    "old_password": "old password",
+}
+
+
+def names(message: str, field: str) -> bool:
+    """Whether a message can be shown alone: a sentence that names its field."""
+    return CALLED.get(field, field) in message and message.endswith(".")
+
+
 def too_long(field: str) -> str:
     return "a" * (LONGEST[field] - 11) + "@example.com" if field == "email" else "a" * (LONGEST[field] + 1)
 
 
-def bad_texts(field: str, good: str) -> Iterator[tuple[str, Any]]:
-    yield from {"null": None, "integer": 1, "fraction": 1.5, "boolean": True, "list": [good]}.items()
-    yield from {"object": {"x": good}, "empty": "", "too long": too_long(field)}.items()
-    yield "NUL", f"{good[:1]}\0{good[1:]}"
-    yield "NUL at the end", f"{good}\0"
+def empty_texts(field: str) -> Iterator[tuple[str, Any]]:
+    yield from {"null": None, "empty": ""}.items()
     if field not in EXACT:
         yield "space", "   "
+
+
+def bad_texts(field: str, good: str) -> Iterator[tuple[str, Any]]:
+    yield from {"integer": 1, "fraction": 1.5, "boolean": True, "list": [good]}.items()
+    yield from {"object": {"x": good}, "too long": too_long(field)}.items()
+    yield "NUL", f"{good[:1]}\0{good[1:]}"
+    yield "NUL at the end", f"{good}\0"
     if field in {"password", "new_password"}:
         yield "NUL alone", "\0"
 
 
 def bad_integers(field: str, good: int) -> Iterator[tuple[str, Any]]:
-    yield from {"null": None, "text": str(good), "empty": "", "boolean": True, "fraction": good + 0.5}.items()
+    yield from {"text": str(good), "empty": "", "boolean": True, "fraction": good + 0.5}.items()
     yield from {"list": [good], "object": {"x": good}, "2**63": 2**63, "10**30": 10**30, "-2**63": -(2**63)}.items()
     yield from {"too large": LARGEST[field] + 1, "too small": LEAST[field] - 1}.items()
     yield from {"Arabic digits": "\u0661", "a fraction too large": 1e300}.items()
@@ -90,7 +106,11 @@ def bad_integers(field: str, good: int) -> Iterator[tuple[str, Any]]:
 def bad_values() -> Iterator[Any]:
     for call in CALLS:
         for field, good in call.body.items():
-            bad = bad_texts(field, good) if isinstance(good, str) else bad_integers(field, good)
+            bad = list(bad_texts(field, good) if isinstance(good, str) else bad_integers(field, good))
+            if field == "submitted_code":
+                bad.append(("null", None))
+            elif field not in call.optional:
+                bad += empty_texts(field) if isinstance(good, str) else [("null", None)]
             for what, value in bad:
                 yield pytest.param(call, field, value, id=f"{call} {field} {what}")
 
@@ -110,6 +130,7 @@ def test_it_refuses_a_bad_value(api: Api, alice: Person, call: Call, field: str,
     body = {**call.body, field: value}
     problems = refused(sender(call, api, alice), call.method, call.path, body)
     assert places(problems) == {("body", field)}
+    assert [problem["msg"] for problem in problems if not names(problem["msg"], field)] == []
 
 
 @pytest.mark.parametrize(("call", "field"), fields())
@@ -125,6 +146,7 @@ def test_it_refuses_a_missing_field(api: Api, alice: Person, call: Call, field: 
     body = {name: value for name, value in call.body.items() if name != field}
     problems = refused(sender(call, api, alice), call.method, call.path, body)
     assert [(problem["loc"], problem["type"]) for problem in problems] == [(["body", field], "missing")]
+    assert names(problems[0]["msg"], field)
 
 
 @pytest.mark.parametrize("call", [call for call in CALLS if set(call.body) - call.optional], ids=str)
@@ -159,3 +181,58 @@ def test_it_refuses_a_name_with_control_characters(api: Api, alice: Person, call
 def test_it_refuses_more_passed_tests_than_there_are(alice: Person) -> None:
     problems = refused(alice.api, "POST", "/api/v1/attempts", {**ATTEMPT, "passed_tests": 5, "total_tests": 4})
     assert places(problems) == {("body", "passed_tests")}
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "wanted"),
+    [
+        ("/auth/register", {}, ["Enter an e-mail address.", "Enter a password."]),
+        ("/auth/register", {"email": " ", "password": ""}, ["Enter an e-mail address.", "Enter a password."]),
+        (
+            "/auth/register",
+            {"email": "alice", "password": "7 chars", "name": "x" * 101},
+            [
+                "Enter a valid e-mail address.",
+                "The password needs at least 8 characters.",
+                "The name may have at most 100 characters.",
+            ],
+        ),
+        (
+            "/auth/register",
+            {"email": "x" * 250 + "@example.com", "password": "x" * 1025, "name": "a\nb"},
+            [
+                "The e-mail address may have at most 254 characters.",
+                "Enter a valid e-mail address.",
+                "The password may have at most 1,024 characters.",
+                "The name must not contain control characters.",
+            ],
+        ),
+        ("/auth/login", {}, ["Enter an e-mail address.", "Enter your password."]),
+        (
+            "/auth/reset-password",
+            {"email": "a@example.com"},
+            ["Enter the code from the mail.", "Enter a new password."],
+        ),
+        ("/auth/refresh", {"refresh_token": 1}, ["refresh_token must be a string."]),
+        (
+            "/api/v1/attempts",
+            {"question_id": 0, "language": "", "passed_tests": 1.5, "total_tests": 32768},
+            [
+                "question_id must be at least 1.",
+                "language must not be empty.",
+                "submitted_code is required.",
+                "passed_tests must be a whole number.",
+                "total_tests must be at most 32767.",
+            ],
+        ),
+        (
+            "/api/v1/attempts",
+            {**ATTEMPT, "passed_tests": 5, "total_tests": 4},
+            ["passed_tests must not be more than total_tests."],
+        ),
+        ("/api/v1/attempts", [], ["The body must be a JSON object."]),
+        ("/api/v1/attempts", b"null", ["The body must be a JSON object."]),
+    ],
+)
+def test_it_says_in_one_sentence_each_what_to_do(alice: Person, path: str, body: Any, wanted: list[str]) -> None:
+    assert [problem["msg"] for problem in refused(alice.api, "POST", path, body)] == wanted

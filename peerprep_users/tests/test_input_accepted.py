@@ -24,8 +24,8 @@ def test_it_takes_a_whole_number_however_it_is_written(alice: Person) -> None:
 
 @pytest.mark.parametrize(
     "code",
-    ["x" * 65_536, "\U0001f511" * 16_384, "  \n\tx\n ", "\n", "\u2028\x01"],
-    ids=["ASCII", "emoji", "space", "a line", "control"],
+    ["x" * 65_536, "\U0001f511" * 16_384, "  \n\tx\n ", "\n", "\u2028\x01", ""],
+    ids=["ASCII", "emoji", "space", "a line", "control", "nothing"],
 )
 def test_it_stores_code_exactly_as_sent(alice: Person, code: str) -> None:
     attempt_id = alice.api.post("/api/v1/attempts", {**ATTEMPT, "submitted_code": code}).json()["id"]
@@ -101,6 +101,36 @@ def test_it_gives_no_second_account_to_one_mailbox(api: Api, alice: Person, look
 @pytest.mark.usefixtures("db")
 def test_it_takes_every_address_that_is_one(api: Api, address: str) -> None:
     assert api.post("/auth/register", {**REGISTRATION, "email": address}).status_code == 201
+
+
+@pytest.mark.parametrize("name", [None, "", "   "], ids=repr)
+@pytest.mark.usefixtures("db")
+def test_it_registers_as_without_a_name_where_it_is_empty(api: Api, name: str | None) -> None:
+    assert api.post("/auth/register", {**REGISTRATION, "name": name}).status_code == 201
+    assert User.objects.get().name == "carol"
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH"])
+@pytest.mark.parametrize("empty", [None, ""], ids=repr)
+def test_it_leaves_what_is_empty_in_a_profile(alice: Person, method: str, empty: str | None) -> None:
+    before = alice.api.get("/users/me").json()
+    answer = alice.api(method, "/users/me", dict.fromkeys(["name", "new_password", "old_password"], empty))
+    assert (answer.status_code, answer.json()) == (200, before)
+    assert alice.api.post("/auth/verify-password", {"password": PASSWORD}).json() == {"ok": True}
+
+
+@pytest.mark.parametrize("old", [{}, {"old_password": None}, {"old_password": ""}], ids=["absent", "null", "empty"])
+def test_it_needs_an_old_password_that_is_not_empty(alice: Person, old: dict[str, str | None]) -> None:
+    answer = alice.api.put("/users/me", {"new_password": "another fine password", **old})
+    assert (answer.status_code, answer.json()["code"]) == (400, "old_password_required")
+
+
+def test_it_takes_a_runtime_of_null_for_none(alice: Person) -> None:
+    without = {name: value for name, value in ATTEMPT.items() if name != "runtime_ms"}
+    key = {"Idempotency-Key": "one"}
+    first = alice.api.post("/api/v1/attempts", {**without, "runtime_ms": None}, **key)
+    again = alice.api.post("/api/v1/attempts", without, **key)
+    assert (first.status_code, again.json(), Attempt.objects.get().runtime_ms) == (201, first.json(), None)
 
 
 UNKNOWN = {

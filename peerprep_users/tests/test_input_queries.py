@@ -180,6 +180,7 @@ def listed(person: Person, query: str) -> list[str]:
 def test_it_refuses_a_bad_parameter(alice: Person, path: str, name: str, value: str) -> None:
     problems = refused(alice.api, "GET", f"{path}?{name}={escaped(value)}")
     assert places(problems) == {("query", name)}
+    assert all(problem["msg"].startswith(f"{name} ") for problem in problems)
 
 
 @pytest.mark.parametrize("path", BAD_OF)
@@ -195,7 +196,7 @@ def test_it_refuses_a_path_id_that_is_no_uuid(
     alice: Person, method: str, path: str, name: str, bad_id: str, slash: str
 ) -> None:
     problems = refused(alice.api, method, f"{path}{bad_id}{slash}")
-    assert [problem["loc"] for problem in problems] == [["path", name]]
+    assert [(problem["loc"], problem["msg"]) for problem in problems] == [(["path", name], f"{name} must be a UUID.")]
 
 
 @pytest.mark.parametrize(("method", "path", "name"), BY_ID, ids=["attempt", "session"])
