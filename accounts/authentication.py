@@ -1,6 +1,7 @@
 """`Authorization: Bearer <access token>`."""
 
 from django.utils import timezone
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 from rest_framework_simplejwt.exceptions import TokenError
@@ -24,6 +25,8 @@ class InvalidToken(NotAuthenticated):
 
 class BearerAuthentication(BaseAuthentication):
     """Signs a request in as the user of a live session, found in one query together with its user."""
+
+    errors = (NotAuthenticated, InvalidToken)
 
     def authenticate(self, request: Request) -> tuple[User, Session] | None:
         header = request.META.get("HTTP_AUTHORIZATION", "")
@@ -49,3 +52,13 @@ class BearerAuthentication(BaseAuthentication):
 
     def authenticate_header(self, request: Request) -> str:
         return "Bearer"
+
+
+class BearerScheme(OpenApiAuthenticationExtension):
+    """What the OpenAPI document says of it."""
+
+    target_class = BearerAuthentication
+    name = "bearer"
+
+    def get_security_definition(self, auto_schema: object) -> dict[str, str]:
+        return {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}

@@ -29,6 +29,7 @@ class AccountLocked(ApiError):
     status = 403
     code = "account_locked"
     detail = "Too many wrong passwords. The account is locked for a while; a password reset opens it at once."
+    has_retry_after = True
 
 
 def rows(address: str) -> QuerySet[AccessAttempt]:

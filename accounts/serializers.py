@@ -1,4 +1,4 @@
-"""The shapes of what comes in and what goes out. They check fields; they never write."""
+"""What comes in and what goes out. Serializers check fields; they never write."""
 
 import re
 from typing import Any
@@ -10,7 +10,7 @@ from accounts.addresses import EMAIL_LENGTH, normalised
 from accounts.hashing import PASSWORD_LENGTH
 from accounts.models import NAME_LENGTH, Role
 from accounts.text import no_control_characters
-from core.api import Shape
+from core.api import ApiSerializer
 from core.fields import Text
 
 TOKEN_LENGTH = 16 * 1024
@@ -62,71 +62,117 @@ class Name(Text):
         )
 
 
-class Registration(Shape):
+EXAMPLE_EMAIL = "alice@example.com"
+EXAMPLE_PHRASE = "correct horse battery"
+EXAMPLE_TOKENS = {
+    "access_token": "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.e30.c2lnbmF0dXJl",
+    "refresh_token": "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.e30.YW5vdGhlcg",
+    "refresh_token_id": "5f0c3bb2-3c0e-4c7e-9d0e-0d6f6f1f7c11",
+}
+
+# --- What comes in --------------------------------------------------------------------------------------------------
+
+
+class RegistrationSerializer(ApiSerializer):
     email = Email()
     password = NewPassword(label="password", prompt="Enter a password.")
     name = Name()
 
+    example = {"email": EXAMPLE_EMAIL, "password": EXAMPLE_PHRASE, "name": "Alice"}
 
-class Login(Shape):
+
+class LoginSerializer(ApiSerializer):
     email = Email()
     password = Password(label="password", prompt="Enter your password.")
 
+    example = {"email": EXAMPLE_EMAIL, "password": EXAMPLE_PHRASE}
 
-class Refresh(Shape):
+
+class RefreshSerializer(ApiSerializer):
     refresh_token = Text(max_length=TOKEN_LENGTH)
 
+    example = {"refresh_token": EXAMPLE_TOKENS["refresh_token"]}
 
-class Address(Shape):
+
+class AddressSerializer(ApiSerializer):
     email = Email()
 
+    example = {"email": EXAMPLE_EMAIL}
 
-class ResetCode(Shape):
+
+class ResetCodeSerializer(ApiSerializer):
     email = Email()
     code = Text(label="code", prompt="Enter the code from the mail.", max_length=CODE_LENGTH)
 
+    example = {"email": EXAMPLE_EMAIL, "code": "042117"}
 
-class Reset(ResetCode):
+
+class ResetSerializer(ResetCodeSerializer):
     new_password = NewPassword(label="new password", prompt="Enter a new password.")
 
+    example = {**ResetCodeSerializer.example, "new_password": EXAMPLE_PHRASE}
 
-class PasswordOnly(Shape):
+
+class PasswordSerializer(ApiSerializer):
     password = Password(label="password", prompt="Enter your password.")
 
+    example = {"password": EXAMPLE_PHRASE}
 
-class VerificationToken(Shape):
+
+class VerificationTokenSerializer(ApiSerializer):
     token = Text(max_length=TOKEN_LENGTH)
 
+    example = {"token": "WyIwYjZjMWY1ZSIsImFsaWNlQGV4YW1wbGUuY29tIl0:1vN:c2ln"}
 
-class ProfileChange(Shape):
+
+class ProfileChangeSerializer(ApiSerializer):
     name = Name()
     new_password = NewPassword(label="new password", default=None, allow_null=True)
     old_password = Password(label="old password", default=None, allow_null=True)
 
+    example = {"name": "Alice", "old_password": EXAMPLE_PHRASE, "new_password": "another horse altogether"}
 
-class TokenPair(Shape):
+
+# --- What goes out --------------------------------------------------------------------------------------------------
+
+
+class TokenPairSerializer(ApiSerializer):
     access_token = serializers.CharField()
     refresh_token = serializers.CharField()
     refresh_token_id = serializers.UUIDField()
 
+    example = EXAMPLE_TOKENS
 
-class RefreshedTokenPair(TokenPair):
+
+class RefreshedTokenPairSerializer(TokenPairSerializer):
     token_type = serializers.ChoiceField(["bearer"])
 
+    example = {**EXAMPLE_TOKENS, "token_type": "bearer"}
 
-class Ok(Shape):
+
+class OkSerializer(ApiSerializer):
     ok = serializers.BooleanField()
 
+    example = {"ok": True}
 
-class OkMessage(Ok):
+
+class OkMessageSerializer(OkSerializer):
     message = serializers.CharField()
 
+    example = {"ok": True, "message": "Logged out successfully"}
 
-class Message(Shape):
+
+class MessageSerializer(ApiSerializer):
     message = serializers.CharField()
 
+    example = {"message": "Account deleted successfully."}
 
-class ListedSession(Shape):
+
+class GreetingSerializer(MessageSerializer):
+    example = {"message": "Welcome, Alice!"}
+
+
+class ListedSessionSerializer(ApiSerializer):
     id = serializers.UUIDField()
     user_agent = serializers.CharField()
     ip = serializers.IPAddressField(allow_null=True)
@@ -135,17 +181,49 @@ class ListedSession(Shape):
     expires_at = serializers.DateTimeField()
     current = serializers.BooleanField()
 
+    example = {
+        "id": "761ff17f-7d65-4c43-ac6b-0eae10def4e0",
+        "user_agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+        "ip": "192.0.2.7",
+        "created_at": "2026-11-24T12:00:00Z",
+        "last_used_at": "2026-11-24T12:05:00Z",
+        "expires_at": "2026-12-24T12:00:00Z",
+        "current": True,
+    }
 
-class KeySet(Shape):
+
+class KeySetSerializer(ApiSerializer):
     keys = serializers.ListField(child=serializers.DictField())
 
+    example = {
+        "keys": [
+            {
+                "kty": "OKP",
+                "crv": "Ed25519",
+                "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
+                "kid": "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k",
+                "alg": "EdDSA",
+                "use": "sig",
+            }
+        ]
+    }
 
-class Profile(Shape):
+
+class ProfileSerializer(ApiSerializer):
     id = serializers.UUIDField()
     email = serializers.EmailField()
     name = serializers.CharField()
     role = serializers.ChoiceField(Role.choices)
 
+    example = {
+        "id": "0b6c1f5e-8f5f-4a53-a0bb-3f6a2a4f2c9d",
+        "email": EXAMPLE_EMAIL,
+        "name": "Alice",
+        "role": "USER",
+    }
 
-class IsAdmin(Shape):
+
+class IsAdminSerializer(ApiSerializer):
     is_admin = serializers.BooleanField()
+
+    example = {"is_admin": False}

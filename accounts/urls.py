@@ -1,7 +1,7 @@
 from django.urls import path
 
 from accounts.verify_email_page import verify_email_page
-from accounts.views import AuthViewSet, KeySetViewSet, ProfileViewSet, PublicAuthViewSet
+from accounts.views import AuthViewSet, ProfileViewSet, PublicAuthViewSet
 
 public = PublicAuthViewSet.as_view
 own = AuthViewSet.as_view
@@ -18,10 +18,10 @@ urlpatterns = [
     path("auth/verify-password", own({"post": "verify_password"})),
     path("auth/verify-email", public({"get": "verify_email_link", "post": "verify_email"})),
     path("auth/resend-verification", public({"post": "resend_verification"})),
-    path("auth/sessions", own({"get": "list"})),
-    path("auth/sessions/<str:session_id>", own({"delete": "destroy"})),
-    path(".well-known/jwks.json", KeySetViewSet.as_view({"get": "retrieve"})),
-    path("users/me", profile({"get": "retrieve", "put": "update", "patch": "partial_update", "delete": "destroy"})),
+    path("auth/sessions", own({"get": "list_sessions"})),
+    path("auth/sessions/<str:session_id>", own({"delete": "revoke_session"})),
+    path(".well-known/jwks.json", public({"get": "read_key_set"})),
+    path("users/me", profile({"get": "read_me", "put": "update_me", "patch": "patch_me", "delete": "delete_me"})),
     path("users/is-admin", profile({"get": "is_admin"})),
     path("home", profile({"get": "home"})),
     path("verify-email", verify_email_page),

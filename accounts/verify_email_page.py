@@ -10,7 +10,7 @@ from django.views.decorators.csrf import csrf_exempt
 from accounts.flows import registration
 from accounts.flows.registration import ExpiredVerificationToken, InvalidVerificationToken
 from accounts.mail.messages import link_hours
-from accounts.serializers import Address
+from accounts.serializers import AddressSerializer
 from core.api import validated
 from core.client import Client, ip_of
 from core.errors import Invalid, allow
@@ -47,7 +47,7 @@ def verify_email_page(request: HttpRequest) -> HttpResponse:
 def send_new_link(request: HttpRequest, email: str) -> HttpResponse:
     """Answers alike for every address, as `/auth/resend-verification` does."""
     try:
-        body = validated(Address(), {"email": email}, "body")
+        body = validated(AddressSerializer, {"email": email}, "body")
     except Invalid:
         return render_page(request, "invalid_email", email=email, status=422)
     try:

@@ -4,144 +4,249 @@ from dataclasses import asdict
 from typing import Any
 
 from django.conf import settings
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.throttling import BaseThrottle
 
-from accounts import schema, serializers
 from accounts.authentication import SignedInRequest
 from accounts.flows import login, passwords, registration, resets, sessions
 from accounts.flows import profile as profile_flow
+from accounts.flows.login import InvalidCredentials
+from accounts.flows.passwords import OldPasswordIncorrect, OldPasswordRequired
+from accounts.flows.profile import LastAdmin
+from accounts.flows.registration import EmailTaken, InvalidVerificationToken
+from accounts.flows.resets import InvalidResetCode
+from accounts.flows.sessions import EmailNotVerified, InvalidRefreshToken, RefreshTokenReused
+from accounts.leases import Busy
+from accounts.login_guard import AccountLocked
 from accounts.models import User
+from accounts.serializers import (
+    AddressSerializer,
+    GreetingSerializer,
+    IsAdminSerializer,
+    KeySetSerializer,
+    ListedSessionSerializer,
+    LoginSerializer,
+    MessageSerializer,
+    OkMessageSerializer,
+    OkSerializer,
+    PasswordSerializer,
+    ProfileChangeSerializer,
+    ProfileSerializer,
+    RefreshedTokenPairSerializer,
+    RefreshSerializer,
+    RegistrationSerializer,
+    ResetCodeSerializer,
+    ResetSerializer,
+    TokenPairSerializer,
+    VerificationTokenSerializer,
+)
 from accounts.tokens.keys import published
 from core.api import ApiViewSet, uuid_in_path, validated
 from core.client import Client
+from core.errors import NotFound
+from core.openapi import raises
 from core.rate_limits import Throttle
-
-REGISTRATION = serializers.Registration()
-LOGIN = serializers.Login()
-REFRESH = serializers.Refresh()
-ADDRESS = serializers.Address()
-RESET_CODE = serializers.ResetCode()
-RESET = serializers.Reset()
-PASSWORD = serializers.PasswordOnly()
-VERIFICATION = serializers.VerificationToken()
-PROFILE_CHANGE = serializers.ProfileChange()
 
 
 def ok() -> Response:
     return Response({"ok": True})
 
 
-@schema.public
 class PublicAuthViewSet(ApiViewSet):
-    """What nobody need be signed in for."""
+    """The calls that need no access token."""
 
     authentication_classes = []
     permission_classes = []
+    tags = ["auth"]
 
     def get_throttles(self) -> list[BaseThrottle]:
         return [Throttle(self.action)] if self.action in settings.RATE_LIMITS else []
 
+    @extend_schema(request=RegistrationSerializer, responses={201: TokenPairSerializer})
+    @raises(EmailTaken, Busy)
     def register(self, request: Request) -> Response:
-        body = validated(REGISTRATION, request.data, "body")
-        pair = registration.register(
-            email=body["email"], password=body["password"], name=body.get("name"), client=Client.of(request)
-        )
+        """Create an account; sends the verification mail.
+
+        The tokens work until the access token expires; login and refresh need a verified address.
+        """
+        body = validated(RegistrationSerializer, request.data, "body")
+        pair = registration.register(**body, client=Client.of(request))
         return Response(asdict(pair), status=201)
 
+    @extend_schema(request=LoginSerializer, responses=TokenPairSerializer)
+    @raises(InvalidCredentials, EmailNotVerified, AccountLocked, Busy)
     def login(self, request: Request) -> Response:
-        body = validated(LOGIN, request.data, "body")
+        """Sign in with e-mail and password.
+
+        Wrong passwords in a row lock the account for a while; `Retry-After` says how long.
+        """
+        body = validated(LoginSerializer, request.data, "body")
         return Response(asdict(login.log_in(**body, client=Client.of(request))))
 
+    @extend_schema(request=RefreshSerializer, responses=RefreshedTokenPairSerializer)
+    @raises(InvalidRefreshToken, RefreshTokenReused, EmailNotVerified)
     def refresh(self, request: Request) -> Response:
-        body = validated(REFRESH, request.data, "body")
+        """Exchange a refresh token for the next pair; each works once.
+
+        For some seconds a used token gives its successor again. After that it ends the session.
+        """
+        body = validated(RefreshSerializer, request.data, "body")
         pair = sessions.rotate(**body, client=Client.of(request))
         return Response({**asdict(pair), "token_type": "bearer"})
 
+    @extend_schema(request=AddressSerializer, responses=OkSerializer)
     def forgot_password(self, request: Request) -> Response:
-        resets.request_code(**validated(ADDRESS, request.data, "body"), client=Client.of(request))
+        """Mail a reset code, if there is such an account.
+
+        The answer is the same for every address.
+        """
+        resets.request_code(**validated(AddressSerializer, request.data, "body"), client=Client.of(request))
         return ok()
 
+    @extend_schema(request=ResetCodeSerializer, responses=OkSerializer)
+    @raises(InvalidResetCode)
     def verify_reset_code(self, request: Request) -> Response:
-        resets.verify_code(**validated(RESET_CODE, request.data, "body"))
+        """Check a reset code without using it up.
+
+        Every error is the same, whether or not there is such an account. Wrong guesses use a code up.
+        """
+        resets.verify_code(**validated(ResetCodeSerializer, request.data, "body"))
         return ok()
 
+    @extend_schema(request=ResetSerializer, responses=OkSerializer)
+    @raises(InvalidResetCode, Busy)
     def reset_password(self, request: Request) -> Response:
-        resets.reset_password(**validated(RESET, request.data, "body"), client=Client.of(request))
+        """Choose a new password with a reset code; ends every session.
+
+        Also opens a lock and marks the address verified, since the code proves the mailbox.
+        """
+        resets.reset_password(**validated(ResetSerializer, request.data, "body"), client=Client.of(request))
         return ok()
 
+    @extend_schema(request=VerificationTokenSerializer, responses=OkSerializer)
+    @raises(InvalidVerificationToken)
     def verify_email(self, request: Request) -> Response:
-        registration.verify_email(**validated(VERIFICATION, request.data, "body"))
+        """Verify an address with the token of the mail.
+
+        Works any number of times until the token expires.
+        """
+        registration.verify_email(**validated(VerificationTokenSerializer, request.data, "body"))
         return ok()
 
+    @extend_schema(parameters=[VerificationTokenSerializer], responses=OkSerializer)
+    @raises(InvalidVerificationToken)
     def verify_email_link(self, request: Request) -> Response:
-        registration.verify_email(**validated(VERIFICATION, request.query_params.dict(), "query"))
+        """Verify an address with the token in the query.
+
+        Verifies at once, so also for a mail scanner that opens links: let pages send `POST`.
+        """
+        registration.verify_email(**validated(VerificationTokenSerializer, request.query_params.dict(), "query"))
         return ok()
 
+    @extend_schema(request=AddressSerializer, responses=OkSerializer)
     def resend_verification(self, request: Request) -> Response:
-        registration.resend_verification(**validated(ADDRESS, request.data, "body"), client=Client.of(request))
+        """Mail a new verification link, if there is an account that needs one.
+
+        The answer is the same for every address.
+        """
+        body = validated(AddressSerializer, request.data, "body")
+        registration.resend_verification(**body, client=Client.of(request))
         return ok()
 
+    @extend_schema(responses=KeySetSerializer)
+    def read_key_set(self, request: Request) -> Response:
+        """The public keys that tokens are verified with (RFC 7517); empty while a shared secret signs."""
+        max_age = int(settings.JWKS_MAX_AGE.total_seconds())
+        return Response({"keys": published()}, headers={"Cache-Control": f"public, max-age={max_age}"})
 
-@schema.own_sessions
+
 class AuthViewSet(ApiViewSet):
-    """What the signed-in user does with their sessions and password."""
+    """The signed-in user's sessions, and their password."""
 
+    tags = ["auth"]
+
+    @extend_schema(responses=OkMessageSerializer)
     def logout(self, request: SignedInRequest) -> Response:
+        """Sign out everywhere: every session of the user ends at once."""
         sessions.log_out(user=request.user)
         return Response({"ok": True, "message": "Logged out successfully"})
 
-    def list(self, request: SignedInRequest) -> Response:
+    @extend_schema(responses=ListedSessionSerializer(many=True))
+    def list_sessions(self, request: SignedInRequest) -> Response:
+        """The user's live sessions, the last used first."""
         return Response(sessions.list_sessions(user=request.user, current=request.auth))
 
-    def destroy(self, request: SignedInRequest, session_id: str) -> Response:
+    @extend_schema(
+        parameters=[OpenApiParameter("session_id", OpenApiTypes.UUID, OpenApiParameter.PATH)], responses={204: None}
+    )
+    @raises(NotFound)
+    def revoke_session(self, request: SignedInRequest, session_id: str) -> Response:
+        """End one of the user's sessions."""
         sessions.revoke(user=request.user, session_id=uuid_in_path("session_id", session_id))
         return Response(status=204)
 
+    @extend_schema(request=PasswordSerializer, responses=OkSerializer)
+    @raises(AccountLocked, Busy)
     def verify_password(self, request: SignedInRequest) -> Response:
-        body = validated(PASSWORD, request.data, "body")
+        """Whether this is the user's password; counts as a login attempt.
+
+        A wrong password is `{"ok": false}`, and counts towards the lockout.
+        """
+        body = validated(PasswordSerializer, request.data, "body")
         user = passwords.check_password(address=request.user.email, client=Client.of(request), **body)
         return Response({"ok": user is not None})
 
 
-@schema.profile
 class ProfileViewSet(ApiViewSet):
     """The signed-in user's own account."""
 
-    def retrieve(self, request: SignedInRequest) -> Response:
+    tags = ["users"]
+
+    @extend_schema(responses=ProfileSerializer)
+    def read_me(self, request: SignedInRequest) -> Response:
+        """Who is signed in."""
         return Response(profile_of(request.user))
 
-    def update(self, request: SignedInRequest) -> Response:
-        body = validated(PROFILE_CHANGE, request.data, "body")
+    @extend_schema(request=ProfileChangeSerializer, responses=ProfileSerializer)
+    @raises(OldPasswordIncorrect, OldPasswordRequired, AccountLocked, Busy)
+    def update_me(self, request: SignedInRequest) -> Response:
+        """Change the name, the password, or both.
+
+        A new password needs `old_password`. It ends every other session and keeps this one.
+        """
+        body = validated(ProfileChangeSerializer, request.data, "body")
         user = profile_flow.update_profile(user=request.user, session=request.auth, client=Client.of(request), **body)
         return Response(profile_of(user))
 
-    def partial_update(self, request: SignedInRequest) -> Response:
-        return self.update(request)
+    @extend_schema(request=ProfileChangeSerializer, responses=ProfileSerializer)
+    @raises(OldPasswordIncorrect, OldPasswordRequired, AccountLocked, Busy)
+    def patch_me(self, request: SignedInRequest) -> Response:
+        """Change the name, the password, or both, as PUT does.
 
-    def destroy(self, request: SignedInRequest) -> Response:
+        A new password needs `old_password`. It ends every other session and keeps this one.
+        """
+        return self.update_me(request)
+
+    @extend_schema(responses={200: MessageSerializer})
+    @raises(LastAdmin)
+    def delete_me(self, request: SignedInRequest) -> Response:
+        """Delete the account and all that is the user's."""
         profile_flow.delete_account(user=request.user, client=Client.of(request))
         return Response({"message": "Account deleted successfully."})
 
+    @extend_schema(responses=IsAdminSerializer)
     def is_admin(self, request: SignedInRequest) -> Response:
+        """Whether the user is an admin."""
         return Response({"is_admin": request.user.is_admin})
 
+    @extend_schema(responses=GreetingSerializer)
     def home(self, request: SignedInRequest) -> Response:
+        """A greeting."""
         return Response({"message": f"Welcome, {request.user.name}!"})
 
 
 def profile_of(user: User) -> dict[str, Any]:
     return {"id": user.pk, "email": user.email, "name": user.name, "role": user.role}
-
-
-class KeySetViewSet(ApiViewSet):
-    """`/.well-known/jwks.json`."""
-
-    authentication_classes = []
-    permission_classes = []
-
-    @schema.key_set
-    def retrieve(self, request: Request) -> Response:
-        max_age = int(settings.JWKS_MAX_AGE.total_seconds())
-        return Response({"keys": published()}, headers={"Cache-Control": f"public, max-age={max_age}"})

@@ -1,4 +1,4 @@
-"""The shapes of what comes in and what goes out. They check fields; they never write."""
+"""What comes in and what goes out. Serializers check fields; they never write."""
 
 import re
 from typing import Any
@@ -8,7 +8,7 @@ from rest_framework import serializers
 
 from attempts.cursors import HistoryCursor, QuestionCursor
 from attempts.models import LANGUAGE_LENGTH, LARGEST, LARGEST_SMALL, IdempotencyKey
-from core.api import Shape
+from core.api import ApiSerializer
 from core.errors import Invalid
 from core.fields import Choice, Integer, Moment, QueryBoolean, QueryInteger, QueryText, Text, TimeZone
 
@@ -17,6 +17,8 @@ PAGE = 50
 LONGEST_PAGE = 200
 DAYS = 365
 MOST_DAYS = 366
+
+EXAMPLE_CODE = "print(sum(map(int, input().split())))"
 
 
 class SubmittedCode(Text):
@@ -34,7 +36,7 @@ class SubmittedCode(Text):
         return code
 
 
-class NewAttempt(Shape):
+class NewAttemptSerializer(ApiSerializer):
     default_error_messages = {"more_passed_than_total": "must not be more than total_tests."}
 
     question_id = Integer(min_value=1, max_value=LARGEST)
@@ -44,6 +46,15 @@ class NewAttempt(Shape):
     total_tests = Integer(min_value=0, max_value=LARGEST_SMALL)
     runtime_ms = Integer(min_value=0, max_value=LARGEST, default=None, allow_null=True)
 
+    example = {
+        "question_id": 17,
+        "language": "python",
+        "submitted_code": EXAMPLE_CODE,
+        "passed_tests": 10,
+        "total_tests": 10,
+        "runtime_ms": 42,
+    }
+
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if attrs["passed_tests"] > attrs["total_tests"]:
             message = self.error_messages["more_passed_than_total"]
@@ -51,7 +62,7 @@ class NewAttempt(Shape):
         return attrs
 
 
-class AttemptQuery(Shape):
+class AttemptQuerySerializer(ApiSerializer):
     limit = QueryInteger(min_value=1, max_value=LONGEST_PAGE, default=PAGE)
     offset = QueryInteger(min_value=0, max_value=LARGEST, default=0)
     cursor = HistoryCursor(required=False)
@@ -61,19 +72,36 @@ class AttemptQuery(Shape):
     since = Moment(required=False)
     until = Moment(required=False)
 
+    example = {
+        "limit": 20,
+        "offset": 0,
+        "cursor": "AAZhBHMnkAABkyxeej57fopXLz0KbJsR",
+        "question_id": 17,
+        "language": "python",
+        "solved": True,
+        "since": "2026-11-01T00:00:00Z",
+        "until": "2026-12-01T00:00:00Z",
+    }
 
-class QuestionQuery(Shape):
+
+class QuestionQuerySerializer(ApiSerializer):
     limit = QueryInteger(min_value=1, max_value=LONGEST_PAGE, default=LONGEST_PAGE)
     cursor = QuestionCursor(required=False)
 
+    example = {"limit": 20, "cursor": "AAAAEQ"}
 
-class ActivityQuery(Shape):
+
+class ActivityQuerySerializer(ApiSerializer):
     tz = TimeZone(default=ZoneInfo("UTC"))
     days = QueryInteger(min_value=1, max_value=MOST_DAYS, default=DAYS)
 
+    example = {"tz": "Asia/Singapore", "days": 30}
 
-class ExportQuery(Shape):
+
+class ExportQuerySerializer(ApiSerializer):
     format = Choice(["json", "csv"], default="json")
+
+    example = {"format": "csv"}
 
 
 KEY = re.compile(rf"[\x20-\x7e]{{1,{IdempotencyKey.LENGTH}}}")
@@ -91,7 +119,7 @@ def idempotency_key(sent: str | None) -> str | None:
     return sent
 
 
-class ListedAttempt(Shape):
+class ListedAttemptSerializer(ApiSerializer):
     id = serializers.UUIDField()
     question_id = serializers.IntegerField()
     language = serializers.CharField()
@@ -100,8 +128,18 @@ class ListedAttempt(Shape):
     created_at = serializers.DateTimeField()
     is_solved = serializers.BooleanField()
 
+    example = {
+        "id": "01932c5e-7a3e-7b7e-8a57-2f3d0a6c9b11",
+        "question_id": 17,
+        "language": "python",
+        "passed_tests": 10,
+        "total_tests": 10,
+        "created_at": "2026-11-24T12:00:00Z",
+        "is_solved": True,
+    }
 
-class ShownAttempt(Shape):
+
+class ShownAttemptSerializer(ApiSerializer):
     id = serializers.UUIDField()
     question_id = serializers.IntegerField()
     language = serializers.CharField()
@@ -110,14 +148,26 @@ class ShownAttempt(Shape):
     total_tests = serializers.IntegerField()
     created_at = serializers.DateTimeField()
 
+    example = {
+        "id": "01932c5e-7a3e-7b7e-8a57-2f3d0a6c9b11",
+        "question_id": 17,
+        "language": "python",
+        "submitted_code": EXAMPLE_CODE,
+        "passed_tests": 10,
+        "total_tests": 10,
+        "created_at": "2026-11-24T12:00:00Z",
+    }
 
-class Summary(Shape):
+
+class SummarySerializer(ApiSerializer):
     total_attempts = serializers.IntegerField()
     solved = serializers.IntegerField()
     last_attempt_at = serializers.DateTimeField(allow_null=True)
 
+    example = {"total_attempts": 12, "solved": 3, "last_attempt_at": "2026-11-24T12:00:00Z"}
 
-class Question(Shape):
+
+class QuestionSerializer(ApiSerializer):
     question_id = serializers.IntegerField()
     attempts = serializers.IntegerField()
     best_passed_tests = serializers.IntegerField()
@@ -127,32 +177,58 @@ class Question(Shape):
     last_attempt_at = serializers.DateTimeField()
     solved_at = serializers.DateTimeField(allow_null=True)
 
+    example = {
+        "question_id": 17,
+        "attempts": 4,
+        "best_passed_tests": 10,
+        "total_tests": 10,
+        "best_runtime_ms": 42,
+        "first_attempt_at": "2026-11-23T18:00:00Z",
+        "last_attempt_at": "2026-11-24T12:00:00Z",
+        "solved_at": "2026-11-23T18:20:00Z",
+    }
 
-class Day(Shape):
+
+class DaySerializer(ApiSerializer):
     date = serializers.DateField()
     attempts = serializers.IntegerField()
     solved = serializers.IntegerField()
 
 
-class Activity(Shape):
-    days = Day(many=True)
+class ActivitySerializer(ApiSerializer):
+    days = DaySerializer(many=True)
     current_streak = serializers.IntegerField()
     longest_streak = serializers.IntegerField()
     active_days = serializers.IntegerField()
 
+    example = {
+        "days": [{"date": "2026-11-24", "attempts": 4, "solved": 1}],
+        "current_streak": 1,
+        "longest_streak": 1,
+        "active_days": 1,
+    }
 
-class Language(Shape):
+
+class LanguageSerializer(ApiSerializer):
     language = serializers.CharField()
     attempts = serializers.IntegerField()
     solved = serializers.IntegerField()
 
 
-class Statistics(Shape):
+class StatisticsSerializer(ApiSerializer):
     acceptance_rate = serializers.FloatField(allow_null=True)
-    by_language = Language(many=True)
+    by_language = LanguageSerializer(many=True)
     average_attempts_to_solve = serializers.FloatField(allow_null=True)
 
+    example = {
+        "acceptance_rate": 0.25,
+        "by_language": [{"language": "python", "attempts": 4, "solved": 1}],
+        "average_attempts_to_solve": 3.0,
+    }
 
-class ExportedAttempt(ShownAttempt):
+
+class ExportedAttemptSerializer(ShownAttemptSerializer):
     runtime_ms = serializers.IntegerField(allow_null=True)
     is_solved = serializers.BooleanField()
+
+    example = {**ShownAttemptSerializer.example, "runtime_ms": 42, "is_solved": True}

@@ -5,12 +5,12 @@ from attempts.views import AttemptViewSet
 attempts = AttemptViewSet.as_view
 
 urlpatterns = [
-    path("api/v1/attempts", attempts({"post": "create"})),
-    path("api/v1/attempts/me", attempts({"get": "list"})),
-    path("api/v1/attempts/me/summary", attempts({"get": "summary"})),
-    path("api/v1/attempts/me/questions", attempts({"get": "questions"})),
-    path("api/v1/attempts/me/activity", attempts({"get": "activity"})),
-    path("api/v1/attempts/me/statistics", attempts({"get": "statistics"})),
-    path("api/v1/attempts/me/export", attempts({"get": "export"})),
-    path("api/v1/attempts/<str:attempt_id>", attempts({"get": "retrieve"})),
+    path("api/v1/attempts", attempts({"post": "record_attempt"})),
+    path("api/v1/attempts/me", attempts({"get": "list_attempts"})),
+    path("api/v1/attempts/me/summary", attempts({"get": "summarise_attempts"})),
+    path("api/v1/attempts/me/questions", attempts({"get": "list_questions"})),
+    path("api/v1/attempts/me/activity", attempts({"get": "show_activity"})),
+    path("api/v1/attempts/me/statistics", attempts({"get": "show_statistics"})),
+    path("api/v1/attempts/me/export", attempts({"get": "export_attempts"})),
+    path("api/v1/attempts/<str:attempt_id>", attempts({"get": "read_attempt"})),
 ]

@@ -4,61 +4,121 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.http import HttpResponseBase
+from drf_spectacular.utils import extend_schema
 from rest_framework.response import Response
 
 from accounts.authentication import SignedInRequest
-from attempts import schema, serializers
+from attempts import schema
 from attempts.cursors import Cursor, HistoryCursor, QuestionCursor
 from attempts.exports import FORMATS
 from attempts.flows import history, progress, recording
 from attempts.flows.history import Page
+from attempts.flows.recording import IdempotencyKeyReused
+from attempts.serializers import (
+    ActivityQuerySerializer,
+    ActivitySerializer,
+    AttemptQuerySerializer,
+    ExportedAttemptSerializer,
+    ExportQuerySerializer,
+    ListedAttemptSerializer,
+    NewAttemptSerializer,
+    QuestionQuerySerializer,
+    QuestionSerializer,
+    ShownAttemptSerializer,
+    StatisticsSerializer,
+    SummarySerializer,
+    idempotency_key,
+)
 from core.api import ApiViewSet, known_etags, uuid_in_path, validated
-from core.downloads import download
-
-NEW_ATTEMPT = serializers.NewAttempt()
-QUERY = serializers.AttemptQuery()
-QUESTION_QUERY = serializers.QuestionQuery()
-ACTIVITY_QUERY = serializers.ActivityQuery()
-EXPORT_QUERY = serializers.ExportQuery()
+from core.downloads import TooManyDownloads, download
+from core.errors import NotFound
+from core.openapi import raises
 
 
-@schema.view
 class AttemptViewSet(ApiViewSet):
     """The signed-in user's attempts."""
 
-    def create(self, request: SignedInRequest) -> Response:
-        key = serializers.idempotency_key(request.META.get("HTTP_IDEMPOTENCY_KEY"))
-        facts = validated(NEW_ATTEMPT, request.data, "body")
+    tags = ["attempts"]
+
+    @extend_schema(
+        parameters=[schema.IDEMPOTENCY_KEY, schema.IDEMPOTENT_REPLAYED],
+        request=NewAttemptSerializer,
+        responses={201: ListedAttemptSerializer},
+    )
+    @raises(IdempotencyKeyReused)
+    def record_attempt(self, request: SignedInRequest) -> Response:
+        """Record an attempt.
+
+        Solved means at least one test, and all passed.
+        """
+        key = idempotency_key(request.META.get("HTTP_IDEMPOTENCY_KEY"))
+        facts = validated(NewAttemptSerializer, request.data, "body")
         recorded = recording.record_attempt(user=request.user, key=key, **facts)
         headers = {"Idempotent-Replayed": "true"} if recorded.replayed else {}
         return Response(recorded.attempt, status=201, headers=headers)
 
-    def list(self, request: SignedInRequest) -> Response:
-        query = validated(QUERY, request.query_params.dict(), "query")
+    @extend_schema(
+        parameters=[
+            AttemptQuerySerializer,
+            schema.IF_NONE_MATCH,
+            schema.ETAG,
+            schema.TOTAL_COUNT,
+            schema.NEXT_LINK,
+        ],
+        responses={200: ListedAttemptSerializer(many=True), 304: schema.NOT_MODIFIED},
+    )
+    def list_attempts(self, request: SignedInRequest) -> Response:
+        """The user's attempts, newest first.
+
+        `since` is inclusive, `until` exclusive; a time without a zone is UTC.
+        """
+        query = validated(AttemptQuerySerializer, request.query_params.dict(), "query")
         page = history.list_attempts(user=request.user, known=known_etags(request), **query)
         return unchanged(page) if page.rows is None else listed(request, page, query, HistoryCursor)
 
-    def summary(self, request: SignedInRequest) -> Response:
+    @extend_schema(
+        parameters=[schema.IF_NONE_MATCH, schema.ETAG], responses={200: SummarySerializer, 304: schema.NOT_MODIFIED}
+    )
+    def summarise_attempts(self, request: SignedInRequest) -> Response:
+        """Totals; `solved` counts distinct questions."""
         page = progress.summarise(user=request.user, known=known_etags(request))
         return unchanged(page) if page.rows is None else Response(page.rows[0], headers={"ETag": page.etag})
 
-    def questions(self, request: SignedInRequest) -> Response:
-        query = validated(QUESTION_QUERY, request.query_params.dict(), "query")
+    @extend_schema(
+        parameters=[QuestionQuerySerializer, schema.TOTAL_COUNT, schema.NEXT_LINK],
+        responses=QuestionSerializer(many=True),
+    )
+    def list_questions(self, request: SignedInRequest) -> Response:
+        """What the user has reached on each question, by the question's number."""
+        query = validated(QuestionQuerySerializer, request.query_params.dict(), "query")
         return listed(request, history.list_questions(user=request.user, **query), query, QuestionCursor)
 
-    def activity(self, request: SignedInRequest) -> Response:
-        query = validated(ACTIVITY_QUERY, request.query_params.dict(), "query")
+    @extend_schema(parameters=[ActivityQuerySerializer], responses=ActivitySerializer)
+    def show_activity(self, request: SignedInRequest) -> Response:
+        """Attempts of each of the last days, as a time zone counts days, and streaks."""
+        query = validated(ActivityQuerySerializer, request.query_params.dict(), "query")
         return Response(progress.show_activity(user=request.user, **query))
 
-    def statistics(self, request: SignedInRequest) -> Response:
+    @extend_schema(responses=StatisticsSerializer)
+    def show_statistics(self, request: SignedInRequest) -> Response:
+        """Rates, and attempts by language."""
         return Response(progress.show_statistics(user=request.user))
 
-    def export(self, request: SignedInRequest) -> HttpResponseBase:
-        name = validated(EXPORT_QUERY, request.query_params.dict(), "query")["format"]
+    @extend_schema(
+        parameters=[ExportQuerySerializer],
+        responses={200: ExportedAttemptSerializer(many=True), (200, "text/csv"): schema.CSV},
+    )
+    @raises(TooManyDownloads)
+    def export_attempts(self, request: SignedInRequest) -> HttpResponseBase:
+        """All of the user's attempts with their code, as a file."""
+        name = validated(ExportQuerySerializer, request.query_params.dict(), "query")["format"]
         written, kind = FORMATS[name]
         return download(request, written(history.export_attempts(user=request.user)), kind, f"attempts.{name}")
 
-    def retrieve(self, request: SignedInRequest, attempt_id: str) -> Response:
+    @extend_schema(parameters=[schema.ATTEMPT_ID], responses=ShownAttemptSerializer)
+    @raises(NotFound)
+    def read_attempt(self, request: SignedInRequest, attempt_id: str) -> Response:
+        """One of the user's own attempts, with its code."""
         return Response(history.show_attempt(user=request.user, attempt_id=uuid_in_path("attempt_id", attempt_id)))
 
 

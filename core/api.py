@@ -1,7 +1,8 @@
-"""The base of every view, and the check that input passes before anything else sees it."""
+"""The base of every view and serializer, and the check that input passes before anything else sees it."""
 
 from collections.abc import Container, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from functools import cache
+from typing import Any
 from uuid import UUID
 
 from django.utils.http import parse_etags
@@ -12,20 +13,18 @@ from rest_framework.viewsets import ViewSet
 from core.errors import Invalid, Problem
 from core.fields import InputField
 
-if TYPE_CHECKING:
-    Serializer = serializers.Serializer[Any]
-else:
-    Serializer = serializers.Serializer
 
-
-class Shape(Serializer):
-    """A documented body or query. Checks fields, never writes."""
+class ApiSerializer(serializers.Serializer[Any]):
+    """A body, a query or an answer. Checks fields, never writes."""
 
     default_error_messages = dict.fromkeys(("invalid", "null"), "The body must be a JSON object.")
+    example: Any = None  # for the OpenAPI document
 
 
 class ApiViewSet(ViewSet):
     """A view parses, makes one call to a flow and answers."""
+
+    tags: list[str] = []  # for the OpenAPI document
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         if self.action not in self.action_map.values():
@@ -37,24 +36,30 @@ class ApiViewSet(ViewSet):
         return {}
 
 
-def validated(shape: Serializer, data: Any, where: str) -> dict[str, Any]:
-    """The input, checked against `shape`.
+@cache
+def shared(serializer_class: type[ApiSerializer]) -> ApiSerializer:
+    """One instance per process serves every request: building a serializer costs more than running it."""
+    return serializer_class()
+
+
+def validated(serializer_class: type[ApiSerializer], data: Any, where: str) -> dict[str, Any]:
+    """The input, checked by the serializer.
 
     Args:
-        shape: one instance per process serves every request: building a serializer costs more than running it.
         where: `body`, `query` or `path`; the first part of each problem's `loc`.
 
     Raises:
         Invalid: with a problem for each field that is wrong.
     """
+    serializer = shared(serializer_class)
     try:
-        values: dict[str, Any] = shape.run_validation(data)
+        values: dict[str, Any] = serializer.run_validation(data)
     except serializers.ValidationError as exc:
-        raise Invalid(list(problems(shape, exc.detail, where))) from None
+        raise Invalid(list(problems(serializer, exc.detail, where))) from None
     return values
 
 
-def problems(serializer: Serializer, detail: Any, where: str) -> Iterator[Problem]:
+def problems(serializer: ApiSerializer, detail: Any, where: str) -> Iterator[Problem]:
     """DRF's errors in the contract's form. Clients show `msg` alone, so it names the field: see `InputField`."""
     for name, errors in detail.items() if isinstance(detail, Mapping) else [("", detail)]:
         field = serializer.fields.get(name)

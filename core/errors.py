@@ -30,6 +30,7 @@ class ApiError(Exception):
     status = 400
     code = "bad_request"
     detail: str | list[Problem] = "This request is not valid."
+    has_retry_after = False  # for the OpenAPI document; every 429 and 503 has it anyway
 
     def __init__(self, *, retry_after: float | None = None) -> None:
         super().__init__(self.code)

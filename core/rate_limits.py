@@ -42,6 +42,8 @@ class RateLimited(ApiError):
 class Throttle(BaseThrottle):
     """A limit as DRF knows it. Every response has the RateLimit headers."""
 
+    errors = (RateLimited,)
+
     def __init__(self, name: str) -> None:
         self.name = name
 

@@ -1,10 +1,13 @@
 """Liveness and readiness probes."""
 
+from typing import Any
+
 from django.db import Error, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from accounts.models import Mail
 from core.errors import allow
+from core.openapi import json_response
 
 OUTBOXES = {"mails": Mail.objects}
 
@@ -42,3 +45,21 @@ def readiness_details(request: HttpRequest) -> HttpResponse:
 def database_down() -> HttpResponse:
     body = {"detail": "The database does not answer.", "code": "service_unavailable", "down": ["database"]}
     return JsonResponse(body, status=503, headers={"Retry-After": "1"})
+
+
+def document_health(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+    """A hook of drf-spectacular, which does not see these views: they are Django's, not DRF's."""
+    ok = json_response("OK", {"$ref": "#/components/schemas/Ok"}, {"Answer": {"ok": True}})
+    down = {"type": "object", "properties": {"down": {"type": "array", "items": {"type": "string"}}}}
+    schema = {"allOf": [{"$ref": "#/components/schemas/Error"}, {**down, "required": ["down"]}]}
+    body = {"detail": "The database does not answer.", "code": "service_unavailable", "down": ["database"]}
+    not_ready = json_response("`down` names what is missing.", schema, {"Answer": body})
+    for response, names in ((ok, ["X-Request-ID"]), (not_ready, ["X-Request-ID", "Retry-After"])):
+        response["headers"] = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+    liveness = {"operationId": "checkLiveness", "summary": "Whether the process answers"}
+    readiness = {"operationId": "checkReadiness", "summary": "Whether what a request needs is there"}
+    result["paths"] |= {
+        "/healthz": {"get": {**liveness, "tags": ["health"], "responses": {"200": ok}}},
+        "/readyz": {"get": {**readiness, "tags": ["health"], "responses": {"200": ok, "503": not_ready}}},
+    }
+    return result

@@ -301,7 +301,7 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["core.json.JSONRenderer"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "core.json.JSONOnly",
     "DEFAULT_METADATA_CLASS": None,
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "core.openapi.ApiSchema",
     "EXCEPTION_HANDLER": "core.errors.handle",
     "UNAUTHENTICATED_USER": None,
     "URL_FORMAT_OVERRIDE": None,
@@ -318,11 +318,11 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,  # or what is sent would have no least length
-    "DISABLE_DOCSTRING_DESCRIPTIONS": True,
+    "DISABLE_DOCSTRING_DESCRIPTIONS": True,  # a serializer's docstring is for readers of the code
     "ENUM_ADD_EXPLICIT_BLANK_NULL_CHOICE": False,
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "SORT_OPERATIONS": False,
-    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "core.openapi.complete"],
+    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "peerprep_users.health.document_health"],
 }
 
 BACKGROUND_JOBS = env.flag("BACKGROUND_JOBS", True)  # false where `manage.py work` runs them

@@ -3,22 +3,22 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from core import openapi
+from peerprep_users.api_docs import openapi_json, redoc, swagger
 from peerprep_users.export import ExportViewSet
 from peerprep_users.health import healthz, readiness_details, readyz
 from peerprep_users.metrics_view import metrics
 
 urlpatterns = [
     path("", include("accounts.urls")),
-    path("users/me/export", ExportViewSet.as_view({"get": "retrieve"})),
+    path("users/me/export", ExportViewSet.as_view({"get": "export_me"})),
     path("", include("attempts.urls")),
     path("healthz", healthz),
     path("readyz", readyz),
     path("readyz/details", readiness_details),
     path("metrics", metrics),
-    path("openapi.json", openapi.schema, name="schema"),
-    path("docs", openapi.swagger),
-    path("redoc", openapi.redoc),
+    path("openapi.json", openapi_json, name="schema"),
+    path("docs", swagger),
+    path("redoc", redoc),
     path("admin/", admin.site.urls),
 ]
 

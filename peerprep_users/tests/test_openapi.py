@@ -12,8 +12,8 @@ import jsonschema  # type: ignore[import-untyped]
 import pytest
 
 from conftest import Api, Person
-from core.api import ApiViewSet, Shape
-from core.openapi import document
+from core.api import ApiSerializer, ApiViewSet
+from peerprep_users.api_docs import document
 
 DOCUMENT: dict[str, Any] = json.loads(document())
 OPERATIONS: dict[str, dict[str, Any]] = {
@@ -70,6 +70,22 @@ def test_it_documents_refused_bodies_where_there_is_one(name: str) -> None:
     assert {"413", "415"} & operation["responses"].keys() == wanted
 
 
+@pytest.mark.parametrize("name", OF_THE_API)
+def test_it_documents_missing_and_invalid_tokens_where_it_needs_one(name: str) -> None:
+    operation = OPERATIONS[name]
+    unauthorized = json.dumps(operation["responses"].get("401"))
+    needed = operation.get("security") == [{"bearer": []}]
+    assert ("not_authenticated" in unauthorized, "invalid_token" in unauthorized) == (needed, needed)
+
+
+@pytest.mark.parametrize("name", OF_THE_API)
+def test_it_documents_invalid_input_where_there_is_input(name: str) -> None:
+    operation = OPERATIONS[name]
+    parameters = {parameter["in"] for parameter in operation.get("parameters", [])}
+    wanted = "requestBody" in operation or bool(parameters & {"query", "path"})
+    assert ("422" in operation["responses"]) == wanted
+
+
 @pytest.mark.parametrize(("status", "response"), RESPONSES)
 def test_it_documents_the_headers_of_every_answer(status: str, response: dict[str, Any]) -> None:
     wanted = {
@@ -96,7 +112,7 @@ def test_it_has_an_example_of_every_error(status: str, response: dict[str, Any])
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
-def test_it_has_examples_of_the_shapes_that_it_documents(name: str) -> None:
+def test_it_has_examples_that_fit_their_schemas(name: str) -> None:
     operation = OPERATIONS[name]
     for part in [operation.get("requestBody", {}), *operation["responses"].values()]:
         for content in part.get("content", {}).values():
@@ -105,7 +121,7 @@ def test_it_has_examples_of_the_shapes_that_it_documents(name: str) -> None:
                 jsonschema.Draft7Validator(schema).validate(example["value"])
 
 
-def shapes_of(name: str, status: str) -> dict[str, Any]:
+def content_of(name: str, status: str) -> dict[str, Any]:
     found: dict[str, Any] = OPERATIONS[name]["responses"][status]["content"]
     return found
 
@@ -121,17 +137,17 @@ def test_it_documents_304_wherever_it_documents_an_etag() -> None:
 
 
 def test_it_documents_both_forms_of_an_export() -> None:
-    shapes = shapes_of("GET /api/v1/attempts/me/export", "200")
-    assert {kind: each["schema"]["type"] for kind, each in shapes.items()} == {
+    forms = content_of("GET /api/v1/attempts/me/export", "200")
+    assert {kind: each["schema"]["type"] for kind, each in forms.items()} == {
         "application/json": "array",
         "text/csv": "string",
     }
-    head, row = csv.reader(io.StringIO(shapes["text/csv"]["examples"]["CSV"]["value"]))
-    assert len(head) == len(row) == len(shapes["application/json"]["examples"]["Answer"]["value"][0])
+    head, row = csv.reader(io.StringIO(forms["text/csv"]["examples"]["CSV"]["value"]))
+    assert len(head) == len(row) == len(forms["application/json"]["examples"]["Answer"]["value"][0])
 
 
 def test_it_tells_a_key_that_was_used_from_input_that_does_not_validate() -> None:
-    examples = shapes_of("POST /api/v1/attempts", "422")["application/json"]["examples"]
+    examples = content_of("POST /api/v1/attempts", "422")["application/json"]["examples"]
     assert [example["value"]["code"] for example in examples.values()] == ["validation_error", "idempotency_key_reused"]
 
 
@@ -151,14 +167,14 @@ def test_it_has_an_example_of_every_parameter_that_the_service_takes(alice: Pers
         assert alice.api.get(f"{name.removeprefix('GET ')}?{urlencode(asked)}").status_code == 200
 
 
-@pytest.mark.parametrize("documented", [*classes(Shape), *classes(ApiViewSet)], ids=lambda each: each.__name__)
+@pytest.mark.parametrize("documented", [*classes(ApiSerializer), *classes(ApiViewSet)], ids=lambda each: each.__name__)
 def test_it_keeps_docstrings_to_itself(documented: type) -> None:
     docstring = (documented.__doc__ or "").strip().partition("\n")[0]
     assert not docstring or json.dumps(docstring)[1:-1] not in json.dumps(DOCUMENT)
 
 
 @pytest.mark.parametrize(
-    ("shape", "field", "wanted"),
+    ("schema", "field", "wanted"),
     [
         ("NewAttemptRequest", "question_id", {"minimum": 1, "maximum": 2147483647}),
         ("NewAttemptRequest", "language", {"minLength": 1, "maxLength": 64}),
@@ -169,8 +185,8 @@ def test_it_keeps_docstrings_to_itself(documented: type) -> None:
         ("ResetRequest", "new_password", {"minLength": 8, "maxLength": 1024}),
     ],
 )
-def test_it_documents_the_range_of_a_field(shape: str, field: str, wanted: dict[str, int]) -> None:
-    assert DOCUMENT["components"]["schemas"][shape]["properties"][field].items() >= wanted.items()
+def test_it_documents_the_range_of_a_field(schema: str, field: str, wanted: dict[str, int]) -> None:
+    assert DOCUMENT["components"]["schemas"][schema]["properties"][field].items() >= wanted.items()
 
 
 def test_it_documents_how_much_code_an_attempt_takes() -> None:
