@@ -17,6 +17,7 @@ from accounts.models import Mail, Session, User
 from attempts.demo.rows import uuid7_at
 from attempts.models import Attempt
 from conftest import Api, Person, Together, browser_of, person
+from core.jobs import Turn
 from peerprep_users.admin_site import daily_stats
 from peerprep_users.models import DailyFigure
 
@@ -76,6 +77,13 @@ def test_the_figures_equal_a_plain_recount_and_stay_when_the_rows_go(alice: Pers
     assert not daily_stats.count_due_days()
     later = daily_stats.load_stats(by_day=[], by_label=LABELS)
     assert later.series("attempts")[:-2] == found.series("attempts")[:-2]
+
+
+def test_the_worker_counts_until_its_turn_is_over(alice: Person) -> None:
+    daily_stats.count_finished_days(Turn(seconds=0))
+    assert not DailyFigure.objects.exists()
+    daily_stats.count_finished_days(Turn())
+    assert DailyFigure.objects.exists() and not daily_stats.days_due()
 
 
 def test_of_two_counts_at_once_one_is_stored(together: Together, alice: Person) -> None:
