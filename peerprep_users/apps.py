@@ -2,17 +2,17 @@ from django.apps import AppConfig
 from django.contrib.admin import apps as admin
 from django.core.checks import Tags, register
 
+from peerprep_users import checks
+
 
 class ServiceConfig(AppConfig):
     name = "peerprep_users"
     default = True
 
     def ready(self) -> None:
-        from peerprep_users import checks  # noqa: PLC0415 - settings are complete only now
-
-        for check in (checks.times, checks.memory, checks.key):
+        for check in (checks.check_lifetimes, checks.check_worker_memory, checks.check_key_length):
             register(check, Tags.security)
-        register(checks.mail_in_production, Tags.security, deploy=True)
+        register(checks.check_mail_server, Tags.security, deploy=True)
 
 
 class ServiceAdminConfig(admin.AdminConfig):

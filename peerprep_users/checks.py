@@ -1,4 +1,4 @@
-"""Settings that are each fine and together are not."""
+"""System checks: settings that are valid alone and do not go together."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from django.core.checks import CheckMessage
 from peerprep_users.env import KEY_BYTES
 
 
-def times(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+def check_lifetimes(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     found: list[CheckMessage] = []
     if settings.ACCESS_TTL > settings.REFRESH_TTL:
         found.append(checks.Warning("ACCESS_TTL_MIN is longer than REFRESH_TTL_DAYS.", id="accounts.W004"))
@@ -24,7 +24,7 @@ def times(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     return found
 
 
-def memory(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+def check_worker_memory(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     fit = max(1, settings.WORKERS_THAT_FIT)
     if fit < settings.WORKERS:
         hint = f"WEB_CONCURRENCY={fit}, or a smaller ARGON2_MEMORY_KIB, leaves room for each hash."
@@ -32,14 +32,14 @@ def memory(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     return []
 
 
-def key(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+def check_key_length(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     if settings.ALGORITHM == "HS256" and len(settings.SECRET_KEY.encode()) < KEY_BYTES:
         hint = "RFC 7518 section 3.2 asks for 32 bytes. With ENV=prod a shorter one is refused."
         return [checks.Warning("SECRET_KEY is short.", hint=hint, id="accounts.W003")]
     return []
 
 
-def mail_in_production(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+def check_mail_server(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     if settings.PRODUCTION and not settings.EMAIL_HOST:
         return [checks.Warning("Mail goes to the console.", hint="Set MAIL_SERVER.", id="accounts.W002")]
     return []

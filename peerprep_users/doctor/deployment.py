@@ -1,8 +1,9 @@
-"""What `manage.py doctor` examines of the service's surroundings: settings, database, clock, disk, files, queues."""
+"""What `manage.py doctor` checks of the service's surroundings: settings, database, clock, disk, files, queues."""
 
 import os
 import shutil
 from collections.abc import Iterator
+from datetime import timedelta
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -16,39 +17,49 @@ from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
 from core.smtp import connected, explained
-from peerprep_users.doctor.findings import Finding, Level, fine, problem, warning
+from peerprep_users.doctor.findings import Fault, Finding, Level, fine
 from peerprep_users.env import is_guessable
 from peerprep_users.health import OUTBOXES
 from peerprep_users.settings import DEVELOPMENT_KEY
 
 MIB = 1024**2
 
-DATABASE_DOWN = problem("database_down", "Start the database, or correct DATABASE_URL.")
-UNMIGRATED = problem("migrations_missing", "Run `manage.py migrate`.")
-KEY_GUESSABLE = problem(
+DATABASE_DOWN = Fault("database_down", Level.PROBLEM, "Start the database, or correct DATABASE_URL.")
+UNMIGRATED = Fault("migrations_missing", Level.PROBLEM, "Run `manage.py migrate`.")
+KEY_GUESSABLE = Fault(
     "secret_key_guessable",
+    Level.PROBLEM,
     'Set SECRET_KEY to what `python -c "import secrets; print(secrets.token_urlsafe(48))"` prints.',
 )
-DEVELOPMENT = problem("development_mode", "Set ENV=prod where others can reach the service.")
-LINKS_WITHOUT_TLS = warning("links_without_tls", "Let PUBLIC_BASE_URL begin with https://.")
-CLOCK_OFF = warning("clock_off", "Let NTP set the clocks of this host and of the database's.")
-CLOCK_WRONG = problem("clock_wrong", "Let NTP set the clocks of this host and of the database's: tokens go by them.")
-STATIC_MISSING = problem("static_files_missing", "Run `manage.py collectstatic --clear --noinput`, and restart.")
-STATIC_OLD = warning("static_files_old", "Run `manage.py collectstatic --clear --noinput`, and restart.")
-SQLITE_IN_PRODUCTION = warning("sqlite_in_production", "Set DATABASE_URL to a PostgreSQL.")
-SQLITE_JOURNAL = warning("sqlite_journal", "Keep the database on a local disk, where WAL works.")
-DISK_FULL = problem("disk_full", "Make room on the disk of the database.")
-DISK_NEARLY_FULL = warning("disk_nearly_full", "Make room on the disk of the database.")
-DISK_READ_ONLY = problem("disk_read_only", "Let the service's user write to the database's file and its folder.")
-MAIL_SERVER = problem("mail_server", "Correct what the sentence names, then try `manage.py send_test_mail ADDRESS`.")
-OUTBOX_LATE = warning("outbox_late", "Look at the errors of the waiting rows in the admin site.")
-OUTBOX_STUCK = problem("outbox_stuck", "See that the service or `manage.py work` runs.")
-OUTBOX_DEAD = warning("outbox_dead", "Look at their errors in the admin site, and send them again there.")
+DEVELOPMENT = Fault("development_mode", Level.PROBLEM, "Set ENV=prod where others can reach the service.")
+LINKS_WITHOUT_TLS = Fault("links_without_tls", Level.WARNING, "Set PUBLIC_BASE_URL to an https:// address.")
+CLOCK_OFF = Fault("clock_off", Level.WARNING, "Synchronise the clocks of this host and the database's by NTP.")
+CLOCK_WRONG = Fault(
+    "clock_wrong",
+    Level.PROBLEM,
+    "Synchronise the clocks of this host and the database's by NTP: tokens depend on them.",
+)
+COLLECT_STATIC = "Run `manage.py collectstatic --clear --noinput`, and restart."
+STATIC_MISSING = Fault("static_files_missing", Level.PROBLEM, COLLECT_STATIC)
+STATIC_OLD = Fault("static_files_old", Level.WARNING, COLLECT_STATIC)
+SQLITE_IN_PRODUCTION = Fault("sqlite_in_production", Level.WARNING, "Set DATABASE_URL to a PostgreSQL database.")
+SQLITE_JOURNAL = Fault("sqlite_journal", Level.WARNING, "Move the database to a local disk, where WAL works.")
+DISK_FULL = Fault("disk_full", Level.PROBLEM, "Free space on the database's disk.")
+DISK_NEARLY_FULL = Fault("disk_nearly_full", Level.WARNING, "Free space on the database's disk.")
+DISK_READ_ONLY = Fault(
+    "disk_read_only", Level.PROBLEM, "Give the service's user write access to the database file and its folder."
+)
+MAIL_SERVER = Fault(
+    "mail_server", Level.PROBLEM, "Correct the variable that is named, then try `manage.py send_test_mail ADDRESS`."
+)
+OUTBOX_LATE = Fault("outbox_late", Level.WARNING, "See the errors of the waiting rows in the admin site.")
+OUTBOX_STUCK = Fault("outbox_stuck", Level.PROBLEM, "Make sure that the service or `manage.py work` is running.")
+OUTBOX_DEAD = Fault("outbox_dead", Level.WARNING, "See their errors in the admin site, and send them again there.")
 
-UNHINTED = "Do as the sentence says. The code is explained where the checks of Django, or of the library, are listed."
+UNHINTED = "Do what the message says. The code is explained in the documentation of Django, or of the library."
 
 
-def database() -> Finding:
+def database_answers() -> Finding:
     try:
         with connection.cursor() as cursor:
             if connection.vendor == "postgresql":
@@ -59,32 +70,32 @@ def database() -> Finding:
     return fine(f"{connection.display_name} {version} answers.")
 
 
-def unapplied() -> list[Migration]:
+def unapplied_migrations() -> list[Migration]:
     executor = MigrationExecutor(connection)
     return [step for step, _ in executor.migration_plan(executor.loader.graph.leaf_nodes())]
 
 
 def migrations() -> Iterator[Finding]:
-    if plan := unapplied():
+    if plan := unapplied_migrations():
         names = ", ".join(f"{step.app_label}.{step.name}" for step in plan[:3])
-        yield UNMIGRATED(f"{len(plan)} not applied, {names} first.")
+        yield UNMIGRATED(f"{len(plan)} are not applied, beginning with {names}.")
     else:
         yield fine("All are applied.")
 
 
 def system_checks() -> Iterator[Finding]:
-    """What `manage.py check --deploy` says; each message has a code of its own."""
+    """The messages of `manage.py check --deploy`, each with its own code."""
     messages = run_checks(include_deployment_checks=settings.PRODUCTION)
-    for message in messages:
-        if not message.is_silenced():
-            level = Level.PROBLEM if message.level >= ERROR else Level.WARNING
-            yield Finding(level, str(message.msg), message.id or "", message.hint or UNHINTED)
-    if all(message.is_silenced() for message in messages):
-        yield fine("None has anything to say.")
+    shown = [message for message in messages if not message.is_silenced()]
+    for message in shown:
+        level = Level.PROBLEM if message.level >= ERROR else Level.WARNING
+        yield Finding(level, str(message.msg), message.id or "", message.hint or UNHINTED)
+    if not shown:
+        yield fine("All pass.")
 
 
 def is_local(url: str) -> bool:
-    """Whether only this machine, or a network without names of the internet, is meant."""
+    """Whether only this host or a private network can be meant."""
     host = urlsplit(url).hostname or ""
     try:
         return not ip_address(host).is_global
@@ -97,100 +108,113 @@ def environment() -> Iterator[Finding]:
     if not settings.PRODUCTION and not is_local(url):
         yield DEVELOPMENT(f"ENV is dev, and links begin with {url}.")
     elif settings.PRODUCTION and url.startswith("http://"):
-        yield LINKS_WITHOUT_TLS(f"Links in mails begin with {url}: whoever listens on their way can use them.")
+        yield LINKS_WITHOUT_TLS(f"Links in mails begin with {url}: anyone on the network path can read and use them.")
     else:
         yield fine(f"ENV is {settings.ENV}, and links begin with {url}.")
 
 
-def secret_key() -> Iterator[Finding]:
-    """On a developer's own machine a weak one is no more than a warning. None is ever shown."""
+def secret_key_strength() -> Iterator[Finding]:
+    """On a developer's own machine a weak key is only a warning. No key is ever shown."""
     level = Level.WARNING if not settings.PRODUCTION and is_local(settings.PUBLIC_BASE_URL) else Level.PROBLEM
     if settings.SECRET_KEY == DEVELOPMENT_KEY:
-        yield KEY_GUESSABLE("It is not set, so it is the one that stands in the code.", level)
+        yield KEY_GUESSABLE("It is not set, so the public one from the source code is in use.", level)
     elif is_guessable(settings.SECRET_KEY):
         yield KEY_GUESSABLE("It looks like a placeholder, or repeats itself.", level)
     elif any(is_guessable(key) for key in settings.SECRET_KEY_FALLBACKS):
         yield KEY_GUESSABLE("One of SECRET_KEY_FALLBACKS looks like a placeholder, or repeats itself.", level)
     else:
-        yield fine("Nobody will guess it.")
+        yield fine("It is hard to guess.")
 
 
 def clock() -> Iterator[Finding]:
     if connection.vendor != "postgresql":
-        yield fine("The database has this machine's.")
+        yield fine("The database uses this host's.")
         return
     with connection.cursor() as cursor:
         before = timezone.now()
         cursor.execute("SELECT clock_timestamp()")
-        (theirs,) = cursor.fetchone()
-    off = theirs - (before + (timezone.now() - before) / 2)
-    seconds = abs(off.total_seconds())
-    said = f"The database's clock is {seconds:.1f} s {'ahead of' if off.total_seconds() > 0 else 'behind'} this one."
-    diagnosis = CLOCK_WRONG if seconds > 30 else CLOCK_OFF if seconds > 2 else fine  # noqa: PLR2004
-    yield diagnosis(said)
+        (database_time,) = cursor.fetchone()
+    ahead = database_time - (before + (timezone.now() - before) / 2)
+    seconds, side = abs(ahead.total_seconds()), "ahead of" if ahead > timedelta(0) else "behind"
+    sentence = f"The database's clock is {seconds:.1f} s {side} this host's."
+    if abs(ahead) > timedelta(seconds=30):
+        yield CLOCK_WRONG(sentence)
+    elif abs(ahead) > timedelta(seconds=2):
+        yield CLOCK_OFF(sentence)
+    else:
+        yield fine(sentence)
 
 
 def static_files() -> Iterator[Finding]:
-    sources: dict[str, int] = {}
+    sizes: dict[str, int] = {}
     for finder in get_finders():
         for path, storage in finder.list(None):
             if "." in path:
-                sources.setdefault(path, storage.size(path))  # of two packages' files, the first is collected
+                sizes.setdefault(path, storage.size(path))  # if two packages have a file, the first is collected
     root = Path(settings.STATIC_ROOT)
-    missing = [path for path in sources if not (root / path).is_file()]
-    old = [path for path, size in sources.items() if path not in missing and (root / path).stat().st_size != size]
+    missing = [path for path in sizes if not (root / path).is_file()]
+    old = [path for path, size in sizes.items() if path not in missing and (root / path).stat().st_size != size]
     if missing:
-        yield STATIC_MISSING(f"{len(missing)} of {len(sources)} are not collected, {missing[0]} among them.")
+        yield STATIC_MISSING(f"{len(missing)} of {len(sizes)} are not collected, such as {missing[0]}.")
     elif old:
-        yield STATIC_OLD(f"{len(old)} of {len(sources)} differ from what was collected, {old[0]} among them.")
+        yield STATIC_OLD(f"{len(old)} of {len(sizes)} have changed since they were collected, such as {old[0]}.")
     else:
-        yield fine(f"All {len(sources)} are collected.")
+        yield fine(f"All {len(sizes)} are collected.")
 
 
 def disk() -> Iterator[Finding]:
     if connection.vendor != "sqlite":
-        yield fine("The database has its own.")
+        yield fine("Only checked for SQLite.")
         return
     path = Path(str(connection.settings_dict["NAME"]))
     if settings.PRODUCTION:
-        yield SQLITE_IN_PRODUCTION("SQLite is for development: one writes at a time, on one host.")
+        yield SQLITE_IN_PRODUCTION("SQLite is for development: it has one writer at a time, on one host.")
     if not all(os.access(each, os.W_OK) for each in (path.parent, path) if each.exists()):
-        yield DISK_READ_ONLY(f"{path} or its folder cannot be written to.")
-    free = shutil.disk_usage(path.parent).free // MIB
-    diagnosis = DISK_FULL if free < 100 else DISK_NEARLY_FULL if free < 1024 else fine  # noqa: PLR2004
-    yield diagnosis(f"{free} MiB are free beside {path}.")
+        yield DISK_READ_ONLY(f"{path} or its folder is not writable.")
+    free = shutil.disk_usage(path.parent).free
+    sentence = f"The disk of {path} has {free // MIB} MiB free."
+    if free < 100 * MIB:
+        yield DISK_FULL(sentence)
+    elif free < 1024 * MIB:
+        yield DISK_NEARLY_FULL(sentence)
+    else:
+        yield fine(sentence)
 
 
 def journal() -> Iterator[Finding]:
     if connection.vendor != "sqlite":
-        yield fine("The database has its own.")
+        yield fine("Only checked for SQLite.")
         return
     with connection.cursor() as cursor:
         cursor.execute("PRAGMA journal_mode")
         (mode,) = cursor.fetchone()
-    yield (
-        fine("SQLite writes ahead.")
-        if mode == "wal"
-        else SQLITE_JOURNAL(f"SQLite's journal mode is {mode}: reads and writes wait for each other.")
-    )
+    if mode == "wal":
+        yield fine("SQLite uses WAL.")
+    else:
+        yield SQLITE_JOURNAL(f"SQLite's journal mode is {mode}: reads and writes block each other.")
 
 
 def mail_server() -> Iterator[Finding]:
     if not settings.EMAIL_HOST:
-        yield fine("Mail is printed.")
+        yield fine("Mail goes to the console.")
         return
     try:
         with connected(timeout=3):
-            yield fine(f"{settings.EMAIL_HOST}:{settings.EMAIL_PORT} lets the service in. No mail was sent.")
-    except Exception as exc:  # noqa: BLE001 - whatever it is, it is what the operator wants to know
+            yield fine(f"{settings.EMAIL_HOST}:{settings.EMAIL_PORT} accepts the connection. No mail was sent.")
+    except (OSError, ValueError) as exc:
         yield MAIL_SERVER(explained(exc))
 
 
 def outbox() -> Iterator[Finding]:
-    """The tries of one row take about a quarter of an hour; after that nothing is sending."""
+    """All tries of one row take about a quarter of an hour. Longer than that, nothing is sending."""
     for name, rows in OUTBOXES.items():
-        minutes = rows.oldest_age() / 60
-        diagnosis = OUTBOX_STUCK if minutes > 20 else OUTBOX_LATE if minutes > 5 else fine  # noqa: PLR2004
-        yield diagnosis(f"{name}: the oldest has waited for {minutes:.0f} min." if minutes else f"{name}: none waits.")
+        age = timedelta(seconds=rows.oldest_age())
+        sentence = f"{name}: the oldest has waited for {age / timedelta(minutes=1):.0f} min."
+        if age > timedelta(minutes=20):
+            yield OUTBOX_STUCK(sentence)
+        elif age > timedelta(minutes=5):
+            yield OUTBOX_LATE(sentence)
+        else:
+            yield fine(sentence if age else f"{name}: none is waiting.")
         if dead := rows.counts()["dead"]:
             yield OUTBOX_DEAD(f"{name}: {dead} could not be delivered.")

@@ -1,4 +1,4 @@
-"""What an examination of the doctor finds."""
+"""What a check of the doctor finds."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 class Level(StrEnum):
     FINE = "fine"
-    WARNING = "warning"  # works, and could be better
+    WARNING = "warning"  # works, but should be improved
     PROBLEM = "problem"
     SKIPPED = "skipped"
 
@@ -20,8 +20,8 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Diagnosis:
-    """Something that may be wrong. Its code is stable, and stands in docs/operation.md."""
+class Fault:
+    """Something that may be wrong. Its code is stable, and documented in docs/operation.md."""
 
     code: str
     level: Level
@@ -29,14 +29,6 @@ class Diagnosis:
 
     def __call__(self, sentence: str, level: Level | None = None) -> Finding:
         return Finding(level or self.level, sentence, self.code, self.remedy)
-
-
-def warning(code: str, remedy: str) -> Diagnosis:
-    return Diagnosis(code, Level.WARNING, remedy)
-
-
-def problem(code: str, remedy: str) -> Diagnosis:
-    return Diagnosis(code, Level.PROBLEM, remedy)
 
 
 def fine(sentence: str) -> Finding:

@@ -1,70 +1,60 @@
-"""Whether this deployment is sound: what `manage.py doctor` examines, in the order in which it shows it."""
+"""What `manage.py doctor` checks, in the order in which it is shown."""
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 from django.db import DatabaseError
 
 from peerprep_users.doctor import deployment, service
-from peerprep_users.doctor.findings import Finding, Level, problem
+from peerprep_users.doctor.findings import Fault, Finding, Level
 
 
-class Examination(NamedTuple):
-    """One thing to look at, bounded by a few seconds."""
+class Check(NamedTuple):
+    """Takes a few seconds at most."""
 
     name: str
     run: Callable[[], Iterable[Finding]]
     needs_database: bool = False
 
 
-EXAMINATIONS = [
-    Examination("migrations", deployment.migrations, needs_database=True),
-    Examination("system checks", deployment.system_checks),
-    Examination("environment", deployment.environment),
-    Examination("SECRET_KEY", deployment.secret_key),
-    Examination("clock", deployment.clock, needs_database=True),
-    Examination("static files", deployment.static_files),
-    Examination("disk", deployment.disk),
-    Examination("journal", deployment.journal, needs_database=True),
-    Examination("mail server", deployment.mail_server),
-    Examination("outbox", deployment.outbox, needs_database=True),
-    Examination("proxies", service.trusted_proxies, needs_database=True),
-    Examination("rate limits", service.rate_limits),
-    Examination("signing keys", service.signing_keys, needs_database=True),
-    Examination("audit trail", service.audit_trail, needs_database=True),
+CHECKS = [
+    Check("migrations", deployment.migrations, needs_database=True),
+    Check("system checks", deployment.system_checks),
+    Check("environment", deployment.environment),
+    Check("SECRET_KEY", deployment.secret_key_strength),
+    Check("clock", deployment.clock, needs_database=True),
+    Check("static files", deployment.static_files),
+    Check("disk", deployment.disk),
+    Check("journal", deployment.journal, needs_database=True),
+    Check("mail server", deployment.mail_server),
+    Check("outbox", deployment.outbox, needs_database=True),
+    Check("proxies", service.trusted_proxies, needs_database=True),
+    Check("rate limits", service.rate_limits),
+    Check("signing keys", service.signing_keys, needs_database=True),
+    Check("audit trail", service.audit_trail, needs_database=True),
 ]
 
-NOT_EXAMINED = problem("not_examined", "Mend what the sentence says, or report it: an examination should not fail.")
+CHECK_FAILED = Fault("check_failed", Level.PROBLEM, "Fix what the message says, or report it as a bug of the check.")
 
 
-def examine() -> Iterator[tuple[str, list[Finding] | None]]:
-    """Each examination twice: before it, with None, and with what it found."""
-    yield "database", None
-    findings = [deployment.database()]
-    yield "database", findings
-    up = findings[0].level is Level.FINE
-    for each in EXAMINATIONS:
-        yield each.name, None
-        if each.needs_database and not up:
-            yield each.name, [Finding(Level.SKIPPED, "Needs the database.")]
+def run_checks(*, before_each: Callable[[str], object]) -> list[tuple[str, Finding]]:
+    """The findings of all checks, each with the check's name."""
+    before_each("database")
+    database = deployment.database_answers()
+    rows = [("database", database)]
+    for check in CHECKS:
+        before_each(check.name)
+        if check.needs_database and database.level is not Level.FINE:
+            rows.append((check.name, Finding(Level.SKIPPED, "Needs the database.")))
         else:
-            yield each.name, found_by(each)
+            rows += [(check.name, finding) for finding in run_check(check)]
+    return rows
 
 
-def found_by(each: Examination) -> list[Finding]:
+def run_check(check: Check) -> list[Finding]:
     try:
-        return list(each.run())
-    except Exception as exc:  # noqa: BLE001 - the others are examined all the same
-        if isinstance(exc, DatabaseError) and deployment.unapplied():
+        return list(check.run())
+    except Exception as exc:  # noqa: BLE001 - the other checks run all the same
+        if isinstance(exc, DatabaseError) and deployment.unapplied_migrations():
             return [Finding(Level.SKIPPED, "Needs the migrations.")]
-        return [NOT_EXAMINED(f"{type(exc).__name__}: {' '.join(str(exc).split())}")]
-
-
-def is_sound(findings: Iterable[Finding], *, strict: bool) -> bool:
-    bad = {Level.PROBLEM, Level.WARNING} if strict else {Level.PROBLEM}
-    return not any(finding.level in bad for finding in findings)
-
-
-def as_plain(name: str, finding: Finding) -> dict[str, Any]:
-    return {"examination": name, **asdict(finding)}
+        return [CHECK_FAILED(f"{type(exc).__name__}: {' '.join(str(exc).split())}")]

@@ -1,4 +1,4 @@
-"""What `manage.py doctor` examines of accounts: proxies, the counts of calls, the keys that sign, the audit trail."""
+"""What `manage.py doctor` checks of the service itself: proxies, rate limits, signing keys, the audit trail."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -11,22 +11,28 @@ from django.utils import timezone
 from accounts.models import AuditEntry, AuditHead, SigningKey
 from accounts.tokens import keys
 from core.rate_limits import hops_seen, redis_client
-from peerprep_users.doctor.findings import Finding, fine, problem, warning
+from peerprep_users.doctor.findings import Fault, Finding, Level, fine
 
 FORGOTTEN = timedelta(days=30)
 UNCHAINED = timedelta(minutes=5)  # a second or two is usual
 
-UNTRUSTED = warning("proxy_not_trusted", "Set TRUSTED_PROXY_COUNT to the number of proxies before the service.")
-TOO_FEW = warning("proxies_missing", "Lower TRUSTED_PROXY_COUNT, or let nobody past the proxies.")
-NO_REDIS = warning("redis_unset", "Set REDIS_URL, if logins and registrations are many.")
-REDIS_DOWN = problem("redis_down", "Start Redis, or correct REDIS_URL.")
-UNLIMITED = warning("rate_limits_off", "Set RATE_LIMIT_ENABLED=true.")
-SEALED = problem("signing_key_sealed", "Put the SECRET_KEY that sealed it into SECRET_KEY_FALLBACKS.")
-OTHER_ALGORITHM = warning("signing_key_algorithm", "Run `manage.py keys stage`, then `activate`.")
-STAGED_LONG = warning("signing_key_staged", "Run `manage.py keys activate KID`, or `retire` it.")
-NOT_RETIRED = warning("signing_key_replaced", "Run `manage.py keys retire KID`.")
-NOT_CHAINED = warning("audit_unchained", "See that the service or `manage.py work` runs.")
-HEADLESS = problem("audit_head_missing", "See the logs for the last head, then run `manage.py audit restart`.")
+UNTRUSTED = Fault(
+    "proxy_not_trusted", Level.WARNING, "Set TRUSTED_PROXY_COUNT to the number of proxies in front of the service."
+)
+TOO_FEW = Fault("proxies_missing", Level.WARNING, "Lower TRUSTED_PROXY_COUNT, or let no call bypass the proxies.")
+NO_REDIS = Fault("redis_unset", Level.WARNING, "Set REDIS_URL, if logins and registrations are many.")
+REDIS_DOWN = Fault("redis_down", Level.PROBLEM, "Start Redis, or correct REDIS_URL.")
+UNLIMITED = Fault("rate_limits_off", Level.WARNING, "Set RATE_LIMIT_ENABLED=true.")
+SEALED = Fault(
+    "signing_key_sealed", Level.PROBLEM, "Add the SECRET_KEY that it was encrypted with to SECRET_KEY_FALLBACKS."
+)
+OTHER_ALGORITHM = Fault("signing_key_algorithm", Level.WARNING, "Run `manage.py keys stage`, then `activate`.")
+STAGED_LONG = Fault("signing_key_staged", Level.WARNING, "Run `manage.py keys activate KID`, or `retire` it.")
+NOT_RETIRED = Fault("signing_key_replaced", Level.WARNING, "Run `manage.py keys retire KID`.")
+NOT_CHAINED = Fault("audit_unchained", Level.WARNING, "Make sure that the service or `manage.py work` is running.")
+HEADLESS = Fault(
+    "audit_head_missing", Level.PROBLEM, "Look up the last head in the logs, then run `manage.py audit restart`."
+)
 
 
 def trusted_proxies() -> Iterator[Finding]:
@@ -36,26 +42,22 @@ def trusted_proxies() -> Iterator[Finding]:
     elif seen and min(seen) < count:
         yield TOO_FEW(f"Some calls had {min(seen)} addresses in X-Forwarded-For, and TRUSTED_PROXY_COUNT is {count}.")
     else:
-        yield fine(f"TRUSTED_PROXY_COUNT is {count}, which fits the calls of the last day.")
+        yield fine(f"TRUSTED_PROXY_COUNT is {count}, which matches the calls of the last day.")
 
 
 def rate_limits() -> Iterator[Finding]:
     if not settings.RATE_LIMIT_ENABLED:
-        yield UNLIMITED("Calls are not counted.")
+        yield UNLIMITED("Calls are not limited.")
     elif settings.REDIS_URL:
-        yield redis_answers()
+        try:
+            redis_client().ping()
+            yield fine("Redis counts calls.")
+        except redis.RedisError as exc:
+            yield REDIS_DOWN(f"Redis does not answer, so the database counts calls: {type(exc).__name__}.")
     elif settings.WORKERS > 1:
         yield NO_REDIS(f"{settings.WORKERS} workers count calls in the database, which costs a statement for each.")
     else:
         yield fine("The database counts calls.")
-
-
-def redis_answers() -> Finding:
-    try:
-        redis_client().ping()
-    except redis.RedisError as exc:
-        return REDIS_DOWN(f"Redis does not answer, so the database counts calls: {type(exc).__name__}.")
-    return fine("Redis counts calls.")
 
 
 def signing_keys() -> Iterator[Finding]:
@@ -63,23 +65,23 @@ def signing_keys() -> Iterator[Finding]:
         yield fine(f"{settings.ALGORITHM} signs with SECRET_KEY.")
         return
     rows = list(SigningKey.objects.in_use())
-    found = [finding for row in rows for finding in about(row)]
-    yield from found or [fine(f"{len(rows)} in use." if rows else "The first token makes the first one.")]
+    faults = [finding for row in rows for finding in faults_of_key(row)]
+    yield from faults or [fine(f"{len(rows)} in use." if rows else "The first token will create the first key.")]
 
 
-def about(row: SigningKey) -> Iterator[Finding]:
-    now = timezone.now()
-    if row.is_active:
-        if row.algorithm != settings.ALGORITHM:
-            yield OTHER_ALGORITHM(f"{row.kid} signs with {row.algorithm}, and ALGORITHM is {settings.ALGORITHM}.")
+def faults_of_key(key: SigningKey) -> Iterator[Finding]:
+    long_ago = timezone.now() - FORGOTTEN
+    if key.is_active:
+        if key.algorithm != settings.ALGORITHM:
+            yield OTHER_ALGORITHM(f"{key.kid} signs with {key.algorithm}, and ALGORITHM is {settings.ALGORITHM}.")
         try:
-            keys.opened(row)
+            keys.opened(key)
         except InvalidToken:
-            yield SEALED(f"{row.kid} was sealed with a SECRET_KEY that is not set here: nobody can sign in.")
-    elif row.replaced_at is None and row.staged_at < now - FORGOTTEN:
-        yield STAGED_LONG(f"{row.kid} was staged on {row.staged_at:%Y-%m-%d}, and never activated.")
-    elif row.replaced_at is not None and row.replaced_at < now - FORGOTTEN:
-        yield NOT_RETIRED(f"{row.kid} was replaced on {row.replaced_at:%Y-%m-%d}, and still verifies.")
+            yield SEALED(f"{key.kid} was encrypted with a SECRET_KEY that is not set here, so no one can sign in.")
+    elif key.replaced_at is None and key.staged_at < long_ago:
+        yield STAGED_LONG(f"{key.kid} was staged on {key.staged_at:%Y-%m-%d}, and never activated.")
+    elif key.replaced_at is not None and key.replaced_at < long_ago:
+        yield NOT_RETIRED(f"{key.kid} was replaced on {key.replaced_at:%Y-%m-%d}, and still verifies.")
 
 
 def audit_trail() -> Iterator[Finding]:
