@@ -1,4 +1,4 @@
-"""Code in colours, for people to read. It is highlighted on the server, and shown without any script."""
+"""Code in colours, highlighted on the server: the page needs no script."""
 
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
@@ -8,13 +8,13 @@ from pygments.lexers import get_lexer_by_name
 from pygments.lexers.special import TextLexer
 from pygments.util import ClassNotFound
 
-MOST = 20_000  # characters; some lexers take their time over more
+HIGHLIGHTED_LENGTH = 20_000  # characters; some lexers are slow beyond that
 ALIASES = {"c++": "cpp", "node": "javascript", "nodejs": "javascript", "golang": "go", "c#": "csharp", "py": "python"}
 
 
 def highlighted(code: str, language: str) -> SafeString:
-    """The code as HTML. Plain where the language is none that is known, or the code is long."""
-    if len(code) > MOST:
+    """The code as HTML, plain if the language is unknown or the code is long."""
+    if len(code) > HIGHLIGHTED_LENGTH:
         return format_html('<div class="code"><pre>{}</pre></div>', code)
     name = language.strip().lower()
     try:

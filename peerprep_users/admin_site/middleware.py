@@ -37,9 +37,9 @@ class AdminMessageMiddleware(AdminOnly, MessageMiddleware):
 
 
 class AdminPolicyMiddleware(AdminOnly):
-    """Everything of the admin site comes from here, and nobody may frame it.
+    """A content security policy: the site loads nothing from elsewhere and cannot be framed.
 
-    The theme's scripts are written into its pages as attributes, which Alpine.js evaluates: hence the two exceptions.
+    The theme's scripts are attributes in its pages, which Alpine.js evaluates: hence `unsafe-inline` and `unsafe-eval`.
     """
 
     POLICY = (

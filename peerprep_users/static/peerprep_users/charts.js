@@ -1,4 +1,4 @@
-// The text of the charts goes with the theme. Registered before the theme's own observer, which draws them anew.
+// The colour of the charts' text follows the theme. Registered before the theme's own observer, which redraws them.
 (() => {
   const html = document.documentElement;
   const colour = () => {
