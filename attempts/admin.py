@@ -1,4 +1,4 @@
-"""The admin site's pages about attempts: facts to look up."""
+"""The admin site's pages about attempts, to look things up."""
 
 from typing import Any
 
@@ -8,11 +8,9 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
-from accounts.admin.base import DayRange, ReadOnly
+from accounts.admin.base import DayRangeFilter, UserRowsAdmin
 from attempts.highlighting import highlighted
 from attempts.models import Attempt, QuestionStatus
-
-NEWEST = 1_000
 
 
 class LanguageFilter(admin.SimpleListFilter):
@@ -21,49 +19,35 @@ class LanguageFilter(admin.SimpleListFilter):
     title = parameter_name = "language"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        newest = Attempt.objects.order_by("-id").values_list("language", flat=True)[:NEWEST]
+        newest = Attempt.objects.order_by("-id").values_list("language", flat=True)[:1000]
         return [(language, language) for language in sorted(set(newest))]
 
-    def queryset(self, request: HttpRequest, queryset: Any) -> QuerySet[Attempt]:
-        found: QuerySet[Attempt] = queryset.matching(language=self.value())
-        return found
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Attempt]) -> QuerySet[Attempt]:
+        return queryset.filter(language=self.value()) if self.value() else queryset
 
 
-class SolvedFilter(admin.SimpleListFilter):
-    title = parameter_name = "solved"
+class PracticeAdmin(UserRowsAdmin):
+    """No index but the primary key serves the rows of all users, so filters are offered for the rows of one."""
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("yes", "Yes"), ("no", "No")]
-
-    def queryset(self, request: HttpRequest, queryset: Any) -> QuerySet[Attempt]:
-        found: QuerySet[Attempt] = queryset.matching(solved={"yes": True, "no": False}.get(self.value() or ""))
-        return found
-
-
-class OfUsers(ReadOnly):
-    """Facts of users who are there: what a deleted account has left behind is joined with none, so it is not found."""
-
-    by_user = ("user__id__exact", "pk")
-    by_link = ["question_id__exact"]
-    number = "question_id"
-    list_select_related = ["user"]
-    search_help_text = "Address of a user, or number of a question"
     ordering = ["-id"]
-    of_one: list[str] = []  # the order of a few users' rows, which the index that finds them has
+    user_ordering: list[str] = []  # by an index that begins with the user
+    user_filters: list[Any] = []
+
+    def is_of_one_user(self, request: HttpRequest) -> bool:
+        return "user__id__exact" in request.GET or bool(request.GET.get("q", "").strip())
 
     def get_ordering(self, request: HttpRequest) -> list[str]:
-        return self.of_one if self.is_narrow(request) else self.ordering
+        return self.user_ordering if self.is_of_one_user(request) else self.ordering
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        found: QuerySet[Any] = super().get_queryset(request).select_related("user")
-        return found
+    def get_list_filter(self, request: HttpRequest) -> list[Any]:
+        return self.user_filters if self.is_of_one_user(request) else []
 
 
 @admin.register(Attempt)
-class AttemptAdmin(OfUsers):
+class AttemptAdmin(PracticeAdmin):
     list_display = ["question_id", "owner", "language", "outcome", "tests", "runtime_ms", "created_at"]
-    list_filter = [LanguageFilter, SolvedFilter, ("created_at", DayRange)]
-    of_one = ["-created_at", "-id"]
+    user_ordering = ["-created_at", "-id"]
+    user_filters = [LanguageFilter, ("solved", admin.BooleanFieldListFilter), ("created_at", DayRangeFilter)]
     details = ["id", "code"]
 
     class Media:
@@ -87,10 +71,10 @@ class AttemptAdmin(OfUsers):
 
 
 @admin.register(QuestionStatus)
-class QuestionStatusAdmin(OfUsers):
+class QuestionStatusAdmin(PracticeAdmin):
     list_display = ["question_id", "owner", "attempts", "best", "best_runtime_ms", "last_attempt_at", "solved_at"]
-    list_filter = [("solved_at", admin.EmptyFieldListFilter), ("last_attempt_at", DayRange)]
-    of_one = ["user", "question_id"]
+    user_ordering = ["user", "question_id"]
+    user_filters = [("solved_at", admin.EmptyFieldListFilter), ("last_attempt_at", DayRangeFilter)]
     details = ["first_attempt_at"]
 
     @admin.display(description="best")

@@ -1,3 +1,5 @@
 """The admin site's pages about accounts."""
 
-from accounts.admin import facts  # noqa: F401 - registers its pages
+from accounts.admin import read_only
+
+__all__ = ["read_only"]

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, Self
 
 from django import forms
 from django.http import HttpRequest
@@ -20,10 +21,12 @@ REASON_LENGTH = 500
 class Action:
     """
     Args:
-        effect: what will happen.
-        takes: it takes something away, so it asks for a reason.
-        needless: what is said of a user to whom it does not apply, where the flow would do nothing and say nothing.
+        effect: what will happen, for the page that asks first.
+        done: what has happened, before a colon and the user's address.
+        run: takes keyword arguments `user`, `by` and `reason`.
         applies: whether there is anything to do for this user, who is locked or not.
+        inapplicable: what is said of a user to whom it does not apply. Empty: `run` says it, by raising an error.
+        destructive: takes something away, so it requires a reason.
     """
 
     name: str
@@ -31,22 +34,14 @@ class Action:
     icon: str
     effect: str
     done: str
-    do: Callable[..., Any]
+    run: Callable[..., Any]
     applies: Callable[[User, bool], bool] = lambda user, locked: True
-    takes: bool = False
-    needless: str = ""
+    inapplicable: str = ""
+    destructive: bool = False
 
 
-def unlock(*, user: User, by: Actor, reason: str) -> None:
+def open_lock(*, user: User, by: Actor, reason: str) -> None:
     administration.unlock(address=user.email, by=by, reason=reason)
-
-
-def make_admin(*, user: User, by: Actor, reason: str) -> None:
-    administration.set_role(user=user, role=Role.ADMIN, by=by, reason=reason)
-
-
-def take_admin_away(*, user: User, by: Actor, reason: str) -> None:
-    administration.set_role(user=user, role=Role.USER, by=by, reason=reason)
 
 
 ACTIONS = [
@@ -54,18 +49,18 @@ ACTIONS = [
         "verify_address",
         "Verify address",
         "verified",
-        "The address counts as verified, without the link that was mailed to it.",
+        "Marks the address as verified, without the link that was mailed to it.",
         "Verified",
         administration.verify_address,
         lambda user, locked: not user.is_verified,
-        needless="was verified already",
+        "is already verified",
     ),
     Action(
         "resend_verification",
         "Resend verification",
         "forward_to_inbox",
-        "A new link is mailed. It works for two days.",
-        "A new link is on its way to",
+        "Mails a new link, which works for two days.",
+        "Verification mail queued",
         administration.resend_verification,
         lambda user, locked: user.is_active and not user.is_verified,
     ),
@@ -73,18 +68,18 @@ ACTIONS = [
         "unlock",
         "Unlock",
         "lock_open",
-        "The lock opens at once, and the wrong passwords before it are forgotten.",
+        "Opens the lock at once and clears the count of wrong passwords.",
         "Unlocked",
-        unlock,
+        open_lock,
         lambda user, locked: locked,
-        needless="was not locked",
+        "is not locked",
     ),
     Action(
         "send_reset_code",
         "Send a reset code",
         "password",
-        "A code to choose a new password with is mailed. Nobody else learns it.",
-        "A reset code is on its way to",
+        "Mails the user a code to choose a new password with. You will not see it.",
+        "Reset code queued",
         administration.send_reset_code,
         lambda user, locked: user.is_active,
     ),
@@ -92,101 +87,103 @@ ACTIONS = [
         "reactivate",
         "Reactivate",
         "person_check",
-        "The owner may sign in again. Sessions that were ended stay ended.",
+        "Lets the user sign in again. Sessions that were ended stay ended.",
         "Reactivated",
         administration.reactivate,
         lambda user, locked: not user.is_active,
-        needless="was not deactivated",
+        "is not deactivated",
     ),
     Action(
-        "make_admin",
-        "Make admin",
+        "grant_admin",
+        "Grant admin role",
         "add_moderator",
-        "The user may sign in here, see everybody's data and do everything that this site can do.",
-        "Made an admin",
-        make_admin,
+        "Lets the user sign in to this site, see everyone's data and do everything you can do here.",
+        "Admin role granted",
+        partial(administration.set_role, role=Role.ADMIN),
         lambda user, locked: not user.is_admin,
-        needless="was an admin already",
+        "is already an admin",
     ),
     Action(
         "end_sessions",
         "End all sessions",
         "logout",
-        "The user is signed out everywhere at once, and signs in again with the same password.",
+        "Signs the user out everywhere at once. The same password signs them in again.",
         "Signed out everywhere",
         administration.end_all_sessions,
-        takes=True,
+        destructive=True,
     ),
     Action(
-        "take_admin_away",
-        "Take admin away",
+        "revoke_admin",
+        "Revoke admin role",
         "remove_moderator",
-        "The user may no longer sign in here. The account stays as a user's.",
-        "No longer an admin",
-        take_admin_away,
+        "Bars the user from this site. The account itself stays.",
+        "Admin role revoked",
+        partial(administration.set_role, role=Role.USER),
         lambda user, locked: user.is_admin,
-        takes=True,
-        needless="was not an admin",
+        "is not an admin",
+        destructive=True,
     ),
     Action(
         "deactivate",
         "Deactivate",
         "person_off",
-        "Every session ends at once, and nobody can sign in until the account is reactivated.",
+        "Ends every session at once and blocks signing in until the account is reactivated.",
         "Deactivated",
         administration.deactivate,
         lambda user, locked: user.is_active,
-        takes=True,
-        needless="was deactivated already",
+        "is already deactivated",
+        destructive=True,
     ),
     Action(
         "delete",
         "Delete",
         "delete",
-        "The account and all that is the user's go for good: sessions, mails, attempts. This cannot be undone.",
+        "Permanently deletes the account with its sessions, mails and attempts. This cannot be undone.",
         "Deleted",
         administration.delete,
-        takes=True,
+        destructive=True,
     ),
 ]
 
-RESEND = Action(  # of mails
+RESEND = Action(  # of mails; `run` takes `mail` instead of `user`
     "resend",
     "Send dead mails again",
     "forward_to_inbox",
-    "Dead mails are queued again, each with all its tries. Any other mail is left as it is.",
+    "Dead mails are queued again, each with all its tries. Other mails are left as they are.",
     "Queued again",
     administration.resend_mail,
 )
 
 
 class ReasonForm(forms.Form):
+    """Valid once the action is confirmed, with a reason where it requires one."""
+
     reason = forms.CharField(
         max_length=REASON_LENGTH,
         widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}),
-        help_text="It is kept in the audit trail. No personal data, please.",
+        help_text="Kept in the audit trail. Please leave out personal data.",
     )
 
-    def __init__(self, *args: Any, required: bool, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields["reason"].required = required
-        self.fields["reason"].label = "Reason" if required else "Reason (not needed)"
+    @classmethod
+    def of(cls, action: Action, request: HttpRequest) -> Self:
+        form = cls(request.POST if "confirmed" in request.POST else None)
+        form.fields["reason"].required = action.destructive
+        form.fields["reason"].label = "Reason" if action.destructive else "Reason (optional)"
+        return form
 
 
-def reason_for(action: Action, request: HttpRequest) -> ReasonForm:
-    """Valid once the action is confirmed, with a reason where it needs one."""
-    return ReasonForm(request.POST if "confirmed" in request.POST else None, required=action.takes)
-
-
-def question(
-    page: Any, request: HttpRequest, action: Action, form: ReasonForm, chosen: Iterable[tuple[Any, str, str]], back: str
+def confirmation_page(
+    page: Any,
+    request: HttpRequest,
+    action: Action,
+    form: ReasonForm,
+    selected: Iterable[tuple[Any, str, str]],
+    cancel_url: str,
 ) -> TemplateResponse:
-    """The page that asks first.
-
+    """
     Args:
-        chosen: of each row its id, what it is called, and what is said beside that.
-        back: where it is left to.
+        selected: the id, the title and a note for each row.
     """
     context = {**page.admin_site.each_context(request), "opts": page.opts, "title": action.label}
-    context |= {"action": action, "chosen": list(chosen), "back": back, "form": form, "media": form.media}
-    return TemplateResponse(request, "accounts/admin/confirm.html", context)
+    context |= {"action": action, "selected": list(selected), "cancel_url": cancel_url, "form": form}
+    return TemplateResponse(request, "accounts/admin/confirm.html", context | {"media": form.media})

@@ -1,8 +1,10 @@
-"""What the pages of the admin site have in common, those of other apps included."""
+"""What the pages of the admin site have in common, those of other apps included.
+
+A list offers only filters and searches that an index serves, so that it stays fast however long its table grows.
+"""
 
 from collections.abc import Collection
 from datetime import UTC, datetime, time
-from ipaddress import ip_address
 from typing import Any
 from uuid import UUID
 
@@ -29,109 +31,80 @@ from accounts.devices import device_name
 from accounts.models import User
 from core.client import Client
 
-REACH = 100_000  # a filter that no index serves looks at so many rows, the newest
-NAMESAKES = 50  # a search for the beginning of an address looks at so many users
-LARGEST = 2**31 - 1
-MEANINGLESS = (ValueError, OverflowError, DataError, ValidationError)  # what a value that no column could have raises
+IMPOSSIBLE_VALUE = (ValueError, OverflowError, DataError, ValidationError)  # raised for a value that no column can hold
 
 
-class Uncounted(InfinitePaginator):
-    """A table of millions is not counted. What is beyond these pages is found by a filter."""
+class CappedPaginator(InfinitePaginator):
+    """Counts nothing. A list ends after 10,000 rows; filters and searches find the others."""
 
     count = 10_000
 
 
-class BoundedList(ChangeList):
-    """A list that costs no more the longer its table is."""
-
+class FilteredChangeList(ChangeList):
     def get_filters(self, request: HttpRequest) -> Any:
-        """By its filters and links alone: whatever else a column holds could be asked for letter by letter."""
-        found = super().get_filters(request)
-        if set(found[2]) - self.model_admin.links:
+        """Refuses lookups that are not on offer: with `refresh_id__startswith` a column could be guessed by letters."""
+        filters = super().get_filters(request)
+        lookups = filters[2]
+        if set(lookups) - set(self.model_admin.link_parameters):
             raise IncorrectLookupParameters
-        return found
-
-    def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
-        found: QuerySet[Any] = super().get_queryset(request, exclude_parameters)
-        page: Pages = self.model_admin
-        filtered = self.query or self.get_filters_params()
-        if page.reach is None or not filtered or page.is_narrow(request):
-            return found
-        newest = page.ordering[0]
-        column = newest.removeprefix("-")
-        values = page.model._default_manager.order_by(newest).values_list(column, flat=True)  # noqa: SLF001
-        last = values[page.reach - 1 : page.reach].first()
-        return found if last is None else found.filter(**{f"{column}__gte": last})
+        return filters
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
-        self.full_result_count = self.result_count  # which says that neither is worth showing
-        rows: Any = self.result_list
-        self.result_list: list[Any] = self.model_admin.filled(list(rows))
+        self.full_result_count = self.result_count  # equal counts are not shown
+        self.result_list: list[Any] = self.model_admin.annotate_page(list(self.result_list))
 
 
-class DayRange(RangeDateFilter):
-    """From one day to another, both included, in UTC."""
+class DayRangeFilter(RangeDateFilter):
+    """From one UTC day to another, both included."""
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:
-        for side, lookup, moment in (("from", "gte", time.min), ("to", "lte", time.max)):
-            if value := self.used_parameters.get(f"{self.parameter_name}_{side}"):
+        for end, lookup, time_of_day in (("from", "gte", time.min), ("to", "lte", time.max)):
+            if value := self.used_parameters.get(f"{self.parameter_name}_{end}"):
                 day = parse_date(value)
                 if day is None:
                     raise IncorrectLookupParameters
-                bound = datetime.combine(day, moment, UTC)
+                bound = datetime.combine(day, time_of_day, UTC)
                 queryset = queryset.filter(**{f"{self.parameter_name}__{lookup}": bound})
         return queryset
 
 
-class ChosenRows(ActionForm):
+class SelectedRowsForm(ActionForm):
     def clean_select_across(self) -> bool:
-        return False  # nobody is offered to take them all
+        return False  # an action is for the rows that were ticked, never for all of a list
 
 
-class Pages(ModelAdmin):
-    """What every list has in common."""
-
-    by_user: tuple[str, str] | None = None  # the parameter that leaves the rows of one user, and what of the user it is
-    by_link: Collection[str] = ()  # other parameters that no filter has, and a link does
-    reach: int | None = REACH
+class BaseAdmin(ModelAdmin):
+    link_parameters: Collection[str] = ()  # lookups that no filter offers, and links to the list use
     show_full_result_count = False
-    show_facets = ShowFacets.NEVER  # they count
+    show_facets = ShowFacets.NEVER  # each facet is a count
     list_disable_select_all = True
     list_filter_submit = True
     list_per_page = 100
-    paginator = Uncounted
-    action_form = ChosenRows
+    paginator = CappedPaginator
+    action_form = SelectedRowsForm
 
-    @property
-    def links(self) -> set[str]:
-        return {*self.by_link, *(self.by_user or ())[:1]}
-
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[BoundedList]:
-        return BoundedList
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[FilteredChangeList]:
+        return FilteredChangeList
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
-        """Answers a filter that no value of its column could match as Django answers one that it does not know."""
+        """An impossible filter value gets Django's `?e=1` redirect, like an unknown lookup."""
         try:
             return super().get_changelist_instance(request)
-        except MEANINGLESS:
+        except IMPOSSIBLE_VALUE:
             raise IncorrectLookupParameters from None
 
     def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
-        """Answers ids that are none like that too."""
+        """Impossible ids get the same redirect."""
         try:
-            chosen = queryset.filter(pk__in=request.POST.getlist(ACTION_CHECKBOX_NAME))
-        except MEANINGLESS:
+            selected = queryset.filter(pk__in=request.POST.getlist(ACTION_CHECKBOX_NAME))
+        except IMPOSSIBLE_VALUE:
             return HttpResponseRedirect(f"{request.path}?{ERROR_FLAG}=1")
-        return super().response_action(request, chosen)
+        return super().response_action(request, selected)
 
-    def filled(self, rows: list[Any]) -> list[Any]:
-        """The rows of a page, with what its columns need beside them."""
+    def annotate_page(self, rows: list[Any]) -> list[Any]:
+        """Adds to the rows of one page what their columns need from other tables."""
         return rows
-
-    def is_narrow(self, request: HttpRequest) -> bool:
-        """Whether only rows of a few users are asked for: an index finds all of them."""
-        return bool(self.by_user and self.by_user[0] in request.GET)
 
     def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponseBase:
         raise Http404  # the audit trail is the record
@@ -146,30 +119,10 @@ class Pages(ModelAdmin):
         """The audit trail is the record."""
 
 
-def acting(request: HttpRequest) -> Actor:
-    user: Any = request.user
-    return Actor.admin(user, Client.of(request))
-
-
-def link_to(user_id: UUID | None, text: str) -> str:
-    """A link to a user's page."""
-    path = reverse("admin:accounts_user_change", args=[user_id])
-    return format_html('<a class="text-link" href="{}">{}</a>', path, text)
-
-
-def path_of(page: Pages, query: str = "") -> str:
-    path = reverse(f"admin:{page.opts.app_label}_{page.opts.model_name}_changelist")
-    return f"{path}?{query}" if query else path
-
-
-class ReadOnly(Pages):
-    """Facts to look up, which nobody edits."""
-
-    details: list[str] = []  # what the page of one row shows beyond the columns of the list
-    number = ""  # the column that a number in the search is compared with
-    address = ""  # the column that an IP address in the search is compared with
-    search_fields = ["pk"]  # that there is a search; `matching` says what it does
-    sortable_by: Collection[str] = []  # what an index gives the order of
+class ReadOnlyAdmin(BaseAdmin):
+    details: list[str] = []  # what the page of one row shows in addition to the list's columns
+    search_fields = ["pk"]  # shows the search box; `search` says what is searched
+    sortable_by: Collection[str] = []
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         return [*self.list_display, *self.details]
@@ -184,48 +137,52 @@ class ReadOnly(Pages):
         return False
 
     def get_search_results(self, request: HttpRequest, queryset: QuerySet[Any], search_term: str) -> Any:
-        for word in search_term.split():
-            queryset = queryset.filter(self.matching(word))
-        return queryset, False
+        return (queryset.filter(self.search(search_term.strip())) if search_term else queryset), False
 
-    def matching(self, word: str) -> Q:
-        """The rows that a word of a search stands for: by number, by IP address, else by the user's address."""
-        if self.is_number(word):
-            return Q(**{self.number: int(word)}) if int(word) <= LARGEST else Q(pk=None)
-        if self.is_address(word):
-            return Q(**{self.address: word})
-        return self.of_user(word)
+    def search(self, term: str) -> Q:
+        """The rows that a search term finds."""
+        raise NotImplementedError
 
-    def is_number(self, word: str) -> bool:
-        return bool(self.number) and word.isascii() and word.isdecimal()
 
-    def is_address(self, word: str) -> bool:
-        try:
-            return bool(self.address) and bool(ip_address(word))
-        except ValueError:
-            return False
+class UserRowsAdmin(ReadOnlyAdmin):
+    """Rows with a foreign key to a user, and an index that begins with it."""
 
-    def of_user(self, word: str) -> Q:
-        return Q(user__in=users_called(word))
+    link_parameters = ["user__id__exact"]
+    list_select_related = ["user"]
+    search_help_text = "E-mail address of a user"
 
-    def is_narrow(self, request: HttpRequest) -> bool:
-        return super().is_narrow(request) or "@" in request.GET.get("q", "")
+    def search(self, term: str) -> Q:
+        return Q(user__in=ids_of_user(term))
 
     @admin.display(description="user")
     def owner(self, row: Any) -> str:
-        return link_to(row.user_id, row.user.email)
+        return user_link(row.user_id, row.user.email)
 
 
-def users_called(word: str) -> list[UUID]:
-    """The user of this address, else those whose addresses begin so."""
-    address = normalised(word)
-    users = User.objects.filter(email=address) if "@" in word else User.objects.filter(email__startswith=address)
-    return list(users.values_list("pk", flat=True)[:NAMESAKES])
-
-
-class OfDevice(ReadOnly):
-    """Facts that came from a device."""
-
+class DeviceMixin:
     @admin.display(description="device")
     def device(self, row: Any) -> str:
         return device_name(row.user_agent)
+
+
+def actor_of(request: HttpRequest) -> Actor:
+    user: Any = request.user
+    return Actor.admin(user, Client.of(request))
+
+
+def ids_of_user(address: str) -> list[UUID]:
+    """The id of the user with this e-mail address, if there is one."""
+    return list(User.objects.filter(email=normalised(address)).values_list("pk", flat=True))
+
+
+def user_link(user_id: UUID | None, text: str) -> str:
+    return format_html('<a class="text-link" href="{}">{}</a>', user_url(user_id), text)
+
+
+def user_url(user_id: UUID | None) -> str:
+    return reverse("admin:accounts_user_change", args=[user_id])
+
+
+def changelist_url(name: str, **query: object) -> str:
+    """The list of a model, such as `accounts_user`, filtered."""
+    return reverse(f"admin:{name}_changelist", query={key: str(value) for key, value in query.items()})

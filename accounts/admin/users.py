@@ -1,92 +1,93 @@
-"""The pages of users: the list, the page of one, and the confirmation of what is done to them."""
+"""The pages of users: the list, the page of one user, and the actions on them."""
 
 from functools import partial
 from typing import Any
 from uuid import UUID
 
 from django.contrib import admin, messages
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.db.models import Count, Max, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.template.loader import render_to_string
-from django.urls import URLPattern, path, reverse
+from django.urls import URLPattern, path
 from django.utils.html import format_html, format_html_join
 from unfold.decorators import display
 
 from accounts import login_guard
 from accounts.addresses import normalised
-from accounts.admin.actions import ACTIONS, Action, question, reason_for
-from accounts.admin.base import DayRange, Pages, acting, path_of
+from accounts.admin.actions import ACTIONS, Action, ReasonForm, confirmation_page
+from accounts.admin.base import BaseAdmin, DayRangeFilter, actor_of, changelist_url, user_url
 from accounts.devices import device_name
 from accounts.flows import administration
 from accounts.flows.login_report import explain_login
 from accounts.models import AuditEntry, Session, User
 from core.errors import ApiError
 
-ENTRIES = 10
-LABEL = "unfold/helpers/label.html"
-MENDS = {  # which actions mend what keeps somebody from signing in
+PANEL_ROWS = 10
+LABEL_TEMPLATE = "unfold/helpers/label.html"
+REMEDIES = {  # actions, by the code of the reason why a user cannot sign in
     "deactivated": ["reactivate"],
     "not_verified": ["verify_address", "resend_verification"],
     "locked": ["unlock"],
     "no_password": ["send_reset_code"],
 }
-SHORT = 3  # an index of trigrams finds words of so many letters anywhere, and shorter ones where a word begins
+TRIGRAM = 3  # an index of trigrams finds terms of so many letters anywhere, and shorter ones where a word begins
 
 
 class LockedFilter(admin.SimpleListFilter):
     title = parameter_name = "locked"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("yes", "Yes"), ("no", "No")]
+        return [("yes", "Locked now")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[User]) -> QuerySet[User]:
-        locked = login_guard.locks().values("username")
-        if self.value() == "yes":
-            return queryset.filter(email__in=locked)
-        return queryset.exclude(email__in=locked) if self.value() == "no" else queryset
+        if not self.value():
+            return queryset
+        if self.value() != "yes":
+            raise IncorrectLookupParameters
+        return queryset.filter(email__in=login_guard.locks().values("username"))
 
 
-class UserAdmin(Pages):
-    """The roof registers it with what other apps add."""
+class BaseUserAdmin(BaseAdmin):
+    """The roof registers a subclass, `peerprep_users/admin_site/users.py`, with what other apps add."""
 
-    reach = None  # each filter has an index
-    list_filter = ["role", "is_verified", LockedFilter, "is_active", ("created_at", DayRange)]
+    list_display = ["account", "rank", "state", "live", "last_seen", "joined"]
+    # users_admins, users_unverified, users_inactive; users_newest for their opposites, which most rows are
+    list_filter = ["role", "is_verified", LockedFilter, "is_active", ("created_at", DayRangeFilter)]
     search_fields = ["email", "name"]
-    search_help_text = "Address or name"
-    ordering = ["-created_at", "id"]
+    search_help_text = "E-mail address or name"
+    ordering = ["-created_at", "id"]  # users_newest
     sortable_by = ["account", "joined"]
     fields = ["name", "email", "id", "role", "is_verified", "is_active", "created_at", "updated_at"]
     readonly_fields = ["id", "email", "role", "is_verified", "is_active", "created_at", "updated_at"]
     user_actions = ACTIONS
-    list_display = ["account", "rank", "state", "live", "last_seen", "joined"]
     change_form_template = "accounts/admin/user.html"
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False  # people register
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False  # deleting is an action, which asks for a reason
-
-    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
-        """Not by the hash: the address of the page could ask for it letter by letter."""
-        return not lookup.startswith("password") and super().lookup_allowed(lookup, value, request)
+        return False  # deleting is an action, which requires a reason
 
     def get_search_results(self, request: HttpRequest, queryset: QuerySet[User], search_term: str) -> Any:
-        words = search_term.split()
-        where = "contains" if any(len(word) >= SHORT for word in words) else "startswith"
-        for word in words:
-            named = Q(**{f"email__{where}": normalised(word)}) | Q(**{f"name__i{where}": word})
-            queryset = queryset.filter(Q(email=normalised(word)) if "@" in word.strip("@") else named)
+        terms = search_term.split()
+        lookup = "contains" if any(len(term) >= TRIGRAM for term in terms) else "startswith"
+        for term in terms:
+            if "@" in term.strip("@"):
+                queryset = queryset.filter(email=normalised(term))
+            else:
+                queryset = queryset.filter(
+                    Q(**{f"email__{lookup}": normalised(term)}) | Q(**{f"name__i{lookup}": term})
+                )
         return queryset, False
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: Any) -> None:
         if "name" in form.changed_data:
-            administration.rename(user=obj, name=obj.name, by=acting(request))
+            administration.rename(user=obj, name=obj.name, by=actor_of(request))
 
     # --- Columns ----------------------------------------------------------------------------------------------------
 
-    def filled(self, rows: list[Any]) -> list[Any]:
-        """Users with what the columns need of other tables: one query for each, however many users."""
+    def annotate_page(self, rows: list[Any]) -> list[Any]:
         ids = [user.pk for user in rows]
         locks = login_guard.locks_of([user.email for user in rows])
         live = dict(Session.objects.live().filter(user__in=ids).values_list("user").annotate(Count("id")).order_by())
@@ -107,12 +108,11 @@ class UserAdmin(Pages):
 
     @admin.display(description="status")
     def state(self, user: Any) -> str:
-        """All that keeps the user from signing in, or that nothing does."""
         found = [] if user.is_active else [("danger", "deactivated")]
         found += [("warning", f"locked until {user.locked_until:%H:%M}")] if user.locked_until else []
         found += [] if user.is_verified else [("warning", "unverified")]
         labels = [{"type": kind, "text": text} for kind, text in found or [("success", "active")]]
-        return format_html_join("\n", "{}", ((render_to_string(LABEL, label),) for label in labels))
+        return format_html_join("\n", "{}", ((render_to_string(LABEL_TEMPLATE, label),) for label in labels))
 
     @admin.display(description="live")
     def live(self, user: Any) -> int:
@@ -126,7 +126,7 @@ class UserAdmin(Pages):
     def joined(self, user: User) -> Any:
         return user.created_at
 
-    # --- The page of one --------------------------------------------------------------------------------------------
+    # --- The page of one user ---------------------------------------------------------------------------------------
 
     def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> Any:
         user = self.get_object(request, object_id)
@@ -136,83 +136,77 @@ class UserAdmin(Pages):
         user = self.get_object(request, object_id)
         if user is None:
             raise Http404
-        return HttpResponseRedirect(f"{reverse('admin:accounts_auditentry_changelist')}?user_id={user.pk}")
+        return HttpResponseRedirect(changelist_url("accounts_auditentry", user_id=user.pk))
 
     def panels(self, user: User) -> dict[str, Any]:
-        """What the page of a user shows beside the form."""
+        """What the page shows above and below the form."""
         is_locked = login_guard.locked_until(user.email) is not None
         explanation = explain_login(address=user.email)
-        applying = [action for action in self.user_actions if action.applies(user, is_locked)]
+        applicable = [action for action in self.user_actions if action.applies(user, is_locked)]
         live = Session.objects.live().filter(user=user).order_by("-last_used_at")
         return {
             "explanation": explanation,
             "remedies": [
-                (reason, [self.action_called(name) for name in MENDS.get(reason.code, [])])
+                (reason, [action for action in ACTIONS if action.name in REMEDIES.get(reason.code, [])])
                 for reason in explanation.reasons
             ],
-            "giving": [action for action in applying if not action.takes],
-            "taking": [action for action in applying if action.takes],
-            "sessions": [(device_name(session.user_agent), session) for session in live[:ENTRIES]],
-            "entries": AuditEntry.objects.filter(user_id=user.pk).order_by("-occurred_at", "-id")[:ENTRIES],
+            "action_groups": [
+                [action for action in applicable if not action.destructive],
+                [action for action in applicable if action.destructive],
+            ],
+            "sessions": [(device_name(session.user_agent), session) for session in live[:PANEL_ROWS]],
+            "entries": AuditEntry.objects.filter(user_id=user.pk).order_by("-occurred_at", "-id")[:PANEL_ROWS],
         }
 
-    # --- What is done to users --------------------------------------------------------------------------------------
+    # --- Actions ----------------------------------------------------------------------------------------------------
 
     def get_urls(self) -> list[URLPattern]:
-        act = self.admin_site.admin_view(self.act)
-        return [path("<uuid:pk>/<slug:name>/confirm/", act, name="accounts_user_act"), *super().get_urls()]
+        view = self.admin_site.admin_view(self.action_view)
+        return [path("<uuid:pk>/<slug:name>/confirm/", view, name="accounts_user_act"), *super().get_urls()]
 
-    def get_actions(self, request: HttpRequest) -> dict[str, tuple[Any, str, str]]:
-        return {action.name: (partial(act_on_many, action), action.name, action.label) for action in ACTIONS}
-
-    def act(self, request: HttpRequest, pk: UUID, name: str) -> HttpResponseBase:
-        user, action = User.objects.filter(pk=pk).first(), self.action_called(name)
+    def action_view(self, request: HttpRequest, pk: UUID, name: str) -> HttpResponseBase:
+        """An action on one user, from the user's page."""
+        user = User.objects.filter(pk=pk).first()
+        action = next((action for action in self.user_actions if action.name == name), None)
         if user is None or action is None:
             raise Http404
-        return self.confirmed(request, action, [user]) or self.after(request, user)
+        if response := self.confirm_and_run(request, action, [user]):
+            return response
+        exists = User.objects.filter(pk=pk).exists()
+        return HttpResponseRedirect(user_url(pk) if exists else changelist_url("accounts_user"))
 
-    def after(self, request: HttpRequest, user: User) -> HttpResponseRedirect:
-        if User.objects.filter(pk=user.pk).exists():
-            return HttpResponseRedirect(page_of(user))
-        return HttpResponseRedirect(path_of(self))
+    def get_actions(self, request: HttpRequest) -> dict[str, tuple[Any, str, str]]:
+        """The actions on the users that were ticked in the list."""
+        return {action.name: (partial(run_on_selection, action), action.name, action.label) for action in ACTIONS}
 
-    def confirmed(self, request: HttpRequest, action: Action, users: list[User]) -> HttpResponseBase | None:
-        """Asks first. Then does it, and answers nothing where the page before is to be shown again."""
-        form = reason_for(action, request)
-        if not form.is_valid():
-            back = page_of(users[0]) if len(users) == 1 else path_of(self)
-            chosen = [(user.pk, user.email, user.name) for user in users]
-            return question(self, request, action, form, chosen, back)
-        return self.carry_out(request, action, users, form.cleaned_data["reason"])
+    def confirm_and_run(self, request: HttpRequest, action: Action, users: list[User]) -> HttpResponseBase | None:
+        """Asks first. Then runs the action, and returns None to show the page it was taken on."""
+        form = ReasonForm.of(action, request)
+        if form.is_valid():
+            return self.run(request, action, users, form.cleaned_data["reason"])
+        selected = [(user.pk, user.email, user.name) for user in users]
+        cancel_url = user_url(users[0].pk) if len(users) == 1 else changelist_url("accounts_user")
+        return confirmation_page(self, request, action, form, selected, cancel_url)
 
-    def action_called(self, name: str) -> Action | None:
-        return next((action for action in self.user_actions if action.name == name), None)
-
-    def carry_out(
-        self, request: HttpRequest, action: Action, users: list[User], reason: str
-    ) -> HttpResponseBase | None:
-        """Each by itself: whoever is refused keeps nobody else from it."""
-        by, done = acting(request), []
+    def run(self, request: HttpRequest, action: Action, users: list[User], reason: str) -> HttpResponseBase | None:
+        """Runs it on each user by itself: an error for one does not stop the others."""
+        by, done = actor_of(request), []
         locks = login_guard.locks_of([user.email for user in users])
         for user in users:
-            if action.needless and not action.applies(user, user.email in locks):
-                self.message_user(request, f"{user.email} {action.needless}.", messages.WARNING)
+            if action.inapplicable and not action.applies(user, user.email in locks):
+                self.message_user(request, f"{user.email} {action.inapplicable}.", messages.WARNING)
                 continue
             try:
-                action.do(user=user, by=by, reason=reason)
+                action.run(user=user, by=by, reason=reason)
             except ApiError as error:
                 self.message_user(request, f"{user.email}: {error.detail}", messages.ERROR)
             else:
                 done.append(user.email)
         if done:
-            told = done[0] if len(done) == 1 else f"{len(done)} users"
-            self.message_user(request, f"{action.done}: {told}.", messages.SUCCESS)
+            who = done[0] if len(done) == 1 else f"{len(done)} users"
+            self.message_user(request, f"{action.done}: {who}.", messages.SUCCESS)
         return None
 
 
-def page_of(user: User) -> str:
-    return reverse("admin:accounts_user_change", args=[user.pk])
-
-
-def act_on_many(action: Action, page: UserAdmin, request: HttpRequest, queryset: QuerySet[User]) -> Any:
-    return page.confirmed(request, action, list(queryset.order_by("email")))
+def run_on_selection(action: Action, page: BaseUserAdmin, request: HttpRequest, queryset: QuerySet[User]) -> Any:
+    return page.confirm_and_run(request, action, list(queryset.order_by("email")))

@@ -29,6 +29,7 @@ SIGNATURE_LENGTH = 73  # the id of the key, a dot, the HMAC
 HEAD_LENGTH = 19 + 1 + SIGNATURE_LENGTH
 ERASED = {"address": "", "salt": ""}  # of whom the entry concerns
 ERASED_ACTOR = {"actor_name": "", "ip": None, "user_agent": "", "actor_salt": ""}
+SECURITY_KINDS = ["account_locked", "refresh_token_reused", "password_reset", "password_changed"]
 
 
 class AppendOnly(Exception):
@@ -151,6 +152,8 @@ class AuditEntry(models.Model):
         indexes = [
             # The admin site's list, newest first.
             models.Index(fields=["-occurred_at"], name="audit_trail_newest"),
+            # The same, security events alone.
+            models.Index(fields=["-occurred_at"], condition=Q(kind__in=SECURITY_KINDS), name="audit_trail_security"),
             # What concerns one user: their page, their export, erasing it.
             models.Index(fields=["user_id", "-occurred_at"], name="audit_trail_of_user"),
             # What one user did: their export.

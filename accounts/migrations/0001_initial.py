@@ -141,6 +141,16 @@ class Migration(migrations.Migration):
                 "db_table": "audit_trail",
                 "indexes": [
                     models.Index(fields=["-occurred_at"], name="audit_trail_newest"),
+                    models.Index(
+                        condition=models.Q(
+                            (
+                                "kind__in",
+                                ["account_locked", "refresh_token_reused", "password_reset", "password_changed"],
+                            )
+                        ),
+                        fields=["-occurred_at"],
+                        name="audit_trail_security",
+                    ),
                     models.Index(fields=["user_id", "-occurred_at"], name="audit_trail_of_user"),
                     models.Index(fields=["actor_id", "-occurred_at"], name="audit_trail_by_actor"),
                     models.Index(condition=models.Q(("position", None)), fields=["id"], name="audit_trail_unchained"),

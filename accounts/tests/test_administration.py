@@ -75,8 +75,8 @@ KINDS = {
     "unlock": "lock_opened",
     "resend_verification": "verification_resent",
     "verify_address": "address_verified",
-    "make_admin": "role_changed",
-    "take_admin_away": "role_changed",
+    "grant_admin": "role_changed",
+    "revoke_admin": "role_changed",
     "deactivate": "account_deactivated",
     "reactivate": "account_reactivated",
     "send_reset_code": "reset_code_sent",
@@ -110,8 +110,8 @@ def test_each_action_asks_first_and_says_what_it_did_here_and_in_the_trail(
 def test_what_an_action_does(browser: Client, unverified: Person) -> None:
     for action, found in {
         "verify_address": (True, True, Role.USER),
-        "make_admin": (True, True, Role.ADMIN),
-        "take_admin_away": (True, True, Role.USER),
+        "grant_admin": (True, True, Role.ADMIN),
+        "revoke_admin": (True, True, Role.USER),
         "deactivate": (True, False, Role.USER),
         "reactivate": (True, True, Role.USER),
     }.items():
@@ -163,7 +163,7 @@ def test_what_takes_something_away_needs_a_reason(browser: Client, alice: Person
 
 def test_only_actions_that_apply_are_shown(browser: Client, admin: Person) -> None:
     page = browser.get(f"{USERS}{admin.user.pk}/change/").content.decode()
-    for action in ("verify_address", "resend_verification", "unlock", "reactivate", "make_admin"):
+    for action in ("verify_address", "resend_verification", "unlock", "reactivate", "grant_admin"):
         assert f"/{action}/confirm/" not in page
 
 
@@ -208,7 +208,7 @@ def test_an_account_that_is_activated_again_signs_in_anew(browser: Client, alice
 
 def test_other_changes_end_no_session(browser: Client, alice: Person) -> None:
     rename(browser, alice.user, "Alicia")
-    do(browser, "make_admin", alice.user)
+    do(browser, "grant_admin", alice.user)
     assert alice.api.get("/users/me").status_code == 200
 
 
@@ -242,7 +242,7 @@ def test_several_are_deleted_at_once(browser: Client, admin: Person, alice: Pers
 
 
 @BUTTON_OR_LIST
-@pytest.mark.parametrize("action", ["take_admin_away", "deactivate", "delete"])
+@pytest.mark.parametrize("action", ["revoke_admin", "deactivate", "delete"])
 def test_the_last_admin_stays(browser: Client, admin: Person, action: str, asks: Any, does: Any) -> None:
     assert REFUSED in does(browser, action, admin.user).content.decode()
     assert User.objects.filter(role=Role.ADMIN, is_active=True).exists() and not AuditEntry.objects.exists()
@@ -262,12 +262,12 @@ def test_the_last_admin_may_be_renamed(browser: Client, admin: Person) -> None:
 
 def test_a_deactivated_admin_does_not_count(browser: Client, admin: Person) -> None:
     person("former@example.com", role=Role.ADMIN, is_active=False)
-    assert REFUSED in do(browser, "take_admin_away", admin.user).content.decode()
+    assert REFUSED in do(browser, "revoke_admin", admin.user).content.decode()
 
 
 def test_of_two_admins_either_may_go(browser: Client, admin: Person) -> None:
     second = person("second@example.com", role=Role.ADMIN)
-    do(browser, "take_admin_away", second.user)
+    do(browser, "revoke_admin", second.user)
     assert User.objects.filter(role=Role.ADMIN, is_active=True).get() == admin.user
 
 

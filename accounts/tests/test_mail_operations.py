@@ -60,7 +60,7 @@ def test_the_list_says_why_a_mail_failed(browser: Browser, alice: Person, mailbo
         assert "no such mailbox" in browser.get(path).content.decode()
 
 
-@pytest.mark.parametrize("outcome", [*Mail.State.values, "failing", ""])
+@pytest.mark.parametrize("outcome", ["queued", "failing", "dead", ""])
 def test_the_list_is_filtered_by_outcome(browser: Browser, alice: Person, outcome: str) -> None:
     for state in Mail.State.values:
         Mail.objects.create(kind=Mail.Kind.VERIFICATION, to=alice.user.email, state=state)

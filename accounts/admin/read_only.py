@@ -1,0 +1,187 @@
+"""The pages to look things up: sessions, mails, failed logins and the audit trail."""
+
+import json
+from ipaddress import ip_address
+from typing import Any
+
+from axes.models import AccessFailureLog
+from django.contrib import admin, messages
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+from django.template.response import TemplateResponse
+from django.utils import timezone
+from django.utils.html import format_html
+from unfold.decorators import display
+
+from accounts.addresses import normalised
+from accounts.admin.actions import RESEND, ReasonForm, confirmation_page
+from accounts.admin.base import (
+    DayRangeFilter,
+    DeviceMixin,
+    ReadOnlyAdmin,
+    UserRowsAdmin,
+    actor_of,
+    changelist_url,
+    ids_of_user,
+    user_link,
+)
+from accounts.audit.models import SECURITY_KINDS
+from accounts.models import AuditEntry, Mail, Session
+
+
+@admin.register(Session)
+class SessionAdmin(DeviceMixin, UserRowsAdmin):
+    list_display = ["device", "owner", "ip", "state", "created_at", "last_used_at"]
+    list_filter = [("created_at", DayRangeFilter)]  # sessions_newest
+    ordering = ["-created_at", "id"]  # sessions_newest
+    sortable_by = ["created_at"]
+    details = ["ended_at", "expires_at", "user_agent", "id"]
+
+    @display(label={"live": "success", "expired": "warning"})
+    def state(self, session: Session) -> str:
+        if session.ended_at:
+            return f"ended: {session.get_end_display()}"
+        return "live" if session.refresh_expires_at > timezone.now() else "expired"
+
+
+class EmailSearchMixin:
+    """Finds rows by an e-mail address, whether or not it has an account."""
+
+    email_field = ""
+
+    def search(self, term: str) -> Q:
+        return Q(**{self.email_field: normalised(term)})
+
+
+class OutcomeFilter(admin.SimpleListFilter):
+    """The states that have a partial index: mails_due and mails_dead."""
+
+    title = parameter_name = "outcome"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("queued", "Queued"), ("failing", "Failing, will be tried again"), ("dead", "Dead")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Mail]) -> QuerySet[Mail]:
+        match self.value():
+            case None | "":
+                return queryset
+            case "failing":
+                return queryset.filter(state=Mail.State.QUEUED).exclude(error="")
+            case Mail.State.QUEUED | Mail.State.DEAD as state:
+                return queryset.filter(state=state)
+        raise IncorrectLookupParameters
+
+
+@admin.register(Mail)
+class MailAdmin(EmailSearchMixin, ReadOnlyAdmin):
+    link_parameters = ["to"]
+    email_field = "to"  # mails_to
+    list_display = ["to", "kind", "outcome", "tries", "last_failure", "created_at"]
+    list_filter = [OutcomeFilter, ("created_at", DayRangeFilter)]  # mails_newest
+    search_help_text = "E-mail address"
+    ordering = ["-created_at", "id"]
+    sortable_by = ["created_at"]
+    details = ["due_at", "sent_at", "error", "facts", "id"]
+    actions = ["resend"]
+
+    def has_resend_permission(self, request: HttpRequest) -> bool:
+        return request.user.is_active and request.user.is_staff
+
+    @display(description="outcome", label={"sent": "success", "queued": "info", "dead": "danger"})
+    def outcome(self, mail: Mail) -> str:
+        return mail.state
+
+    @admin.display(description="last failure")
+    def last_failure(self, mail: Mail) -> str:
+        return mail.error.rpartition("\n")[2]
+
+    @admin.action(permissions=["resend"], description=RESEND.label)
+    def resend(self, request: HttpRequest, queryset: QuerySet[Mail]) -> TemplateResponse | None:
+        mails, form = list(queryset), ReasonForm.of(RESEND, request)
+        if not form.is_valid():
+            selected = [(mail.pk, mail.to, mail.get_kind_display()) for mail in mails]
+            return confirmation_page(self, request, RESEND, form, selected, changelist_url("accounts_mail"))
+        by, reason = actor_of(request), form.cleaned_data["reason"]
+        queued = sum(RESEND.run(mail=mail, by=by, reason=reason) for mail in mails)
+        skipped = len(mails) - queued
+        if queued:
+            self.message_user(request, f"{RESEND.done}: {queued}.", messages.SUCCESS)
+        if skipped:
+            why = "not dead, or reset codes that have expired, whose owners can ask for another"
+            self.message_user(request, f"Left as they are: {skipped} ({why}).", messages.WARNING)
+        return None
+
+
+class SecurityFilter(admin.SimpleListFilter):
+    title = "what"
+    parameter_name = "part"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("security", "Security events: locks, reused tokens, passwords")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[AuditEntry]) -> QuerySet[AuditEntry]:
+        return queryset.filter(kind__in=SECURITY_KINDS) if self.value() else queryset
+
+
+@admin.register(AuditEntry)
+class AuditEntryAdmin(DeviceMixin, ReadOnlyAdmin):
+    link_parameters = ["user_id"]
+    list_display = ["what", "account", "who", "why", "occurred_at", "ip"]
+    list_filter = [SecurityFilter, ("occurred_at", DayRangeFilter)]  # audit_trail_security, audit_trail_newest
+    search_help_text = "E-mail address of a user"
+    ordering = ["-occurred_at", "-id"]
+    sortable_by = ["occurred_at"]
+    details = ["exactly", "device", "user_agent", "details_of", "request_id", "position"]
+
+    def search(self, term: str) -> Q:
+        ids = ids_of_user(term)
+        return Q(user_id__in=ids) | Q(actor_id__in=ids)  # audit_trail_of_user, audit_trail_by_actor
+
+    @display(description="what", label={AuditEntry.Kind(kind).label: "danger" for kind in SECURITY_KINDS[:2]})
+    def what(self, entry: AuditEntry) -> str:
+        return entry.get_kind_display()
+
+    @admin.display(description="account")
+    def account(self, entry: AuditEntry) -> str:
+        return user_link(entry.user_id, entry.address or "a user") if entry.user_id else entry.address
+
+    @admin.display(description="by")
+    def who(self, entry: AuditEntry) -> str:
+        return f"{entry.get_actor_kind_display()} {entry.actor_name}".strip()
+
+    @admin.display(description="reason")
+    def why(self, entry: AuditEntry) -> str:
+        return entry.reason
+
+    @admin.display(description="exactly at")
+    def exactly(self, entry: AuditEntry) -> str:
+        return entry.occurred_at.isoformat(" ")
+
+    @admin.display(description="facts")
+    def details_of(self, entry: AuditEntry) -> str:
+        return format_html("<pre>{}</pre>", json.dumps(entry.facts, indent=2, ensure_ascii=False))
+
+
+@admin.register(AccessFailureLog)
+class FailedLoginAdmin(DeviceMixin, EmailSearchMixin, ReadOnlyAdmin):
+    link_parameters = ["username"]
+    email_field = "username"  # axes indexes this column and the IP address, and nothing else of use here
+    list_display = ["tried", "outcome", "attempt_time", "ip_address", "device"]
+    search_help_text = "E-mail address that was tried, or IP address"
+    ordering = ["-id"]
+    details = ["user_agent"]
+
+    def search(self, term: str) -> Q:
+        try:
+            return Q(ip_address=str(ip_address(term)))
+        except ValueError:
+            return super().search(term)
+
+    @admin.display(description="address")
+    def tried(self, failure: AccessFailureLog) -> str:
+        return str(failure.username)
+
+    @display(description="outcome", label={"locked the account": "danger"})
+    def outcome(self, failure: AccessFailureLog) -> str:
+        return "locked the account" if failure.locked_out else "refused"
