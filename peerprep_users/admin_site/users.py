@@ -13,7 +13,7 @@ from attempts.flows.progress import figures_of
 from core.downloads import download, json_object
 from peerprep_users.export import export_for_admin
 
-EXPORT = Action(  # answered by a file, so for one user at a time
+EXPORT_ACTION = Action(  # answered by a file, so for one user at a time
     "export",
     "Export",
     "download",
@@ -24,7 +24,7 @@ EXPORT = Action(  # answered by a file, so for one user at a time
 
 
 class UserAdmin(BaseUserAdmin):
-    user_actions = [*ACTIONS, EXPORT]
+    user_actions = [*ACTIONS, EXPORT_ACTION]
     list_display = ["account", "rank", "state", "live", "attempts", "solved", "last_seen", "joined"]
 
     def annotate_page(self, rows: list[Any]) -> list[Any]:
@@ -54,7 +54,7 @@ class UserAdmin(BaseUserAdmin):
         return {**super().panels(user), "lists": lists, "figures": figures}
 
     def run(self, request: Any, action: Action, users: list[User], reason: str) -> HttpResponseBase | None:
-        if action is not EXPORT:
+        if action is not EXPORT_ACTION:
             return super().run(request, action, users, reason)
         (user,) = users
         sections = export_for_admin(user=user, by=actor_of(request), reason=reason)
