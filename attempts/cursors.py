@@ -7,11 +7,11 @@ from struct import Struct
 from typing import Any
 from uuid import UUID
 
-from attempts.models import LARGEST, Place
+from attempts.models import LARGEST, Position
 from core.fields import Text
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-PLACE = Struct(">q16s")
+POSITION = Struct(">q16s")
 QUESTION = Struct(">I")
 
 
@@ -19,7 +19,7 @@ class Cursor(Text):
     default_error_messages = {"cursor": "must be the cursor of a `next` link."}
 
     @staticmethod
-    def of(place: Any) -> str:
+    def of(position: Any) -> str:
         raise NotImplementedError
 
     def bytes_of(self, data: Any, size: int) -> bytes:
@@ -40,18 +40,18 @@ def encoded(packed: bytes) -> str:
 
 
 class HistoryCursor(Cursor):
-    """A place in a user's history."""
+    """A position in a user's history."""
 
-    def to_internal_value(self, data: Any) -> Place:
-        microseconds, id_bytes = PLACE.unpack(self.bytes_of(data, PLACE.size))
+    def to_internal_value(self, data: Any) -> Position:
+        microseconds, id_bytes = POSITION.unpack(self.bytes_of(data, POSITION.size))
         try:
-            return Place(EPOCH + timedelta(microseconds=microseconds), UUID(bytes=id_bytes))
+            return Position(EPOCH + timedelta(microseconds=microseconds), UUID(bytes=id_bytes))
         except OverflowError:
             self.fail("cursor")
 
     @staticmethod
-    def of(place: Place) -> str:
-        return encoded(PLACE.pack((place.created_at - EPOCH) // timedelta(microseconds=1), place.id.bytes))
+    def of(position: Position) -> str:
+        return encoded(POSITION.pack((position.created_at - EPOCH) // timedelta(microseconds=1), position.id.bytes))
 
 
 class QuestionCursor(Cursor):

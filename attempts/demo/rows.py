@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import accumulate
 from random import Random
-from typing import NamedTuple
 from uuid import UUID
+
+from attempts.models import Attempt
 
 QUESTIONS = 3_000
 YEAR = timedelta(days=365)
@@ -29,62 +30,50 @@ LANGUAGES = {
     "csharp": "class Program {{\n    static void Main() {{\n        System.Console.WriteLine({});\n    }}\n}}\n",
 }
 NAMES = tuple(LANGUAGES)
-POPULARITY = tuple(accumulate((30, 18, 12, 8, 12, 4, 5, 3, 3, 2, 2, 1)))
+POPULARITY = (30, 18, 12, 8, 12, 4, 5, 3, 3, 2, 2, 1)  # of a hundred users, whose favourite each language is
+FAVOURITES = [name for name, users in zip(NAMES, POPULARITY, strict=True) for _ in range(users)]
 
 
-class Row(NamedTuple):
-    """The columns of an attempt, in the order in which they are written."""
-
-    id: UUID
-    user_id: UUID
-    question_id: int
-    language: str
-    submitted_code: str
-    passed_tests: int
-    total_tests: int
-    runtime_ms: int | None
-    created_at: datetime
-
-
-def attempts(users: list[UUID], count: int, *, now: datetime, seed: int = 0) -> Iterator[Row]:
+def made_up_attempts(users: list[UUID], count: int, *, now: datetime, seed: int = 0) -> Iterator[Attempt]:
     """That many attempts of a year, about in the order in which they would have come.
 
-    Somebody sits down with a question, in a language they like, and runs it again until it is solved or they give up.
+    A user takes up a question, in a language they like, and runs it again until it is solved or they give up. Users
+    register one after the other, evenly over the year, and the first ones are the busiest.
     """
     dice = Random(seed)  # noqa: S311 - nothing here is a secret
     busy = list(accumulate(1 / rank**SKEW for rank in range(1, len(users) + 1)))
     slices = min(SLICES, max(1, count // 50))
-    length = YEAR / slices
     for number in range(slices):
         wanted = count * (number + 1) // slices - count * number // slices
-        here = busy[: 1 + len(users) * number // slices]  # they register one after the other
-        yield from sittings(dice, users, here, wanted, now - YEAR + length * number, length)
+        registered = 1 + len(users) * number // slices
+        begin = now - YEAR * (1 - number / slices)
+        made: list[Attempt] = []
+        while len(made) < wanted:
+            user = bisect(busy, dice.random() * busy[registered - 1], hi=registered - 1)
+            runs = run_until_solved(dice, users[user], FAVOURITES[user % 100], begin + YEAR / slices * dice.random())
+            made.extend(attempt for attempt in runs if attempt.created_at <= now)
+        made.sort(key=lambda attempt: attempt.created_at)
+        yield from made[:wanted]
 
 
-def sittings(
-    dice: Random, users: list[UUID], busy: list[float], count: int, begun: datetime, length: timedelta
-) -> list[Row]:
-    rows: list[Row] = []
-    while len(rows) < count:
-        rank = min(bisect(busy, dice.random() * busy[-1]), len(busy) - 1)
-        rows.extend(sitting(dice, rank, users[rank], begun + length * dice.random()))
-    rows.sort(key=lambda row: row.created_at)
-    return rows[:count]
-
-
-def sitting(dice: Random, rank: int, user: UUID, at: datetime) -> Iterator[Row]:
+def run_until_solved(dice: Random, user: UUID, favourite: str, at: datetime) -> Iterator[Attempt]:
     question = 1 + int(QUESTIONS * dice.random() ** 2)
-    favourite = bisect(POPULARITY, (rank * 37) % POPULARITY[-1])
-    language = NAMES[favourite if dice.random() < FAITHFUL else bisect(POPULARITY, int(dice.random() * POPULARITY[-1]))]
+    language = favourite if dice.random() < FAITHFUL else dice.choices(NAMES, POPULARITY)[0]
     total = 5 + question % 20
     passed = int(total * dice.random())
     for _ in range(1 + int(dice.expovariate(0.4))):
-        if dice.random() < LUCKY:
-            passed = total
-        solved = passed == total
-        code = LANGUAGES[language].format(int(dice.random() * 1000))
-        runtime = 5 + int(dice.expovariate(0.01)) if solved else None
-        yield Row(uuid7_at(dice, at), user, question, language, code, passed, total, runtime, at)
+        solved = dice.random() < LUCKY
+        yield Attempt(
+            id=uuid7_at(dice, at),
+            user_id=user,
+            question_id=question,
+            language=language,
+            submitted_code=LANGUAGES[language].format(int(dice.random() * 1000)),
+            passed_tests=total if solved else passed,
+            total_tests=total,
+            runtime_ms=5 + int(dice.expovariate(0.01)) if solved else None,
+            created_at=at,
+        )
         if solved:
             return
         passed = min(total - 1, passed + int(3 * dice.random()))

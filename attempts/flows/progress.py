@@ -1,10 +1,9 @@
-"""What the user's attempts come to, from what was counted when they were recorded."""
+"""What a user's attempts come to."""
 
 from bisect import bisect
 from collections import Counter
-from collections.abc import Collection, Container
-from datetime import date, datetime, time, timedelta
-from functools import lru_cache
+from collections.abc import Collection, Container, Iterable
+from datetime import UTC, date, datetime, time, timedelta
 from itertools import count, groupby
 from typing import Any
 from uuid import UUID
@@ -12,50 +11,53 @@ from zoneinfo import ZoneInfo
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import connection
-from django.db.models import Func, IntegerField, Sum, Value
+from django.db.models import Count, DateTimeField, Func, IntegerField, Max, Q, Sum, Value
 from django.utils import timezone
 
 from accounts.models import User
-from attempts.flows.history import Page
-from attempts.models import LanguageCount, QuarterHour, Totals
+from attempts.models import Attempt, QuestionStatus
 
 DAY = timedelta(days=1)
+SOLVING = Count("pk", filter=Q(solved=True))
 
 
-def summarise(*, user: User, known: Container[str] = ()) -> Page:
+def summarise(*, user: User) -> dict[str, Any]:
     """Totals; `solved` counts distinct questions."""
-    totals = Totals.of(user)
-    etag = totals.etag("summary")
-    if etag in known:
-        return Page(None, etag)
-    summary = {
-        "total_attempts": totals.attempts,
-        "solved": totals.solved_questions,
-        "last_attempt_at": totals.last_attempt_at,
-    }
-    return Page([summary], etag)
+    return QuestionStatus.objects.filter(user=user).aggregate(
+        total_attempts=Sum("attempts", default=0), solved=Count("solved_at"), last_attempt_at=Max("last_attempt_at")
+    )
 
 
 def show_statistics(*, user: User) -> dict[str, Any]:
     """Rates are None where there is nothing to divide by."""
-    totals = Totals.of(user)
-    counts = LanguageCount.objects.filter(user=user).order_by("-attempts", "language")
+    counts = QuestionStatus.objects.filter(user=user).aggregate(
+        attempts=Sum("attempts"),
+        solving=Sum("solving_attempts"),
+        questions=Count("solved_at"),
+        to_solve=Sum("attempts_to_solve"),
+    )
+    languages = Attempt.objects.filter(user=user).values("language").annotate(attempts=Count("pk"), solved=SOLVING)
     return {
-        "acceptance_rate": totals.solving_attempts / totals.attempts if totals.attempts else None,
-        "by_language": list(counts.values("language", "attempts", "solved")),
-        "average_attempts_to_solve": (
-            totals.attempts_to_solve / totals.solved_questions if totals.solved_questions else None
-        ),
+        "acceptance_rate": counts["solving"] / counts["attempts"] if counts["attempts"] else None,
+        "by_language": list(languages.order_by("-attempts", "language")),
+        "average_attempts_to_solve": counts["to_solve"] / counts["questions"] if counts["questions"] else None,
     }
 
 
 def show_activity(*, user: User, tz: ZoneInfo, days: int) -> dict[str, Any]:
-    """Attempts of each of the last `days` days, today included, as the zone counts days."""
+    """Attempts of each of the last `days` days, today included, as the zone counts days.
+
+    The current streak ends today, or yesterday while today has none. It has its true length: where it goes back to the
+    first day that was read, as many before it are read.
+    """
     today = timezone.now().astimezone(tz).date()
-    attempts, solved = by_day(user, today, days, tz)
     dates = days_until(today, days)
+    attempts, solved = count_by_day(user, dates, tz)
     runs = [len(list(run)) for active, run in groupby(day in attempts for day in dates) if active]
-    current = current_streak(user, today, days, tz, attempts)
+    reach, active = days, set(attempts)
+    while (current := current_streak(today, active)) >= reach - 1:
+        active |= set(count_by_day(user, days_until(today - reach * DAY, reach), tz)[0])
+        reach *= 2
     return {
         "days": [{"date": day, "attempts": attempts[day], "solved": solved[day]} for day in dates],
         "current_streak": current,
@@ -68,56 +70,35 @@ def days_until(today: date, days: int) -> list[date]:
     return [today - number * DAY for number in reversed(range(days))]
 
 
-def by_day(user: User, today: date, days: int, tz: ZoneInfo) -> tuple[Counter[date], Counter[date]]:
-    """Attempts and solving ones of each of the last days that has any."""
+def current_streak(today: date, active: Container[date]) -> int:
+    last = today if today in active else today - DAY
+    return next(number for number in count() if last - number * DAY not in active)
+
+
+def count_by_day(user: User, dates: list[date], tz: ZoneInfo) -> tuple[Counter[date], Counter[date]]:
+    """Attempts and solving ones of each of the days, which follow each other.
+
+    The zone's days are reckoned here and not by the database, whose own list of zones may be another.
+    """
+    begins = [datetime.combine(day, time(), tz).astimezone(UTC) for day in (*dates, dates[-1] + DAY)]
+    found = Attempt.objects.filter(user=user, created_at__gte=begins[0], created_at__lt=begins[-1])
+    rows: Iterable[tuple[int, int, int]]
+    if connection.vendor == "postgresql":
+        thresholds = Value(begins, ArrayField(DateTimeField()))
+        day = Func("created_at", thresholds, function="width_bucket", output_field=IntegerField())
+        rows = found.values(day=day).annotate(made=Count("pk"), solving=SOLVING).values_list("day", "made", "solving")
+    else:
+        times = found.values_list("created_at", "solved")
+        rows = ((bisect(begins, created_at), 1, int(solved)) for created_at, solved in times)
     attempts, solved = Counter[date](), Counter[date]()
-    dates = days_until(today, days)
-    for number, tried, won in count_days(user, starts(dates[0], days, tz)):
-        attempts[dates[number - 1]] += tried
-        solved[dates[number - 1]] += won
+    for number, made, solving in rows:
+        attempts[dates[number - 1]] += made
+        solved[dates[number - 1]] += solving
     return attempts, solved
 
 
-def current_streak(user: User, today: date, days: int, tz: ZoneInfo, active: Container[date]) -> int:
-    """The run of active days that ends today, or yesterday: today is not over yet.
-
-    Where it is as long as what was read, twice as much is read: as much as the streak is long, whatever the history.
-    """
-    last = today if today in active else today - DAY
-    length = next(number for number in count() if last - number * DAY not in active)
-    if last - length * DAY > today - days * DAY:
-        return length
-    return current_streak(user, today, 2 * days, tz, by_day(user, today, 2 * days, tz)[0])
-
-
-@lru_cache(maxsize=256)
-def starts(first: date, days: int, tz: ZoneInfo) -> list[int]:
-    """Where each day begins; kept, since most users share a zone, and zones are slow."""
-    return [start_of(first + number * DAY, tz) for number in range(days)]
-
-
-def count_days(user: User, begins: list[int]) -> list[tuple[int, int, int]]:
-    """Attempts and solving ones of the days that begin at these quarters; the first day is 1."""
-    found = QuarterHour.objects.filter(user=user, quarter__gte=begins[0])
-    if connection.vendor == "postgresql":
-        day = Func(
-            "quarter", Value(begins, ArrayField(IntegerField())), function="width_bucket", output_field=IntegerField()
-        )
-        days = found.values(day=day).annotate(tried=Sum("attempts"), won=Sum("solved"))
-        return list(days.values_list("day", "tried", "won"))
-    rows = found.values_list("quarter", "attempts", "solved")
-    return [(bisect(begins, quarter), tried, won) for quarter, tried, won in rows]
-
-
-def start_of(day: date, tz: ZoneInfo) -> int:
-    """The quarter of an hour in which a day begins: with the first of two midnights, or after one that is left out."""
-    return int(datetime.combine(day, time(), tz).timestamp()) // QuarterHour.SECONDS
-
-
-FIGURES = ("attempts", "solved")
-
-
-def figures_of(users: Collection[UUID]) -> dict[UUID, dict[str, int]]:
+def counts_by_user(users: Collection[UUID]) -> dict[UUID, dict[str, int]]:
     """How many attempts each of these users has made, and how many questions they have solved."""
-    found = Totals.objects.filter(user__in=users).values_list("user", "attempts", "solved_questions")
-    return {user: dict(zip(FIGURES, counts, strict=True)) for user, *counts in found}
+    found = QuestionStatus.objects.filter(user__in=users).values_list("user")
+    counts = found.annotate(attempts=Sum("attempts"), solved=Count("solved_at"))
+    return {user: {"attempts": attempts, "solved": solved} for user, attempts, solved in counts}

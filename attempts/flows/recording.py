@@ -1,25 +1,74 @@
 """Recording an attempt."""
 
+# ruff: noqa: S608 - the statements are put together from what is in this file
+
 from dataclasses import dataclass
+from datetime import timedelta
 from hashlib import sha256
 from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
+from django.db.models import UUIDField
+from django.utils import timezone
 from orjson import OPT_SORT_KEYS, dumps
 
 from accounts.models import User
-from attempts import counting
 from attempts.metrics import REPLAYED, SOLVED, UNSOLVED
-from attempts.models import Attempt, IdempotencyKey, is_solved
+from attempts.models import Attempt, IdempotencyKey, QuestionStatus
 from core.errors import ApiError, NotAuthenticated, NotFound
 
-LISTED = ("id", "question_id", "language", "passed_tests", "total_tests", "created_at")
+ON_POSTGRESQL = connection.vendor == "postgresql"
+# The share of the user's row comes before every other lock, as in the deletion of an account: so neither can wait for
+# the other in a ring, and an attempt of a deleted account finds no row to select.
+SHARE = "FOR KEY SHARE" if ON_POSTGRESQL else ""
+# A user's attempts at a question queue at its status, and each gets a time after the last: by whatever clock they came,
+# they are counted in the order of their times. SQLite cannot add a microsecond; `record_on_sqlite` has done it.
+AT = "excluded.last_attempt_at"
+if ON_POSTGRESQL:
+    AT = "greatest(excluded.last_attempt_at, had.last_attempt_at + interval '1 microsecond')"
+UPSERT_STATUS = f"""
+INSERT INTO user_question_status AS had (
+    user_id, question_id, attempts, solving_attempts, attempts_to_solve, best_passed_tests, total_tests,
+    best_runtime_ms, first_attempt_at, last_attempt_at, solved_at
+)
+SELECT id, %(question_id)s, 1, %(solving_attempts)s, %(attempts_to_solve)s, %(passed_tests)s, %(total_tests)s,
+    %(best_runtime_ms)s, %(created_at)s, %(created_at)s, %(solved_at)s
+FROM users WHERE id = %(user_id)s {SHARE}
+ON CONFLICT (user_id, question_id) DO UPDATE SET
+    attempts = had.attempts + 1,
+    solving_attempts = had.solving_attempts + excluded.solving_attempts,
+    attempts_to_solve = coalesce(had.attempts_to_solve, had.attempts + excluded.attempts_to_solve),
+    best_passed_tests = CASE
+        WHEN excluded.best_passed_tests > had.best_passed_tests THEN excluded.best_passed_tests
+        ELSE had.best_passed_tests END,
+    total_tests = CASE
+        WHEN excluded.best_passed_tests > had.best_passed_tests
+            OR excluded.best_passed_tests = had.best_passed_tests AND excluded.total_tests < had.total_tests
+        THEN excluded.total_tests ELSE had.total_tests END,
+    best_runtime_ms = CASE
+        WHEN had.best_runtime_ms IS NULL OR excluded.best_runtime_ms < had.best_runtime_ms
+        THEN excluded.best_runtime_ms ELSE had.best_runtime_ms END,
+    last_attempt_at = {AT},
+    solved_at = coalesce(had.solved_at, CASE WHEN excluded.solved_at IS NOT NULL THEN {AT} END)
+RETURNING last_attempt_at
+"""
+# Both at once, committed by itself: one round trip.
+INSERT_ATTEMPT = f"""
+WITH status AS ({UPSERT_STATUS})
+INSERT INTO attempts (
+    id, user_id, question_id, language, submitted_code, passed_tests, total_tests, runtime_ms, created_at
+)
+SELECT %(id)s, %(user_id)s, %(question_id)s, %(language)s, %(submitted_code)s, %(passed_tests)s, %(total_tests)s,
+    %(runtime_ms)s, last_attempt_at
+FROM status
+RETURNING created_at
+"""
 
 
 class IdempotencyKeyReused(ApiError):
     status = 422
     code = "idempotency_key_reused"
-    detail = "This Idempotency-Key was sent with another body within the last 24 hours. Choose a new one."
+    detail = "This Idempotency-Key was sent with a different body within the last 24 hours. Use a new key."
 
 
 @dataclass(frozen=True)
@@ -29,43 +78,99 @@ class Recorded:
 
 
 def record_attempt(*, user: User, key: str | None = None, **facts: Any) -> Recorded:
-    """Stores an attempt and counts it, both or neither. With a key, at most once within 24 hours.
+    """Stores an attempt and counts it in its question's status. With a key, at most once within 24 hours.
 
     Raises:
         NotAuthenticated: the account was deleted meanwhile.
-        IdempotencyKeyReused: the key came with something else before.
+        IdempotencyKeyReused: the key came with a different body before.
         NotFound: the attempt that the key stands for was removed by hand.
     """
     attempt = Attempt(user=user, **facts)
-    if key is None:
-        return counted(Recorded(stored(attempt)))
-    fingerprint = sha256(dumps(facts, option=OPT_SORT_KEYS)).hexdigest()
-    with transaction.atomic():
-        if not counting.hold(user):
-            raise NotAuthenticated
-        claim = IdempotencyKey(user=user, key=key, fingerprint=fingerprint, attempt_id=attempt.pk)
-        first = IdempotencyKey.objects.claim(claim)
-        if first is None:
-            return counted(Recorded(stored(attempt)))
-        if first.fingerprint != fingerprint:
-            raise IdempotencyKeyReused
-        found = Attempt.objects.filter(user=user, pk=first.attempt_id).values(*LISTED).first()
-    if found is None:
-        raise NotFound
-    return counted(Recorded(listed(found), replayed=True))
-
-
-def counted(recorded: Recorded) -> Recorded:
+    recorded = record_once(attempt, key, facts) if key else Recorded(record(attempt))
     outcome = REPLAYED if recorded.replayed else SOLVED if recorded.attempt["is_solved"] else UNSOLVED
     outcome.inc()
     return recorded
 
 
-def stored(attempt: Attempt) -> dict[str, Any]:
-    if not counting.add(attempt):
+@transaction.atomic
+def record_once(attempt: Attempt, key: str, facts: dict[str, Any]) -> Recorded:
+    """Calls with a key queue at the user's row: the second finds what the first has stored."""
+    user, now = attempt.user, timezone.now()
+    if not User.objects.select_for_update(no_key=True).filter(pk=user.pk).exists():
         raise NotAuthenticated
-    return listed({name: getattr(attempt, name) for name in LISTED})
+    fingerprint = sha256(dumps(facts, option=OPT_SORT_KEYS)).hexdigest()
+    first = IdempotencyKey.objects.filter(user=user, key=key, created_at__gt=now - IdempotencyKey.LIFE).first()
+    if first is None:
+        claim = IdempotencyKey(user=user, key=key, fingerprint=fingerprint, attempt_id=attempt.pk, created_at=now)
+        IdempotencyKey.objects.bulk_create(
+            [claim],  # in place of an expired one
+            update_conflicts=True,
+            unique_fields=["user", "key"],
+            update_fields=["fingerprint", "attempt_id", "created_at"],
+        )
+        return Recorded(record(attempt))
+    if first.fingerprint != fingerprint:
+        raise IdempotencyKeyReused
+    found = Attempt.objects.filter(user=user, pk=first.attempt_id).as_listed().first()
+    if found is None:
+        raise NotFound
+    return Recorded(found, replayed=True)
 
 
-def listed(row: dict[str, Any]) -> dict[str, Any]:
-    return {**row, "is_solved": is_solved(row["passed_tests"], row["total_tests"])}
+def record(attempt: Attempt) -> dict[str, Any]:
+    """Stores the attempt and counts it, both or neither, and returns it as a list shows it."""
+    stored = insert_on_postgresql(attempt) if ON_POSTGRESQL else insert_on_sqlite(attempt)
+    if not stored:
+        raise NotAuthenticated
+    return {
+        "id": attempt.pk,
+        "question_id": attempt.question_id,
+        "language": attempt.language,
+        "passed_tests": attempt.passed_tests,
+        "total_tests": attempt.total_tests,
+        "created_at": attempt.created_at,
+        "is_solved": attempt.is_solved,
+    }
+
+
+def insert_on_postgresql(attempt: Attempt) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(INSERT_ATTEMPT, parameters(attempt))
+        row = cursor.fetchone()
+    if row:
+        attempt.created_at = row[0]
+    return row is not None
+
+
+@transaction.atomic
+def insert_on_sqlite(attempt: Attempt) -> bool:
+    """The same in three statements, since SQLite writes nothing from a WITH. One transaction at a time writes."""
+    status = QuestionStatus.objects.filter(user=attempt.user_id, question_id=attempt.question_id).first()
+    if status:
+        attempt.created_at = max(attempt.created_at, status.last_attempt_at + timedelta(microseconds=1))
+    with connection.cursor() as cursor:
+        cursor.execute(UPSERT_STATUS, parameters(attempt))
+        if cursor.fetchone() is None:
+            return False
+    attempt.save(force_insert=True)
+    return True
+
+
+def parameters(attempt: Attempt) -> dict[str, Any]:
+    """Of both statements: the attempt, and what its question's status is where this is the first one."""
+    solved, at = attempt.is_solved, connection.ops.adapt_datetimefield_value(attempt.created_at)
+    return {
+        "id": UUIDField().get_db_prep_value(attempt.pk, connection),
+        "user_id": UUIDField().get_db_prep_value(attempt.user_id, connection),
+        "question_id": attempt.question_id,
+        "language": attempt.language,
+        "submitted_code": attempt.submitted_code,
+        "passed_tests": attempt.passed_tests,
+        "total_tests": attempt.total_tests,
+        "runtime_ms": attempt.runtime_ms,
+        "created_at": at,
+        "solving_attempts": int(solved),
+        "attempts_to_solve": 1 if solved else None,
+        "best_runtime_ms": attempt.runtime_ms if solved else None,
+        "solved_at": at if solved else None,
+    }

@@ -1,23 +1,46 @@
-"""What several tests need: attempts at given times, and their plain recount."""
+"""Attempts, also at given times, and what the calls should answer about them."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from django.db import connection
+
 from attempts.flows.recording import record_attempt
+from attempts.models import Attempt
 from conftest import Person
 
-FACTS = {"question_id": 1, "language": "python", "submitted_code": "x", "passed_tests": 0, "total_tests": 1}
+ATTEMPT = {"question_id": 1, "language": "python", "submitted_code": "x", "passed_tests": 0, "total_tests": 1}
 
 
 def attempt(person: Person, **facts: Any) -> dict[str, Any]:
-    return record_attempt(user=person.user, **{**FACTS, **facts}).attempt
+    return record_attempt(user=person.user, **{**ATTEMPT, **facts}).attempt
 
 
 def attempts_at(person: Person, times: Iterable[datetime], **facts: Any) -> list[dict[str, Any]]:
     return [attempt(person, created_at=time, **facts) for time in times]
+
+
+def store_attempts(person: Person, times: Iterable[datetime], **facts: Any) -> None:
+    """Many at once, and without a status of their question."""
+    Attempt.objects.bulk_create(
+        Attempt(user=person.user, **{**ATTEMPT, **facts}, created_at=created_at) for created_at in times
+    )
+
+
+def failing_at(table: str) -> AbstractContextManager[None]:
+    """A database that fails at every statement about the table."""
+
+    def fail(execute: Any, sql: str, *rest: Any) -> Any:
+        if re.search(rf'(FROM|INTO) "?{table}\b', sql):
+            raise RuntimeError(f"no {table}")
+        return execute(sql, *rest)
+
+    return connection.execute_wrapper(fail)
 
 
 def got(person: Person, path: str) -> Any:
@@ -27,7 +50,7 @@ def got(person: Person, path: str) -> Any:
 
 
 def recount(made: list[dict[str, Any]]) -> dict[str, Any]:
-    """What the calls should answer, counted anew from what was sent and when."""
+    """What the calls should answer, counted from what was sent and when."""
     by_question: dict[int, list[dict[str, Any]]] = defaultdict(list)
     by_language: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for each in made:

@@ -7,7 +7,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from attempts.flows.recording import record_attempt
+from attempts.tests.factories import attempt
 from conftest import Person, browser_of
 
 ATTEMPTS = "/admin/attempts/attempt/"
@@ -21,9 +21,10 @@ def browser(admin: Person) -> Client:
     return browser_of(admin)
 
 
-def attempt(person: Person, question_id: int = 5, **facts: Any) -> str:
-    stands = {"language": "python", "submitted_code": CODE, "passed_tests": 1, "total_tests": 1}
-    return str(record_attempt(user=person.user, question_id=question_id, **{**stands, **facts}).attempt["id"])
+def solve(person: Person, question_id: int = 5, **facts: Any) -> str:
+    return str(
+        attempt(person, **{"question_id": question_id, "submitted_code": CODE, "passed_tests": 1, **facts})["id"]
+    )
 
 
 def rows(browser: Client, path: str) -> list[tuple[str, int]]:
@@ -33,9 +34,9 @@ def rows(browser: Client, path: str) -> list[tuple[str, int]]:
 
 @pytest.fixture
 def some(alice: Person, bob: Person) -> None:
-    attempt(alice, 5)
-    attempt(alice, 55, language="java", passed_tests=0)
-    attempt(bob, 5, passed_tests=0, total_tests=0)
+    solve(alice, 5)
+    solve(alice, 55, language="java", passed_tests=0)
+    solve(bob, 5, passed_tests=0, total_tests=0)
 
 
 def test_the_newest_come_first(browser: Client, some: None) -> None:
@@ -62,11 +63,11 @@ def test_the_statuses_of_a_user_are_filtered(browser: Client, some: None) -> Non
 
 
 def test_the_code_is_shown_as_it_was_sent_to_read_only(browser: Client, alice: Person) -> None:
-    text = browser.get(f"{ATTEMPTS}{attempt(alice)}/change/").content.decode()
+    text = browser.get(f"{ATTEMPTS}{solve(alice)}/change/").content.decode()
     assert '<span class="k">if</span>' in text and "&lt;b&gt;hello" in text and "<b>hello" not in text
     odd: list[dict[str, Any]] = [{"language": "no such language"}, {"submitted_code": f"# {CODE}" * 1000}]
     for facts in odd:
-        text = browser.get(f"{ATTEMPTS}{attempt(alice, **facts)}/change/").content.decode()
+        text = browser.get(f"{ATTEMPTS}{solve(alice, **facts)}/change/").content.decode()
         assert "&lt;b&gt;hello" in text and "<b>hello" not in text
 
 
@@ -81,7 +82,7 @@ def test_a_list_costs_the_same_for_5_and_50_rows(browser: Client, alice: Person,
     counts = []
     for questions in (range(1, 6), range(6, 51)):
         for number in questions:
-            attempt((alice, bob)[number % 2], number)
+            solve((alice, bob)[number % 2], number)
         with CaptureQueriesContext(connection) as queries:
             assert len(rows(browser, path)) == questions[-1]
         counts.append(len(queries))

@@ -12,7 +12,7 @@ import pytest
 from attempts.flows import history
 from attempts.flows.history import export_attempts, export_questions
 from attempts.models import Attempt
-from attempts.tests.factories import attempt, attempts_at
+from attempts.tests.factories import attempt, attempts_at, failing_at, store_attempts
 from conftest import Person
 from core.errors import NotAuthenticated
 
@@ -100,12 +100,7 @@ def test_it_takes_the_same_memory_for_ten_times_as_many(alice: Person, monkeypat
     monkeypatch.setattr(history, "CHUNK", 20)
     peaks = []
     for count in (100, 900):
-        Attempt.objects.bulk_create(
-            Attempt(
-                user=alice.user, question_id=1, language="c", submitted_code="x" * 5_000, passed_tests=0, total_tests=1
-            )
-            for _ in range(count)
-        )
+        store_attempts(alice, [START] * count, submitted_code="x" * 5_000)
         answer = alice.api.get(EXPORT)
         tracemalloc.start()
         size = sum(len(piece) for piece in answer)
@@ -115,13 +110,9 @@ def test_it_takes_the_same_memory_for_ten_times_as_many(alice: Person, monkeypat
     assert max(peaks) < 1_500_000
 
 
-def test_what_fails_from_the_start_is_answered_as_a_failure(alice: Person, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(history, "listed", None)
-    attempt_of = Attempt(
-        user=alice.user, question_id=1, language="c", submitted_code="x", passed_tests=0, total_tests=1
-    )
-    attempt_of.save()
-    answer = alice.api.get(EXPORT)
+def test_what_fails_from_the_start_is_answered_as_a_failure(alice: Person) -> None:
+    with failing_at("attempts"):
+        answer = alice.api.get(EXPORT)
     assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
 
 

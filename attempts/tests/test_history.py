@@ -8,8 +8,8 @@ from uuid import uuid4
 import pytest
 from pytest_django import DjangoAssertNumQueries
 
-from attempts.flows.recording import record_attempt
 from attempts.models import Attempt
+from attempts.tests.factories import attempt, store_attempts
 from conftest import Person
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
@@ -19,13 +19,12 @@ START = datetime(2026, 11, 1, tzinfo=UTC)
 def history(alice: Person) -> list[Attempt]:
     """Ten attempts, an hour apart, at five questions in two languages; the even ones solve."""
     for number in range(10):
-        record_attempt(
-            user=alice.user,
+        attempt(
+            alice,
             question_id=number % 5 + 1,
             language=["python", "java"][number % 2],
             submitted_code=f"# {number}",
             passed_tests=1 - number % 2,
-            total_tests=1,
             created_at=START + timedelta(hours=number),
         )
     return list(Attempt.objects.order_by("created_at"))
@@ -34,11 +33,11 @@ def history(alice: Person) -> list[Attempt]:
 def listed(alice: Person, query: str = "") -> list[str]:
     answer = alice.api.get(f"/api/v1/attempts/me?{query}")
     assert answer.status_code == 200, answer.content
-    return [attempt["id"] for attempt in answer.json()]
+    return [row["id"] for row in answer.json()]
 
 
 def ids(attempts: list[Attempt]) -> list[str]:
-    return [str(attempt.pk) for attempt in attempts]
+    return [str(each.pk) for each in attempts]
 
 
 def test_it_lists_the_newest_first(alice: Person, history: list[Attempt]) -> None:
@@ -52,10 +51,7 @@ def test_it_pages(alice: Person, history: list[Attempt]) -> None:
 
 
 def test_a_page_is_of_fifty(alice: Person) -> None:
-    Attempt.objects.bulk_create(
-        Attempt(user=alice.user, question_id=1, language="c", submitted_code="x", passed_tests=0, total_tests=0)
-        for _ in range(60)
-    )
+    store_attempts(alice, [START] * 60)
     assert len(listed(alice)) == 50
     assert len(listed(alice, "limit=200")) == 60
 
@@ -101,8 +97,8 @@ def test_it_shows_one_with_its_code(alice: Person, history: list[Attempt]) -> No
 
 
 def test_nobody_else_sees_it(bob: Person, history: list[Attempt]) -> None:
-    for attempt in (history[3].pk, uuid4()):
-        answer = bob.api.get(f"/api/v1/attempts/{attempt}")
+    for attempt_id in (history[3].pk, uuid4()):
+        answer = bob.api.get(f"/api/v1/attempts/{attempt_id}")
         assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
     assert not listed(bob)
 

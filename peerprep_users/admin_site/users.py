@@ -9,7 +9,7 @@ from accounts.admin.actions import ACTIONS, Action
 from accounts.admin.base import actor_of, changelist_url
 from accounts.admin.users import BaseUserAdmin
 from accounts.models import User
-from attempts.flows.progress import figures_of
+from attempts.flows.progress import counts_by_user
 from core.downloads import download, json_object
 from peerprep_users.export import export_for_admin
 
@@ -28,7 +28,7 @@ class UserAdmin(BaseUserAdmin):
     list_display = ["account", "rank", "state", "live", "attempts", "solved", "last_seen", "joined"]
 
     def annotate_page(self, rows: list[Any]) -> list[Any]:
-        figures = figures_of([user.pk for user in rows])
+        figures = counts_by_user([user.pk for user in rows])
         for user in rows:
             user.figures = figures.get(user.pk, {})
         return super().annotate_page(rows)
@@ -42,7 +42,7 @@ class UserAdmin(BaseUserAdmin):
         return int(user.figures.get("solved", 0))
 
     def panels(self, user: User) -> dict[str, Any]:
-        figures = {"attempts": 0, "solved": 0} | figures_of([user.pk]).get(user.pk, {})
+        figures = {"attempts": 0, "solved": 0} | counts_by_user([user.pk]).get(user.pk, {})
         lists = [
             ("Sessions", changelist_url("accounts_session", user__id__exact=user.pk)),
             ("Mails", changelist_url("accounts_mail", to=user.email)),

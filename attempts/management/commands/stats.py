@@ -2,17 +2,15 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import CommandError
-from tqdm import tqdm
 
 from accounts.management.base import Operation
-from accounts.models import User
-from attempts.flows import counters
+from attempts.flows import stats
 
 
 class Command(Operation):
     help = (
-        "Compares what is counted about attempts with the attempts (verify; exit code 1 where they differ), or counts "
-        "anew what differs (rebuild). Both run beside the service."
+        "Compares what users have reached on questions with their attempts (verify; exit code 1 where it differs), or "
+        "counts again for the users where it differs (rebuild). Both can run while the service does."
     )
     examples = """
 stats verify
@@ -23,23 +21,13 @@ stats rebuild
         parser.add_argument("step", choices=["verify", "rebuild"])
 
     def handle(self, *args: Any, step: str, **options: Any) -> None:
-        with tqdm(total=User.objects.count(), desc=step, unit="users", leave=False, disable=None) as bar:
-            getattr(self, step)(bar)
-
-    def verify(self, bar: "tqdm[Any]") -> None:
-        wrong = set()
-        for users, differences in counters.verify():
-            bar.update(users)
-            for difference in differences:
-                wrong.add(difference.user_id)
-                self.stdout.write(str(difference))
-        if wrong:
-            raise CommandError(f"The counts of {len(wrong)} users differ. `manage.py stats rebuild` counts them anew.")
-        self.stdout.write("All counts are right.")
-
-    def rebuild(self, bar: "tqdm[Any]") -> None:
-        counted = 0
-        for users, wrong in counters.rebuild():
-            bar.update(users)
-            counted += wrong
-        self.stdout.write(f"The counts of {counted} users were wrong, and are right now.")
+        if step == "rebuild":
+            self.stdout.write(f"Statuses of {stats.rebuild()} users were wrong and have been corrected.")
+            return
+        differences = stats.verify()
+        for difference in differences:
+            self.stdout.write(str(difference))
+        if differences:
+            users = len({difference.user_id for difference in differences})
+            raise CommandError(f"Statuses of {users} users are wrong. `manage.py stats rebuild` corrects them.")
+        self.stdout.write("All statuses are right.")

@@ -11,10 +11,7 @@ from peerprep_users.admin_site import daily_stats
 
 
 class Command(Operation):
-    help = (
-        "Fills the database with made-up users, who cannot sign in, and their attempts of a year. Beside a running "
-        "service, calls wait meanwhile: the indexes of an empty table are made last."
-    )
+    help = "Fills the database with made-up users, who cannot sign in, and their attempts of a year."
     examples = """
 seed_demo --users 1000 --attempts 100000
 """
@@ -25,10 +22,10 @@ seed_demo --users 1000 --attempts 100000
 
     def handle(self, *args: Any, users: int, attempts: int, **options: Any) -> None:
         if users < 1 or attempts < 0:
-            raise CommandError("There must be one user at least, and no fewer than no attempts.")
+            raise CommandError("Need at least 1 user and 0 attempts.")
         started = time.monotonic()
         with tqdm(total=attempts, desc="attempts", unit="rows", leave=False, disable=None) as bar:
-            seed(users=users, attempts=attempts, progress=bar.update, say=bar.set_description)
+            seed(users=users, attempts=attempts, progress=bar.update)
         with tqdm(total=daily_stats.DAYS_SHOWN, desc="figures", unit="days", leave=False, disable=None) as bar:
             daily_stats.recount_days(progress=bar.update)
         self.stdout.write(f"{users} users and {attempts} attempts in {time.monotonic() - started:.1f} s")
