@@ -19,17 +19,6 @@ IDEMPOTENCY_KEY = OpenApiParameter(
 IDEMPOTENT_REPLAYED = OpenApiParameter(
     "Idempotent-Replayed", str, OpenApiParameter.HEADER, response=[201], description="`true` on an answer given before."
 )
-IF_NONE_MATCH = OpenApiParameter(
-    "If-None-Match",
-    str,
-    OpenApiParameter.HEADER,
-    description="The `ETag` of an earlier answer; 304 if it holds still.",
-    examples=[OpenApiExample("Tag", '"0f3b8a1c5d7e9246b8c0a1d2e3f40516"')],
-)
-ETAG = OpenApiParameter(
-    "ETag", str, OpenApiParameter.HEADER, response=[200, 304], description="Of a first page: the state of the history."
-)
-NOT_MODIFIED = OpenApiResponse(None, "Not Modified: `If-None-Match` names what the client has already.")
 TOTAL_COUNT = OpenApiParameter(
     "X-Total-Count", int, OpenApiParameter.HEADER, response=[200], description="How many there are on all pages."
 )

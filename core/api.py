@@ -1,11 +1,10 @@
 """The base of every view and serializer, and the check that input passes before anything else sees it."""
 
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 from uuid import UUID
 
-from django.utils.http import parse_etags
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.viewsets import ViewSet
@@ -82,19 +81,6 @@ TYPES: dict[str, str] = {
     "max_value": "less_than_equal",
     "invalid": "value_error",
 }
-
-
-class AnyTag(Container[str]):
-    """What `*` stands for."""
-
-    def __contains__(self, tag: object) -> bool:
-        return True
-
-
-def known_etags(request: Request) -> Container[str]:
-    """The states of an answer that the caller has already; compared weakly, as RFC 9110 section 13.1.2 says."""
-    tags = parse_etags(request.META.get("HTTP_IF_NONE_MATCH", ""))
-    return AnyTag() if tags == ["*"] else {tag.removeprefix("W/") for tag in tags}
 
 
 def uuid_in_path(name: str, value: str) -> UUID:

@@ -126,16 +126,6 @@ def content_of(name: str, status: str) -> dict[str, Any]:
     return found
 
 
-def test_it_documents_304_wherever_it_documents_an_etag() -> None:
-    known = {name for name, operation in OPERATIONS.items() if "304" in operation["responses"]}
-    assert known == {"GET /api/v1/attempts/me", "GET /api/v1/attempts/me/summary"}
-    for name, operation in OPERATIONS.items():
-        tagged = {status for status, response in operation["responses"].items() if "ETag" in response["headers"]}
-        asks = [each for each in operation.get("parameters", []) if each["name"] == "If-None-Match"]
-        assert (tagged, len(asks)) == (({"200", "304"}, 1) if name in known else (set(), 0)), name
-        assert "content" not in operation["responses"].get("304", {})
-
-
 def test_it_documents_both_forms_of_an_export() -> None:
     forms = content_of("GET /api/v1/attempts/me/export", "200")
     assert {kind: each["schema"]["type"] for kind, each in forms.items()} == {
