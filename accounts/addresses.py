@@ -1,4 +1,4 @@
-"""E-mail addresses: one and the same whatever their case or the space around them."""
+"""E-mail addresses, which are the same in any case and with any surrounding space."""
 
 from contextlib import suppress
 
@@ -8,11 +8,10 @@ EMAIL_LENGTH = 254  # RFC 5321 section 4.5.3.1.3, less the angle brackets
 def normalised(email: str) -> str:
     """The one form in which an address is stored, looked up, counted and compared.
 
-    A domain in other letters than ASCII becomes what DNS knows it as (RFC 3490), so that no look-alike of one domain
-    is another one.
+    A domain beyond ASCII takes the form that DNS knows (RFC 3490), so that no look-alike of one domain is another.
     """
     local, at, domain = email.strip().lower().rpartition("@")
-    with suppress(UnicodeError):  # no domain at all, which is for the field to say
+    with suppress(UnicodeError):  # no valid domain: the field says so
         domain = domain.encode("idna").decode("ascii")
     return f"{local}{at}{domain}"
 

@@ -20,7 +20,7 @@ class SignedInRequest(Request):
 
 class InvalidToken(NotAuthenticated):
     code = "invalid_token"
-    detail = "The access token is not valid, or its session has ended. Sign in again."
+    detail = "The access token is invalid, or its session has ended. Sign in again."
 
 
 class BearerAuthentication(BaseAuthentication):

@@ -1,9 +1,9 @@
-"""A user agent in words that a person reads."""
+"""The name of a device, from its user agent."""
 
 from ua_parser import parse
 
-# What may be shown. The header is the caller's to choose, and the parser passes much of it on: whatever else it says
-# must not get into a mail that we sign.
+# The names that may be shown. The caller chooses the header, and the parser passes much of it on; nothing else of it
+# may get into a mail that we sign.
 BROWSERS = {
     "Chrome",
     "Chrome Mobile",

@@ -10,7 +10,7 @@ from accounts.models import PasswordReset
 
 
 def new_code(address: str) -> str:
-    """Makes the code that a mail is about to carry. It voids the one before."""
+    """Makes the code that a mail is about to carry. It replaces the previous one."""
     reset = PasswordReset(address=address, expires_at=timezone.now() + settings.RESET_CODE_TTL)
     code = f"{secrets.randbelow(1_000_000):06}"
     reset.code_hash = digest(reset, code)

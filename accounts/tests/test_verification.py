@@ -8,7 +8,7 @@ from django.core import signing
 from django.utils import timezone
 
 from accounts.models import Mail
-from accounts.tokens.jwt import VERIFICATION, signer, verification_token
+from accounts.tokens.jwt import VERIFICATION_SALT, link_signer, verification_token
 from conftest import Api, Mailbox, Person
 
 
@@ -32,8 +32,8 @@ def test_it_lets_the_user_log_in(api: Api, unverified: Person) -> None:
 
 def test_it_refuses_what_nobody_signed(api: Api, unverified: Person) -> None:
     token = verification_token(unverified.user)
-    facts = signer().unsign_object(token)
-    forged = signing.TimestampSigner(key="another", salt=VERIFICATION, sep=".").sign_object(facts)
+    facts = link_signer().unsign_object(token)
+    forged = signing.TimestampSigner(key="another", salt=VERIFICATION_SALT, sep=".").sign_object(facts)
     for bad in ("x", token[:-1], token + "x", forged, unverified.tokens.access_token, "\N{SNAKE}"):
         answer = api.post("/auth/verify-email", {"token": bad})
         assert (answer.status_code, answer.json()["code"]) == (400, "invalid_token")

@@ -43,7 +43,7 @@ class Backend(TokenBackend):
         """The claims of a token whose signature, time and issuer have been verified.
 
         Raises:
-            TokenBackendError: whatever is wrong with it.
+            TokenBackendError: for any fault of it.
         """
         try:
             for key in keys.verifying_keys(jwt.get_unverified_header(token)):
@@ -89,7 +89,7 @@ class SessionToken(tokens.Token):
         """What the token says, once its signature, type, issuer and time have been verified.
 
         Raises:
-            TokenError: whatever is wrong with it.
+            TokenError: for any fault of it.
         """
         try:
             claims: dict[str, Any] = cls(raw).payload  # type: ignore[arg-type]  # simplejwt takes the encoded form here
@@ -117,17 +117,17 @@ class RefreshToken(SessionToken):
         return cls.of(session, user, session.refresh_id, session.rotated_at, session.refresh_expires_at)
 
 
-VERIFICATION = "accounts.verification"
+VERIFICATION_SALT = "accounts.verification"
 
 
-def signer() -> signing.TimestampSigner:
+def link_signer() -> signing.TimestampSigner:
     """Made for each use, since tests change its key. What it signs needs no quoting in a URL."""
-    return signing.TimestampSigner(salt=VERIFICATION, sep=".")
+    return signing.TimestampSigner(salt=VERIFICATION_SALT, sep=".")
 
 
 def verification_token(user: User) -> str:
-    """What proves that somebody reads the mail to the user's address. Signed, so that nothing need be stored."""
-    return signer().sign_object([str(user.pk), user.email])
+    """Proves that its bearer reads the mail to the user's address. Signed, so that nothing need be stored."""
+    return link_signer().sign_object([str(user.pk), user.email])
 
 
 def read_verification_token(token: str) -> tuple[str, str]:
@@ -136,5 +136,5 @@ def read_verification_token(token: str) -> tuple[str, str]:
     Raises:
         django.core.signing.BadSignature: forged, or older than `VERIFICATION_TTL`.
     """
-    user_id, email = signer().unsign_object(token, max_age=settings.VERIFICATION_TTL)
+    user_id, email = link_signer().unsign_object(token, max_age=settings.VERIFICATION_TTL)
     return user_id, email

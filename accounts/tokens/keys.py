@@ -216,7 +216,7 @@ def opened(row: SigningKey) -> bytes:
 
 
 def unsealed(row: SigningKey) -> bytes:
-    """The private key. One that was sealed with an older `SECRET_KEY` is sealed anew on the way."""
+    """The private key. One sealed with an older `SECRET_KEY` is sealed with the present one."""
     try:
         return seal(settings.SECRET_KEY).decrypt(row.sealed)
     except InvalidToken:

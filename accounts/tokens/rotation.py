@@ -32,7 +32,7 @@ def stage() -> SigningKey:
 
 
 def activate(kid: str, *, force: bool = False) -> None:
-    """Signs with a staged key from now on. The one before goes on verifying.
+    """Signs with a staged key from now on. Its predecessor goes on verifying.
 
     Raises:
         NotNow: it is not staged, or verifiers may not have fetched it yet.
