@@ -9,11 +9,11 @@ from typing import Any
 from django.db import InterfaceError, OperationalError, transaction
 from django.utils import timezone
 
-from accounts.leases import Busy, lease
 from accounts.mail.messages import compose, is_obsolete
 from accounts.models import Mail
 from core.client import Client
 from core.jobs import Turn, new_work
+from core.locks import lock_for_transaction
 from core.smtp import connected, explained
 
 log = logging.getLogger(__name__)
@@ -36,13 +36,11 @@ def enqueue(kind: Mail.Kind, to: str, facts: dict[str, Any]) -> None:
 
 
 def enqueue_on_demand(kind: Mail.Kind, to: str, client: Client, *, pause: timedelta = timedelta(0)) -> None:
-    """Queues a mail that anybody can ask for, unless enough were. Of several who ask at once, one is heard."""
-    try:
-        with lease(f"{kind}:{to}", wait=0):
-            if not asked_often(kind, to, pause=pause):
-                enqueue(kind, to, circumstances(client))
-    except Busy:
-        return
+    """Queues a mail that anybody can ask for, unless enough were. Requests at once are counted one after the other."""
+    with transaction.atomic():
+        lock_for_transaction(f"mail:{kind}:{to}")
+        if not asked_often(kind, to, pause=pause):
+            enqueue(kind, to, circumstances(client))
 
 
 def asked_often(kind: Mail.Kind, to: str, *, pause: timedelta) -> bool:
