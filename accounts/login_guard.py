@@ -1,121 +1,175 @@
-"""The lockout: django-axes keeps the record, one row per account, by the rules of the contract.
+"""The lockout: wrong passwords are counted per address, and guesses at one address are evaluated one after the other.
 
-axes as it comes counts per (address, IP, user agent) and after the fact. Here a guess is counted before it is evaluated
-and for the account alone, so that however guesses arrive, no more than the limit are evaluated.
+A guess is counted before it is evaluated, by the statement that also takes the turn of its address. So no more than
+`LOGIN_FAILURE_LIMIT` wrong ones are ever evaluated in a row, and a count that has reached the limit means that many
+wrong passwords, not some that are still being evaluated.
+
+django-axes counts after the fact and per device. Its log of failures is the record of them here; of its other parts,
+those that ask whether an account is locked get the answer from this module.
 """
 
+import time
 from collections.abc import Collection
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from math import ceil
 from typing import Any
+from uuid import UUID, uuid4
 
 from axes.handlers.database import AxesDatabaseHandler
-from axes.models import AccessAttempt, AccessFailureLog
 from django.conf import settings
 from django.core.management import CommandError
-from django.db.models import Case, F, Q, QuerySet, Value, When
-from django.http import HttpRequest, HttpResponse
+from django.db import connection
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from accounts.addresses import normalised
-from accounts.metrics import LOGINS
-from core.client import Client
+from accounts.models import LoginGuard
+from core.concurrency import Slots, request_slots
 from core.errors import ApiError
 
-# axes' rows are unique per (username, ip_address, user_agent); one fixed device makes that one row per account.
-ANY_DEVICE = {"ip_address": "0.0.0.0", "user_agent": ""}  # noqa: S104
+TURN = timedelta(seconds=5)  # longer than ARGON2_WAIT and a hash: only a holder that died gives way
+TURN_WAIT = 10.0  # seconds
+POLL_INTERVAL = 0.1  # seconds
+
+# Those who wait for the turn of an address, in this process. Each has a thread.
+waiting = Slots(total=settings.LOGIN_WAITING, per_owner=settings.LOGIN_WAITING * 5 // 6)
+
+
+def lock_sentence(lasting: timedelta) -> str:
+    minutes = ceil(lasting / timedelta(minutes=1))
+    lasts = "1 minute" if minutes == 1 else f"{minutes} minutes"
+    return f"Too many wrong passwords. The account is locked for {lasts}; resetting the password unlocks it at once."
 
 
 class AccountLocked(ApiError):
+    """Its sentence says how long the lock still lasts."""
+
     status = 403
     code = "account_locked"
-    detail = "Too many wrong passwords. The account is locked for a while; a password reset opens it at once."
+    detail = lock_sentence(settings.LOGIN_LOCK)
     has_retry_after = True
 
+    def __init__(self, lasting: timedelta) -> None:
+        super().__init__(retry_after=lasting.total_seconds())
+        self.detail = lock_sentence(lasting)
 
-def rows(address: str) -> QuerySet[AccessAttempt]:
-    return AccessAttempt.objects.filter(username=address, **ANY_DEVICE)
+
+class Busy(ApiError):
+    status = 503
+    code = "busy"
+    detail = "Too many sign-ins at once. Try again in a moment."
+
+
+# failed_at is the time of the guess until it is settled.
+TAKE_TURN = """
+INSERT INTO login_guards AS guard (address, failures, failed_at, holder, held_until)
+VALUES (%(address)s, 1, %(now)s, %(holder)s, %(held_until)s)
+ON CONFLICT (address) DO UPDATE SET
+    failures = CASE WHEN guard.failed_at <= %(forgotten)s THEN 1 ELSE guard.failures + 1 END,
+    failed_at = excluded.failed_at, holder = excluded.holder, held_until = excluded.held_until
+WHERE (guard.holder IS NULL OR guard.held_until <= excluded.failed_at)
+    AND (guard.failures < %(limit)s OR guard.failed_at <= %(forgotten)s)
+RETURNING failures
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """A guess that is counted, and holds the turn of its address until one of its methods settles it."""
+
+    address: str
+    holder: UUID
+    failures: int  # in a row, if this one is wrong
+
+    @property
+    def row(self) -> QuerySet[LoginGuard]:
+        """Empty where the turn is lost: to a reset of the password, an admin, or the next after `TURN`."""
+        return LoginGuard.objects.filter(address=self.address, holder=self.holder)
+
+    def succeed(self) -> None:
+        with connection.cursor() as cursor:  # QuerySet.delete() would put a transaction around it
+            cursor.execute(
+                "DELETE FROM login_guards WHERE address = %s AND holder = %s", [self.address, self.holder.hex]
+            )
+
+    def fail(self) -> bool:
+        """Returns whether the account is locked from now on."""
+        settled = self.row.update(holder=None, held_until=None, failed_at=timezone.now())
+        return bool(settled) and self.failures >= settings.LOGIN_FAILURE_LIMIT
+
+    def uncount(self) -> None:
+        """For a guess that could not be evaluated."""
+        self.row.update(holder=None, held_until=None, failures=F("failures") - 1)
+
+
+def count_guess(address: str) -> Guess:
+    """Waits for the turn of an address and counts a guess, whether or not there is an account.
+
+    Failures as old as a lock lasts are forgotten.
+
+    Raises:
+        AccountLocked: the guess must not be evaluated, and does not extend the lock.
+        Busy: too many wait for the turn in this process, or it took too long.
+    """
+    if guess := take_turn(address):
+        return guess
+    if not waiting.acquire(address):
+        raise Busy(retry_after=seconds_held(address))
+    try:
+        deadline = time.monotonic() + TURN_WAIT
+        while time.monotonic() < deadline:
+            with request_slots.yielded():
+                time.sleep(POLL_INTERVAL)
+            if seconds_held(address) <= 0 and (guess := take_turn(address)):
+                return guess
+    finally:
+        waiting.release(address)
+    raise Busy(retry_after=seconds_held(address))
+
+
+def take_turn(address: str) -> Guess | None:
+    """Counts a guess; None while another one is being evaluated.
+
+    Raises:
+        AccountLocked.
+    """
+    now, holder = timezone.now(), uuid4()
+    times = {"now": now, "held_until": now + TURN, "forgotten": now - settings.LOGIN_LOCK}
+    values: dict[str, Any] = {name: connection.ops.adapt_datetimefield_value(moment) for name, moment in times.items()}
+    values |= {"address": address, "holder": holder.hex, "limit": settings.LOGIN_FAILURE_LIMIT}
+    with connection.cursor() as cursor:
+        cursor.execute(TAKE_TURN, values)
+        if counted := cursor.fetchone():
+            return Guess(address, holder, counted[0])
+    if end := locked_until(address):
+        raise AccountLocked(end - timezone.now())
+    return None
+
+
+def seconds_held(address: str) -> float:
+    """How long the holder of the turn may still have it."""
+    end = LoginGuard.objects.filter(address=address).values_list("held_until", flat=True).first()
+    return (end - timezone.now()).total_seconds() if end else 0
 
 
 def locked_until(address: str) -> datetime | None:
     """When the account's lock opens by itself; None where it is not locked."""
-    row = rows(address).filter(failures_since_start__gte=settings.LOGIN_FAILURE_LIMIT).first()
-    end = row.attempt_time + settings.LOGIN_LOCK if row else None
-    return end if end and end > timezone.now() else None
-
-
-def locks() -> QuerySet[AccessAttempt]:
-    """The rows of the accounts that are locked now."""
-    begun = timezone.now() - settings.LOGIN_LOCK
-    counted = {"failures_since_start__gte": settings.LOGIN_FAILURE_LIMIT, "attempt_time__gt": begun}
-    return AccessAttempt.objects.filter(**counted, **ANY_DEVICE)
+    return locks_of([address]).get(address)
 
 
 def locks_of(addresses: Collection[str]) -> dict[str, datetime]:
     """When the locks of those that are locked open by themselves."""
-    rows_of = locks().filter(username__in=addresses).values_list("username", "attempt_time")
-    return {str(username): time + settings.LOGIN_LOCK for username, time in rows_of}
-
-
-def count_guess(address: str) -> int:
-    """Counts a guess that is about to be evaluated, in one statement that no later error takes back.
-
-    Returns:
-        How many guesses in a row that makes. Failures that are as old as a lock lasts are forgotten.
-
-    Raises:
-        AccountLocked: the guess must not be evaluated. It does not count, so that knocking extends no lock.
-    """
-    now = timezone.now()
-    forgotten = Q(attempt_time__lte=now - settings.LOGIN_LOCK)
-    again = Case(When(forgotten, then=Value(1)), default=F("failures_since_start") + 1)
-    first = {"failures_since_start": 1, "attempt_time": now}
-    while True:
-        _, created = AccessAttempt.objects.get_or_create(username=address, **ANY_DEVICE, defaults=first)
-        if created:
-            return 1
-        open_ = rows(address).filter(forgotten | Q(failures_since_start__lt=settings.LOGIN_FAILURE_LIMIT))
-        counted = open_.update(failures_since_start=again, attempt_time=now)
-        row = rows(address).first()
-        if row is None:
-            continue  # a reset or an admin has just opened the lock
-        if not counted:
-            raise AccountLocked(retry_after=(row.attempt_time + settings.LOGIN_LOCK - now).total_seconds())
-        return row.failures_since_start
-
-
-def take_back(address: str) -> None:
-    """Forgets a guess that was counted and could not be evaluated."""
-    rows(address).filter(failures_since_start__gt=0).update(failures_since_start=F("failures_since_start") - 1)
+    return {guard.address: guard.locked_until for guard in LoginGuard.objects.locked().filter(address__in=addresses)}
 
 
 def clear(address: str) -> bool:
-    """Forgets the failures: after a success, a reset of the password, or an admin's word. Whether there were any."""
-    return bool(AccessAttempt.objects.filter(username=address).delete()[0])
-
-
-def record_failure(address: str, client: Client, *, locked: bool) -> None:
-    """Records a guess that turned out wrong. The one that locks does so from now on, not from when it was counted."""
-    if locked:
-        rows(address).update(attempt_time=timezone.now())
-    AccessFailureLog.objects.create(
-        username=address,
-        ip_address=client.ip,
-        user_agent=client.user_agent,
-        http_accept="",
-        path_info="",
-        locked_out=locked,
-    )
-
-
-def is_recorded(address: str) -> bool:
-    """Whether the failure that locked the account is on record."""
-    row = rows(address).first()
-    recorded = AccessFailureLog.objects.filter(username=address, locked_out=True)
-    return row is None or recorded.filter(attempt_time__gte=row.attempt_time).exists()
+    """Forgets the failures, which opens a lock. Returns whether there were any."""
+    return bool(LoginGuard.objects.filter(address=address).delete()[0])
 
 
 class AccountHandler(AxesDatabaseHandler):
-    """What axes' own parts ask: its backend before the admin's login form, its commands, its signal receivers."""
+    """What axes' own parts ask: its backend before others, its commands, its signal receivers."""
 
     def get_failures(self, request: Any, credentials: dict[str, Any] | None = None) -> int:
         address = normalised(str((credentials or {}).get("username") or ""))
@@ -126,17 +180,10 @@ class AccountHandler(AxesDatabaseHandler):
         raise CommandError("This leaves nothing in the audit trail. Use `manage.py unlock EMAIL`.")
 
     def user_login_failed(self, sender: Any, credentials: dict[str, Any], request: Any = None, **kwargs: Any) -> None:
-        """Counts, for the metrics, the login that axes refused: whatever evaluates a password does so itself."""
-        if getattr(request, "axes_locked_out", False):
-            LOGINS.labels(AccountLocked.code).inc()
+        """Nothing to do: the flow that evaluates a password records the failure."""
 
     def user_logged_in(self, sender: Any, request: Any, user: Any, **kwargs: Any) -> None:
-        """Nothing to do: a success has cleared the count already, and axes' log of logins would outlive the account."""
+        """Nothing to do: a success has cleared the count, and axes' log of logins would outlive the account."""
 
     def user_logged_out(self, sender: Any, request: Any, user: Any, **kwargs: Any) -> None:
         """Nothing to do: there is no log of logins."""
-
-
-def admin_lockout_response(request: HttpRequest, response: HttpResponse, credentials: Any) -> HttpResponse:
-    """The admin site's own page: it says already that the account is locked, and for how long."""
-    return response

@@ -36,16 +36,16 @@ class UserManager(BaseUserManager["User"]):
     def get_by_natural_key(self, username: str | None) -> User:
         return self.get(email=normalised(username or ""))
 
-    def locked(self, **facts: Any) -> User | None:
+    def lock_active(self, **facts: Any) -> User | None:
         """The active user of these facts, their row locked until the transaction ends.
 
-        Whatever changes a user's password, role or sessions takes this lock first; that is what makes a refresh and a
+        Every change of a user's password, role or sessions takes this lock first; that is what makes a refresh and a
         logout, or a login and a change of password, happen one after the other.
         """
-        return self.held(is_active=True, **facts)
+        return self.lock_any(is_active=True, **facts)
 
-    def held(self, **facts: Any) -> User | None:
-        """The same, deactivated or not: for what is about the account's record."""
+    def lock_any(self, **facts: Any) -> User | None:
+        """The same, deactivated or not."""
         return self.select_for_update(no_key=True).filter(**facts).first()
 
     def locked_with_admins(self, user: User) -> tuple[User | None, set[UUID]]:
@@ -70,7 +70,7 @@ class UserManager(BaseUserManager["User"]):
 
 
 def default_name(email: str) -> str:
-    """What somebody is called who gave no name: the part of the address before the `@`."""
+    """The name of a user who gave none: the part of the address before the `@`."""
     return email.partition("@")[0][:NAME_LENGTH]
 
 
@@ -119,7 +119,7 @@ class User(AbstractBaseUser):
     is_superuser = is_admin
 
     def _get_session_auth_hash(self, secret: str | None = None) -> str:
-        """Django's is of the password's hash, which changes when it is upgraded. Whatever ends sessions ends them."""
+        """Django's is of the password's hash, which changes when it is upgraded. Here ending the session signs out."""
         return salted_hmac("accounts.admin-session", str(self.pk), secret=secret, algorithm="sha256").hexdigest()
 
     def has_perm(self, perm: str, obj: object = None) -> bool:
@@ -132,31 +132,27 @@ class User(AbstractBaseUser):
         return self.has_perm("")
 
 
-def alive() -> dict[str, Any]:
-    """What is true of a session that lives."""
-    now = timezone.now()
-    return {"ended_at": None, "expires_at__gt": now, "rotated_at__gt": now - settings.REFRESH_TTL}
-
-
 class SessionQuerySet(models.QuerySet["Session"]):
     def live(self) -> SessionQuerySet:
         """Those that still authenticate or can still be refreshed."""
-        return self.filter(**alive())
+        now = timezone.now()
+        return self.filter(ended_at=None, expires_at__gt=now, rotated_at__gt=now - settings.REFRESH_TTL)
 
     def over(self) -> SessionQuerySet:
-        """All others."""
-        return self.exclude(**alive())
+        now = timezone.now()
+        expired = Q(expires_at__lte=now) | Q(rotated_at__lte=now - settings.REFRESH_TTL)
+        return self.filter(Q(ended_at__isnull=False) | expired)
 
     def touch(self, session: Session, now: datetime) -> None:
-        """Notes that the session was used, to a precision that most requests need not write for."""
+        """Records that the session was used, at a precision that spares most requests the write."""
         if now - session.last_used_at >= LAST_USED_PRECISION:
             self.filter(pk=session.pk).update(last_used_at=now)
 
 
 class Session(models.Model):
-    """What one login, or the registration, began. A request is authenticated only while its session lives."""
+    """What a login or the registration starts. A request is authenticated only while its session is live."""
 
-    class End(models.TextChoices):
+    class EndReason(models.TextChoices):
         LOGOUT = "logout"
         REVOKED = "revoked"
         REUSE = "reuse"
@@ -171,7 +167,7 @@ class Session(models.Model):
     last_used_at = models.DateTimeField(default=timezone.now)
     expires_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True)
-    end = models.CharField(max_length=8, choices=End, blank=True)
+    end_reason = models.CharField(max_length=8, choices=EndReason, blank=True)
     refresh_id = models.UUIDField(default=uuid4)  # `jti` of the one refresh token that is current
     previous_id = models.UUIDField(null=True)  # its direct predecessor, which may be replayed for a moment
     rotated_at = models.DateTimeField(default=timezone.now)  # when the current one was issued
@@ -182,7 +178,7 @@ class Session(models.Model):
         db_table = "sessions"
         constraints = [
             models.CheckConstraint(
-                condition=Q(ended_at=None, end="") | Q(ended_at__isnull=False) & ~Q(end=""),
+                condition=Q(ended_at=None, end_reason="") | Q(ended_at__isnull=False) & ~Q(end_reason=""),
                 name="sessions_end_has_reason",
             ),
             models.CheckConstraint(condition=Q(expires_at__gt=F("created_at")), name="sessions_expire_later"),
@@ -212,8 +208,8 @@ class Session(models.Model):
 
 
 class KnownDeviceManager(models.Manager["KnownDevice"]):
-    def meet(self, user: User, name: str) -> bool:
-        """Notes that the user signs in with this device. Whether it is new beside others: the first one is no news."""
+    def remember(self, user: User, name: str) -> bool:
+        """Adds the device to those the user has signed in with. Returns whether it is new and not their first."""
         name = name[:DEVICE_LENGTH]
         known = set(self.filter(user=user).values_list("name", flat=True))
         if name not in known:
@@ -247,20 +243,20 @@ class PasswordResetQuerySet(models.QuerySet["PasswordReset"]):
         return self.filter(used_at=None, expires_at__gt=now, guesses__lt=RESET_GUESSES)
 
     def replace(self, code: PasswordReset) -> None:
-        """Stores a code in the place of the one before, in one statement."""
+        """Stores a code over the previous one, in one statement."""
         fields = ["id", "code_hash", "created_at", "expires_at", "guesses", "used_at"]
         self.bulk_create([code], update_conflicts=True, unique_fields=["address"], update_fields=fields)
 
     def count_guess(self, code: PasswordReset) -> bool:
-        """Takes one of the guesses left, in one statement; False where there is none."""
+        """Takes one of the guesses left, in one statement; False if there is none."""
         return bool(self.live().filter(id=code.id).update(guesses=F("guesses") + 1))
 
-    def return_guess(self, code: PasswordReset) -> None:
-        """Gives a guess back that turned out right: only wrong ones wear a code out."""
+    def uncount_guess(self, code: PasswordReset) -> None:
+        """For a guess that turned out right: only wrong ones use a code up."""
         self.filter(id=code.id, guesses__gt=0).update(guesses=F("guesses") - 1)
 
     def use(self, code: PasswordReset) -> bool:
-        """Uses the code up, in one statement; False where somebody else has."""
+        """Uses the code up, in one statement; False if another request already has."""
         return bool(self.filter(id=code.id, used_at=None).update(used_at=timezone.now()))
 
 
@@ -331,19 +327,46 @@ class SigningKey(models.Model):
         return self.activated_at is not None and self.replaced_at is None
 
 
-class Lease(models.Model):
-    """The right to do one thing for one address now: whoever inserts the row has it, until they delete it.
+class LoginGuardQuerySet(models.QuerySet["LoginGuard"]):
+    def locked(self) -> LoginGuardQuerySet:
+        """Those whose account is locked now. One whose last guess is still being evaluated may yet turn out right."""
+        now = timezone.now()
+        lasting = {"failures__gte": settings.LOGIN_FAILURE_LIMIT, "failed_at__gt": now - settings.LOGIN_LOCK}
+        return self.filter(Q(holder=None) | Q(held_until__lte=now), **lasting)
 
-    It is how guesses at one password queue up, also between processes and hosts, without any of them holding a
-    transaction open. A holder that died gives way after `until`.
+    def forgotten(self) -> LoginGuardQuerySet:
+        """Those whose failures no longer count."""
+        now = timezone.now()
+        return self.filter(Q(holder=None) | Q(held_until__lte=now), failed_at__lte=now - settings.LOGIN_LOCK)
+
+
+class LoginGuard(models.Model):
+    """The wrong passwords in a row for an address, and who is evaluating one now.
+
+    Whether or not there is an account, so that an unknown address behaves as a known one does.
     """
 
-    name = models.CharField(max_length=300, primary_key=True)
-    holder = models.UUIDField()
-    until = models.DateTimeField()
+    address = models.EmailField(max_length=EMAIL_LENGTH, primary_key=True)
+    failures = models.PositiveSmallIntegerField()  # a guess that is being evaluated counts as one
+    failed_at = models.DateTimeField()  # when the last one was counted; of those that turned out wrong, answered
+    holder = models.UUIDField(null=True)  # the guess that is being evaluated
+    held_until = models.DateTimeField(null=True)  # after which a holder that died gives way
+
+    objects = LoginGuardQuerySet.as_manager()
 
     class Meta:
-        db_table = "leases"
+        db_table = "login_guards"
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(holder=None, held_until=None) | Q(holder__isnull=False, held_until__isnull=False),
+                name="login_guards_held_until",
+            ),
+        ]
 
     def __str__(self) -> str:
-        return self.name
+        return self.address
+
+    @property
+    def locked_until(self) -> datetime:
+        """When the lock of a locked one opens by itself."""
+        return self.failed_at + settings.LOGIN_LOCK

@@ -7,8 +7,8 @@ from django.core.validators import EmailValidator
 from rest_framework import serializers
 
 from accounts.addresses import EMAIL_LENGTH, normalised
-from accounts.hashing import PASSWORD_LENGTH
 from accounts.models import NAME_LENGTH, Role
+from accounts.password_validators import PASSWORD_LENGTH
 from accounts.text import no_control_characters
 from core.api import ApiSerializer
 from core.fields import Text

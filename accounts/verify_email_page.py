@@ -37,7 +37,7 @@ def verify_email_page(request: HttpRequest) -> HttpResponse:
         token = request.GET.get("token", "")
         if not token:
             return render_page(request, "no_link")
-        return render_page(request, "already" if registration.owner_of(token).is_verified else "ask", token=token)
+        return render_page(request, "already" if registration.user_for_token(token).is_verified else "ask", token=token)
     except ExpiredVerificationToken:
         return render_page(request, "expired", status=400)
     except InvalidVerificationToken:
@@ -54,7 +54,7 @@ def send_new_link(request: HttpRequest, email: str) -> HttpResponse:
         spend("resend_verification", ip_of(request))
     except RateLimited as error:
         return render_page(request, "rate_limited", email=email, status=error.status, headers=error.headers)
-    registration.resend_verification(**body, client=Client.of(request))
+    registration.request_verification(**body, client=Client.of(request))
     return render_page(request, "link_sent")
 
 

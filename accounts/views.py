@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from rest_framework.throttling import BaseThrottle
 
 from accounts.authentication import SignedInRequest
-from accounts.flows import login, passwords, registration, resets, sessions
+from accounts.flows import login, registration, resets, sessions
 from accounts.flows import profile as profile_flow
 from accounts.flows.login import InvalidCredentials
 from accounts.flows.passwords import OldPasswordIncorrect, OldPasswordRequired
@@ -19,8 +19,7 @@ from accounts.flows.profile import LastAdmin
 from accounts.flows.registration import EmailTaken, InvalidVerificationToken
 from accounts.flows.resets import InvalidResetCode
 from accounts.flows.sessions import EmailNotVerified, InvalidRefreshToken, RefreshTokenReused
-from accounts.leases import Busy
-from accounts.login_guard import AccountLocked
+from accounts.login_guard import AccountLocked, Busy
 from accounts.models import User
 from accounts.serializers import (
     AddressSerializer,
@@ -153,7 +152,7 @@ class PublicAuthViewSet(ApiViewSet):
         The answer is the same for every address.
         """
         body = validated(AddressSerializer, request.data, "body")
-        registration.resend_verification(**body, client=Client.of(request))
+        registration.request_verification(**body, client=Client.of(request))
         return ok()
 
     @extend_schema(responses=KeySetSerializer)
@@ -196,7 +195,7 @@ class AuthViewSet(ApiViewSet):
         A wrong password is `{"ok": false}`, and counts towards the lockout.
         """
         body = validated(PasswordSerializer, request.data, "body")
-        user = passwords.check_password(address=request.user.email, client=Client.of(request), **body)
+        user = login.check_password(address=request.user.email, client=Client.of(request), **body)
         return Response({"ok": user is not None})
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
-from axes.models import AccessAttempt, AccessFailureLog
+from axes.models import AccessFailureLog
 from django.conf import settings
 from django.contrib.sessions.models import Session as AdminSession
 from django.db import transaction
@@ -14,7 +14,7 @@ from django.utils import timezone
 from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 
 from accounts.audit import chain
-from accounts.models import Lease, Mail, PasswordReset, Session
+from accounts.models import LoginGuard, Mail, PasswordReset, Session
 from attempts.models import IdempotencyKey
 from core.jobs import Turn
 from core.models import RateCount
@@ -39,9 +39,8 @@ def expired_rows() -> dict[str, QuerySet[Any]]:
         ),
         "reset codes": PasswordReset.objects.filter(Q(expires_at__lte=now) | Q(used_at__isnull=False)),
         "rate counts": RateCount.objects.filter(until__lte=now.timestamp()),
-        "leases": Lease.objects.filter(until__lte=now),
         "mails": Mail.objects.exclude(state=Mail.State.QUEUED).filter(created_at__lte=now - MAILS),
-        "failure counts": AccessAttempt.objects.filter(attempt_time__lte=now - settings.LOGIN_LOCK),
+        "login guards": LoginGuard.objects.forgotten(),
         "failed logins": AccessFailureLog.objects.filter(attempt_time__lte=now - FAILURES),
         "idempotency keys": IdempotencyKey.objects.expired(now),
         "daily figures": DailyFigure.objects.filter(day__lte=now - DAILY_FIGURES),

@@ -78,8 +78,9 @@ WORKERS = env.integer("WEB_CONCURRENCY", max(1, min(2 * processors(), WORKERS_TH
 # Hashes at once in each process.
 ARGON2_CONCURRENCY = env.integer("ARGON2_CONCURRENCY", max(1, processors() // WORKERS), 1, 64)
 ARGON2_WAITING = 31  # more that wait for their turn; any further is told to come again
-ARGON2_WAIT = timedelta(seconds=10)
-THREADS = ARGON2_CONCURRENCY + ARGON2_WAITING + 4  # some are left for every other call
+ARGON2_WAIT = timedelta(seconds=4)
+LOGIN_WAITING = 24  # that wait for another guess at the same account
+THREADS = ARGON2_CONCURRENCY + ARGON2_WAITING + LOGIN_WAITING + 4  # some are left for every other call
 
 AUTH_PASSWORD_VALIDATORS = [
     {
@@ -87,8 +88,8 @@ AUTH_PASSWORD_VALIDATORS = [
         "OPTIONS": {"user_attributes": ["email", "name"]},
     },
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 8}},
-    {"NAME": "accounts.hashing.MaximumLengthValidator"},
-    {"NAME": "accounts.hashing.OverAgainValidator"},
+    {"NAME": "accounts.password_validators.MaximumLengthValidator"},
+    {"NAME": "accounts.password_validators.RepetitionValidator"},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 
@@ -113,7 +114,6 @@ AXES_COOLOFF_TIME = LOGIN_LOCK
 AXES_RESET_ON_SUCCESS = True
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_CLIENT_IP_CALLABLE = "core.client.ip_of"
-AXES_LOCKOUT_CALLABLE = "accounts.login_guard.admin_lockout_response"
 AXES_USERNAME_FORM_FIELD = "username"
 AXES_VERBOSE = False
 AXES_ENABLE_ADMIN = False
@@ -209,7 +209,7 @@ APPEND_SLASH = False
 ALLOWED_HOSTS = ["*"]  # no answer, link or mail is built from the Host header
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 TRUSTED_PROXY_COUNT = env.integer("TRUSTED_PROXY_COUNT", 0, 0, 20)
-AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "peerprep_users.admin_site.backends.EmailBackend"]
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "peerprep_users.admin_site.backends.UserBackend"]
 
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXY_COUNT else None
 SECURE_HSTS_SECONDS = 31_536_000 if PRODUCTION else 0

@@ -41,7 +41,7 @@ class SessionAdmin(DeviceMixin, UserRowsAdmin):
     @display(label={"live": "success", "expired": "warning"})
     def state(self, session: Session) -> str:
         if session.ended_at:
-            return f"ended: {session.get_end_display()}"
+            return f"ended: {session.get_end_reason_display()}"
         return "live" if session.refresh_expires_at > timezone.now() else "expired"
 
 

@@ -20,7 +20,7 @@ from accounts.admin.base import BaseAdmin, DayRangeFilter, actor_of, changelist_
 from accounts.devices import device_name
 from accounts.flows import administration
 from accounts.flows.login_report import explain_login
-from accounts.models import AuditEntry, Session, User
+from accounts.models import AuditEntry, LoginGuard, Session, User
 from core.errors import ApiError
 
 PANEL_ROWS = 10
@@ -45,7 +45,7 @@ class LockedFilter(admin.SimpleListFilter):
             return queryset
         if self.value() != "yes":
             raise IncorrectLookupParameters
-        return queryset.filter(email__in=login_guard.locks().values("username"))
+        return queryset.filter(email__in=LoginGuard.objects.locked().values("address"))
 
 
 class BaseUserAdmin(BaseAdmin):

@@ -61,7 +61,7 @@ def locked(user: User) -> User:
     Raises:
         NotFound: it was deleted meanwhile.
     """
-    held = User.objects.held(pk=user.pk)
+    held = User.objects.lock_any(pk=user.pk)
     if held is None:
         raise NotFound
     return held
@@ -178,7 +178,7 @@ def unlock(*, address: str, by: Actor, reason: str = "") -> datetime | None:
     with transaction.atomic():
         until = login_guard.locked_until(address)
         if login_guard.clear(address) and until:
-            owner, ends = User.objects.held(email=address), until.isoformat()
+            owner, ends = User.objects.lock_any(email=address), until.isoformat()
             record(Kind.LOCK_OPENED, by=by, address=address, user=owner, reason=reason, locked_until=ends)
         return until
 
@@ -206,7 +206,7 @@ def end_all_sessions(*, user: User, by: Actor, reason: str) -> int:
     required(reason)
     with transaction.atomic():
         held = locked(user)
-        ended = end_sessions(held, Session.End.ADMIN)
+        ended = end_sessions(held, Session.EndReason.ADMIN)
         record(Kind.SESSIONS_ENDED, by=by, address=held.email, user=held, reason=reason, sessions=ended)
         return ended
 
@@ -253,7 +253,7 @@ def deactivate(*, user: User, by: Actor, reason: str) -> bool:
             raise LastAdmin
         held.is_active = False
         held.save(update_fields=["is_active", "updated_at"])
-        ended = end_sessions(held, Session.End.ADMIN)
+        ended = end_sessions(held, Session.EndReason.ADMIN)
         record(Kind.ACCOUNT_DEACTIVATED, by=by, address=held.email, user=held, reason=reason, sessions=ended)
         return True
 

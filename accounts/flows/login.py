@@ -1,13 +1,21 @@
-"""Logging in."""
+"""Logging in, and the one place that checks a password."""
 
+from contextlib import suppress
+from datetime import timedelta
+
+from axes.models import AccessFailureLog
+from django.conf import settings
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 
-from accounts.flows.passwords import check_password
-from accounts.flows.sessions import EmailNotVerified, TokenPair, note_device, start_session
-from accounts.leases import Busy
-from accounts.login_guard import AccountLocked
-from accounts.metrics import LOGINS
-from accounts.models import User
+from accounts import hashing, login_guard
+from accounts.audit.log import Actor, Kind, record
+from accounts.devices import device_name
+from accounts.flows.sessions import EmailNotVerified, TokenPair, start_session
+from accounts.login_guard import AccountLocked, Busy
+from accounts.mail.queue import circumstances, enqueue
+from accounts.metrics import LOCKS, LOGINS
+from accounts.models import KnownDevice, Mail, Session, User
 from core.client import Client
 from core.errors import ApiError
 from core.metrics import count_outcomes
@@ -16,47 +24,110 @@ from core.metrics import count_outcomes
 class InvalidCredentials(ApiError):
     status = 401
     code = "invalid_credentials"
-    detail = "The e-mail address or the password is not right."
+    detail = "The e-mail address or the password is wrong."
+
+
+class NotAnAdmin(InvalidCredentials):
+    """Counted with the others, and the same to an admin with a wrong password and to a user with a right one."""
+
+    detail = "Enter the e-mail address and the password of an admin."
 
 
 @count_outcomes(LOGINS, InvalidCredentials, EmailNotVerified, AccountLocked, Busy)
 def log_in(*, email: str, password: str, client: Client) -> TokenPair:
-    """Starts a session for whoever knows the password of a verified account.
+    """Starts a session for the owner of a verified account.
 
     A deactivated account is answered like one that does not exist.
 
     Raises:
-        InvalidCredentials, EmailNotVerified, AccountLocked, Busy.
+        InvalidCredentials, EmailNotVerified, AccountLocked, Busy, TooManyHashes.
     """
-    user = owner_of(email, password, client)
-    if not user.is_verified:
-        raise EmailNotVerified
-    with transaction.atomic():
-        held = User.objects.locked(pk=user.pk, password=user.password)
-        if held is None:
-            raise InvalidCredentials  # the password has been changed since it was checked
-        note_device(held, client)
-        return TokenPair.of(start_session(held, client), held)
-
-
-@count_outcomes(LOGINS)
-def log_in_to_admin_site(*, email: str, password: str, client: Client) -> User:
-    """Who has given their address and password there; what follows is Django's.
-
-    Raises:
-        InvalidCredentials: that is also what is said to a user who is no admin.
-        EmailNotVerified, AccountLocked, Busy.
-    """
-    user = owner_of(email, password, client)
-    if not user.is_admin:
-        raise InvalidCredentials
-    if not user.is_verified:
-        raise EmailNotVerified
-    return user
-
-
-def owner_of(email: str, password: str, client: Client) -> User:
     user = check_password(address=email, password=password, client=client)
     if user is None:
         raise InvalidCredentials
-    return user
+    if not user.is_verified:
+        raise EmailNotVerified
+    return TokenPair.of(begin_session(user, client, settings.SESSION_MAX), user)
+
+
+@count_outcomes(LOGINS)
+def log_in_to_admin_site(*, email: str, password: str, client: Client) -> Session:
+    """Starts a session for a verified admin.
+
+    Raises:
+        NotAnAdmin: also for a wrong password or an unknown address.
+        EmailNotVerified, AccountLocked, Busy, TooManyHashes.
+    """
+    user = check_password(address=email, password=password, client=client)
+    if user is None or not user.is_admin:
+        raise NotAnAdmin
+    if not user.is_verified:
+        raise EmailNotVerified
+    return begin_session(user, client, settings.ADMIN_SESSION)
+
+
+def begin_session(user: User, client: Client, lasts: timedelta) -> Session:
+    """Starts a session for a user whose password has been checked, and mails them if the device is new to them.
+
+    Raises:
+        InvalidCredentials: the password has been changed since, or the account deactivated.
+    """
+    device = device_name(client.user_agent)
+    known = KnownDevice.objects.filter(user=OuterRef("pk"), name=device)
+    users = User.objects.annotate(knows_device=Exists(known)).select_for_update(no_key=True)
+    with transaction.atomic():
+        current = users.filter(pk=user.pk, password=user.password, is_active=True).first()
+        if current is None:
+            raise InvalidCredentials
+        # What is known was read before the wait for the row, so another login may have added the device meanwhile.
+        if not current.knows_device and KnownDevice.objects.remember(user, device):
+            enqueue(Mail.Kind.NEW_DEVICE, user.email, circumstances(client))
+        return start_session(current, client, lasts)
+
+
+def check_password(*, address: str, password: str, client: Client) -> User | None:
+    """The active user whose address and password these are. Every call that takes a password comes here.
+
+    Args:
+        address: normalised; counted whether or not there is an account.
+
+    Raises:
+        AccountLocked: the password was not evaluated.
+        Busy: other guesses at the same account take too long.
+        TooManyHashes: the guess does not count.
+    """
+    guess = login_guard.count_guess(address)
+    user = User.objects.filter(email=address, is_active=True).first()
+    try:
+        right = hashing.matches(password, user.password if user else None, address)
+    except hashing.TooManyHashes:
+        guess.uncount()
+        raise
+    if right and user:
+        if hashing.is_outdated(user.password):
+            with suppress(hashing.TooManyHashes):  # it can wait
+                upgrade_hash(user, password)
+        guess.succeed()
+        return user
+    with transaction.atomic():
+        locks = guess.fail()
+        AccessFailureLog.objects.create(
+            username=address, ip_address=client.ip, user_agent=client.user_agent, locked_out=locks
+        )
+        if locks:
+            report_lock(address, client)
+    return None
+
+
+def upgrade_hash(user: User, password: str) -> None:
+    """Replaces a hash that was made with other parameters than the present ones."""
+    old, user.password = user.password, hashing.hashed(password, user.email)
+    User.objects.filter(pk=user.pk, password=old).update(password=user.password)
+
+
+def report_lock(address: str, client: Client) -> None:
+    """Records a lock and mails the owner. An unknown address gets exactly the same; the sender drops the mail."""
+    owner = User.objects.lock_any(email=address)
+    record(Kind.ACCOUNT_LOCKED, by=Actor.anyone(client), address=address, user=owner)
+    enqueue(Mail.Kind.ACCOUNT_LOCKED, address, circumstances(client))
+    LOCKS.inc()

@@ -1,4 +1,4 @@
-"""Why somebody cannot sign in, for whoever is asked."""
+"""Why a user cannot sign in: for support, on the user's page and as a command."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -14,9 +14,9 @@ from accounts.audit.log import Kind
 from accounts.devices import device_name
 from accounts.models import AuditEntry, Mail, Session, User
 
-SHOWN = 5
-ENDED_LATELY = timedelta(days=7)
-TELLING = (Kind.LOCK_OPENED, Kind.PASSWORD_RESET, Kind.PASSWORD_CHANGED, Kind.REFRESH_TOKEN_REUSED)
+RECENT_ROWS = 5
+ENDED_RECENTLY = timedelta(days=7)
+RELEVANT_KINDS = (Kind.LOCK_OPENED, Kind.PASSWORD_RESET, Kind.PASSWORD_CHANGED, Kind.REFRESH_TOKEN_REUSED)
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Reason:
     remedy: str
 
 
-class Login(NamedTuple):
+class RecentLogin(NamedTuple):
     """A login that succeeded or failed, and what became of it."""
 
     at: datetime
@@ -43,8 +43,8 @@ class Explanation:
     user: User | None = None
     reasons: list[Reason] = field(default_factory=list)
     facts: list[tuple[str, str]] = field(default_factory=list)
-    successes: list[Login] = field(default_factory=list)
-    failures: list[Login] = field(default_factory=list)
+    successes: list[RecentLogin] = field(default_factory=list)
+    failures: list[RecentLogin] = field(default_factory=list)
     live_sessions: int = 0
 
     @property
@@ -55,7 +55,7 @@ class Explanation:
 
 
 def explain_login(*, address: str) -> Explanation:
-    """Why the owner of an address cannot sign in, and what has happened lately, in a constant number of queries.
+    """Why the owner of an address cannot sign in, and their recent logins, in a constant number of queries.
 
     Args:
         address: normalised.
@@ -86,7 +86,7 @@ UNKNOWN = Reason(
 
 
 def deactivation_of(user: User) -> list[Reason]:
-    """Asks for the entry in any case, so that the number of queries tells nothing."""
+    """Always looks for the entry, so that the number of queries is constant."""
     entry = AuditEntry.objects.filter(user_id=user.pk, kind=Kind.ACCOUNT_DEACTIVATED).order_by("-occurred_at").first()
     if user.is_active:
         return []
@@ -95,10 +95,10 @@ def deactivation_of(user: User) -> list[Reason]:
 
 
 def verification_of(user: User) -> list[Reason]:
-    mails = list(Mail.objects.filter(to=user.email, kind=Mail.Kind.VERIFICATION).order_by("-created_at")[:SHOWN])
+    mails = list(Mail.objects.filter(to=user.email, kind=Mail.Kind.VERIFICATION).order_by("-created_at")[:RECENT_ROWS])
     if user.is_verified:
         return []
-    became = became_of(mails[0]) if mails else "No verification mail is on record; they are kept for 7 days."
+    became = delivery_of(mails[0]) if mails else "No verification mail is on record; they are kept for 7 days."
     older = max((ends for mail in mails[1:] if (ends := link_ends(mail))), default=None)
     if older and older > timezone.now():
         became += f" The link of an older mail works until {moment(older)}."
@@ -106,7 +106,7 @@ def verification_of(user: User) -> list[Reason]:
     return [Reason("not_verified", f"The address is not verified. {became}", remedy)]
 
 
-def became_of(mail: Mail) -> str:
+def delivery_of(mail: Mail) -> str:
     """What has become of a verification mail."""
     last_error = mail.error.rpartition("\n")[2]
     match mail.state:
@@ -115,7 +115,7 @@ def became_of(mail: Mail) -> str:
             return f"The mail has been waiting since {moment(mail.created_at)}; next try {moment(mail.due_at)}.{failed}"
         case Mail.State.SENT:
             ends = link_ends(mail)
-            works = f"works until {moment(ends)}" if ends and ends > timezone.now() else "does not work any more"
+            works = f"works until {moment(ends)}" if ends and ends > timezone.now() else "has expired"
             at = moment(mail.sent_at) if mail.sent_at else "an unknown time"
             return f"The mail server took the mail at {at}: it may be among the spam. Its link {works}."
         case Mail.State.DROPPED:
@@ -125,22 +125,22 @@ def became_of(mail: Mail) -> str:
 
 
 def link_ends(mail: Mail) -> datetime | None:
-    """Until when the link works that a mail took along; it is made when the mail is sent."""
+    """When the link in a mail expires. It is made when the mail is sent."""
     return mail.sent_at + settings.VERIFICATION_TTL if mail.sent_at else None
 
 
-def lock_of(address: str, failures: list[Login]) -> list[Reason]:
+def lock_of(address: str, failures: list[RecentLogin]) -> list[Reason]:
     until = login_guard.locked_until(address)
     if until is None:
         return []
-    tries = [f"{try_.ip or 'an unknown address'} ({try_.device})" for try_ in that_locked(failures, until)]
+    tries = [f"{try_.ip or 'an unknown address'} ({try_.device})" for try_ in counted_failures(failures, until)]
     by = f" by wrong passwords from {', '.join(dict.fromkeys(tries))}" if tries else ""
-    remedy = "It opens by itself. A reset of the password, `manage.py unlock` or the user's page open it at once."
+    remedy = "It opens by itself. Resetting the password, `manage.py unlock` or the user's page unlocks it at once."
     return [Reason("locked", f"The account is locked until {moment(until)}{by}.", remedy)]
 
 
-def that_locked(failures: list[Login], until: datetime) -> list[Login]:
-    """Those that count: each within the time after which the one before it would have been forgotten."""
+def counted_failures(failures: list[RecentLogin], until: datetime) -> list[RecentLogin]:
+    """Those that count: each came before its predecessor was forgotten."""
     found, oldest = [], until - settings.LOGIN_LOCK
     for failure in failures[: settings.LOGIN_FAILURE_LIMIT]:
         if failure.at < oldest - settings.LOGIN_LOCK:
@@ -153,7 +153,7 @@ def that_locked(failures: list[Login], until: datetime) -> list[Login]:
 def password_of(user: User) -> list[Reason]:
     if user.has_usable_password():
         return []
-    return [Reason("no_password", "The account has no password.", "Its owner sets one by resetting it.")]
+    return [Reason("no_password", "The account has no password.", "The owner can set one by resetting it.")]
 
 
 # --- Facts ----------------------------------------------------------------------------------------------------------
@@ -161,10 +161,12 @@ def password_of(user: User) -> list[Reason]:
 
 def facts_of(user: User) -> list[tuple[str, str]]:
     told = [("registered", moment(user.created_at)), ("role", user.role), ("last seen", last_seen(user))]
-    entries = AuditEntry.objects.filter(user_id=user.pk, kind__in=TELLING).order_by("-occurred_at", "-pk")
-    told += [(Kind(entry.kind).label, f"{moment(entry.occurred_at)} by {who(entry)}") for entry in entries[:SHOWN]]
-    lately = Session.objects.filter(user=user, ended_at__gt=timezone.now() - ENDED_LATELY).order_by("end")
-    ends = [f"{count} by {end}" for end, count in lately.values_list("end").annotate(Count("pk"))]
+    entries = AuditEntry.objects.filter(user_id=user.pk, kind__in=RELEVANT_KINDS).order_by("-occurred_at", "-pk")
+    told += [
+        (Kind(entry.kind).label, f"{moment(entry.occurred_at)} by {who(entry)}") for entry in entries[:RECENT_ROWS]
+    ]
+    lately = Session.objects.filter(user=user, ended_at__gt=timezone.now() - ENDED_RECENTLY).order_by("end_reason")
+    ends = [f"{count} by {end}" for end, count in lately.values_list("end_reason").annotate(Count("pk"))]
     return [*told, ("sessions ended within 7 days", ", ".join(ends) or "none")]
 
 
@@ -173,20 +175,25 @@ def last_seen(user: User) -> str:
     return moment(used) if used else "no session is on record"
 
 
-def successes_of(user: User) -> list[Login]:
+def successes_of(user: User) -> list[RecentLogin]:
     now = timezone.now()
     return [
-        Login(
-            one.created_at, device_name(one.user_agent), one.ip, one.end or ("live" if one.is_live(now) else "expired")
+        RecentLogin(
+            one.created_at,
+            device_name(one.user_agent),
+            one.ip,
+            one.end_reason or ("live" if one.is_live(now) else "expired"),
         )
-        for one in Session.objects.filter(user=user).order_by("-created_at")[:SHOWN]
+        for one in Session.objects.filter(user=user).order_by("-created_at")[:RECENT_ROWS]
     ]
 
 
-def failures_of(address: str) -> list[Login]:
+def failures_of(address: str) -> list[RecentLogin]:
     return [
-        Login(one.attempt_time, device_name(one.user_agent), one.ip_address, "locked" if one.locked_out else "refused")
-        for one in AccessFailureLog.objects.filter(username=address).order_by("-attempt_time", "-pk")[:SHOWN]
+        RecentLogin(
+            one.attempt_time, device_name(one.user_agent), one.ip_address, "locked" if one.locked_out else "refused"
+        )
+        for one in AccessFailureLog.objects.filter(username=address).order_by("-attempt_time", "-pk")[:RECENT_ROWS]
     ]
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from axes.models import AccessAttempt, AccessFailureLog
+from axes.models import AccessFailureLog
 from django.db import transaction
 from django.utils import timezone
 from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
@@ -13,7 +13,7 @@ from accounts import login_guard
 from accounts.audit.log import NO_CLIENT, Actor, ActorKind, Kind, record
 from accounts.audit.models import ERASED, ERASED_ACTOR
 from accounts.flows.passwords import change_password
-from accounts.models import AuditEntry, KnownDevice, Mail, PasswordReset, Session, User
+from accounts.models import AuditEntry, KnownDevice, LoginGuard, Mail, PasswordReset, Session, User
 from core.client import Client
 from core.errors import ApiError, NotAuthenticated, NotFound
 
@@ -23,7 +23,7 @@ Section = tuple[str, Any]  # its name, and a value or an iterator over rows
 class LastAdmin(ApiError):
     status = 409
     code = "last_admin"
-    detail = "This is the last active and verified admin. Make somebody else an admin first."
+    detail = "You are the last active, verified admin. Make another user an admin first."
 
 
 def update_profile(
@@ -101,7 +101,7 @@ def erase(user: User) -> None:
 
 # Facts only: no hash of a password or a code, and no id of a refresh token.
 PROFILE = ("id", "email", "name", "role", "is_verified", "is_active", "created_at", "updated_at")
-SESSION = ("id", "user_agent", "ip", "created_at", "last_used_at", "rotated_at", "expires_at", "ended_at", "end")
+SESSION = ("id", "user_agent", "ip", "created_at", "last_used_at", "rotated_at", "expires_at", "ended_at", "end_reason")
 RESET = ("created_at", "expires_at", "guesses", "used_at")
 MAIL = ("id", "kind", "to", "facts", "state", "created_at", "due_at", "tries", "error", "sent_at")
 EVENT = ("kind", "occurred_at", "address", "request_id", "actor_kind", "reason", "facts")
@@ -127,8 +127,8 @@ def export_account(*, user: User) -> Iterator[Section]:
     yield "reset_codes", PasswordReset.objects.filter(address=user.email).values(*RESET).iterator()
     yield "mails", Mail.objects.filter(to=user.email).order_by("created_at").values(*MAIL).iterator()
     yield "security_events", map(disclosed, AuditEntry.objects.filter(user_id=user.pk).order_by("pk").iterator())
-    counts = AccessAttempt.objects.filter(username=user.email)
-    yield "failed_login_counts", counts.values("failures_since_start", "attempt_time").iterator()
+    counts = LoginGuard.objects.filter(address=user.email)
+    yield "failed_login_counts", counts.values("failures", "failed_at").iterator()
     failures = AccessFailureLog.objects.filter(username=user.email).order_by("attempt_time")
     yield "failed_logins", failures.values(*FAILURE).iterator()
     done = AuditEntry.objects.filter(actor_id=user.pk, actor_kind=ActorKind.ADMIN).order_by("pk")

@@ -1,4 +1,4 @@
-"""Registering, and proving that the address is one's own."""
+"""Registering, and verifying the e-mail address."""
 
 from django.core import signing
 from django.db import IntegrityError, transaction
@@ -20,13 +20,13 @@ from core.metrics import count_outcomes
 class EmailTaken(ApiError):
     status = 409
     code = "email_taken"
-    detail = "There is an account with this e-mail address already."
+    detail = "An account with this e-mail address already exists."
 
 
 class InvalidVerificationToken(ApiError):
     status = 400
     code = "invalid_token"
-    detail = "This link is not valid any more. Ask for a new one."
+    detail = "This link is invalid or has expired. Ask for a new one."
 
 
 class ExpiredVerificationToken(InvalidVerificationToken):
@@ -49,19 +49,19 @@ def register(*, email: str, password: str, name: str | None, client: Client) -> 
     try:
         with transaction.atomic():
             user.save(force_insert=True)
-            KnownDevice.objects.meet(user, device_name(client.user_agent))
+            KnownDevice.objects.remember(user, device_name(client.user_agent))
             enqueue(Mail.Kind.VERIFICATION, email, circumstances(client))
             return TokenPair.of(start_session(user, client), user)
     except IntegrityError:
         raise EmailTaken from None
 
 
-def owner_of(token: str) -> User:
-    """Whose address the token was mailed to.
+def user_for_token(token: str) -> User:
+    """The user whose address a verification link was mailed to.
 
     Raises:
-        ExpiredVerificationToken: it is too old.
-        InvalidVerificationToken: forged, or of an account or address that is no more.
+        ExpiredVerificationToken.
+        InvalidVerificationToken: forged, or of an account or address that no longer exists.
     """
     try:
         user_id, email = read_verification_token(token)
@@ -76,16 +76,16 @@ def owner_of(token: str) -> User:
 
 
 def verify_email(*, token: str) -> bool:
-    """Marks the address verified that the token was mailed to; False where it has been before.
+    """Marks the address verified that the token was mailed to; False if it already was.
 
     Raises:
-        InvalidVerificationToken: see `owner_of`.
+        InvalidVerificationToken: see `user_for_token`.
     """
-    user = owner_of(token)
+    user = user_for_token(token)
     unverified = User.objects.filter(pk=user.pk, is_verified=False)
     return bool(unverified.update(is_verified=True, updated_at=timezone.now()))
 
 
-def resend_verification(*, email: str, client: Client) -> None:
-    """Sends a new link, if there is an account that needs one; nobody can tell from the answer."""
+def request_verification(*, email: str, client: Client) -> None:
+    """Sends a new link if there is an account that needs one. The answer does not tell."""
     enqueue_on_demand(Mail.Kind.VERIFICATION, email, client)

@@ -15,25 +15,25 @@ from accounts.reset_codes import digest
 from core.client import Client
 from core.errors import ApiError, Invalid
 
-PAUSE = timedelta(minutes=1)
+CODE_INTERVAL = timedelta(minutes=1)
 
 
 class InvalidResetCode(ApiError):
     status = 401
     code = "invalid_reset_code"
-    detail = "The code is not right, or not valid any more."
+    detail = "The code is wrong or has expired."
 
 
 def request_code(*, email: str, client: Client) -> None:
-    """Asks for a code to be mailed. For an unknown address exactly the same is done; the sender finds out.
+    """Has a code mailed. An unknown address gets exactly the same treatment; the sender drops the mail.
 
-    At most one mail a minute and five an hour go to an address. Of several requests at once, one asks.
+    At most one mail a minute and five an hour go to an address, also of requests at once.
     """
-    enqueue_on_demand(Mail.Kind.RESET_CODE, email, client, pause=PAUSE)
+    enqueue_on_demand(Mail.Kind.RESET_CODE, email, client, pause=CODE_INTERVAL)
 
 
 def guess(email: str, code: str) -> tuple[PasswordReset, User]:
-    """What `code` is right for. Counts the guess before it compares, whatever comes of it.
+    """The reset and the user that `code` is right for. Counts the guess before it compares.
 
     Raises:
         InvalidResetCode: alike for a wrong, old, used or worn-out code and an unknown address, after the same work.
@@ -50,13 +50,13 @@ def guess(email: str, code: str) -> tuple[PasswordReset, User]:
 
 
 def verify_code(*, email: str, code: str) -> None:
-    """Tells whether the code is right, without using it up.
+    """Checks the code without using it up.
 
     Raises:
         InvalidResetCode.
     """
     reset, _ = guess(email, code)
-    PasswordReset.objects.return_guess(reset)
+    PasswordReset.objects.uncount_guess(reset)
 
 
 def reset_password(*, email: str, code: str, new_password: str, client: Client) -> None:
@@ -64,18 +64,18 @@ def reset_password(*, email: str, code: str, new_password: str, client: Client) 
 
     Raises:
         InvalidResetCode.
-        Invalid: the new password is too easy to guess. Only told to whoever knows the code, which stays good.
-        TooManyHashes: the code stays good.
+        Invalid: the new password is too easy to guess. Said only after the right code, which stays valid.
+        TooManyHashes: the code stays valid.
     """
     reset, owner = guess(email, code)
     try:
         validate_new_password(new_password, owner, "new_password")
         encoded = hashed(new_password, email)
     except (Invalid, TooManyHashes):
-        PasswordReset.objects.return_guess(reset)
+        PasswordReset.objects.uncount_guess(reset)
         raise
     with transaction.atomic():
-        user = User.objects.locked(pk=owner.pk)
+        user = User.objects.lock_active(pk=owner.pk)
         if user is None or not PasswordReset.objects.use(reset):
             raise InvalidResetCode
         user.is_verified = True

@@ -12,28 +12,26 @@ from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
 
 from accounts.audit.log import Actor, Kind, record
-from accounts.devices import device_name
-from accounts.mail.queue import circumstances, enqueue
 from accounts.metrics import REFRESHES
-from accounts.models import KnownDevice, Mail, Session, User
+from accounts.models import Session, User
 from accounts.tokens.jwt import AccessToken, Claims, RefreshToken
 from core.client import Client
-from core.errors import ApiError, NotAuthenticated, NotFound
+from core.errors import ApiError, NotFound
 from core.metrics import count_outcomes
 
-LISTED = ("id", "user_agent", "ip", "created_at", "last_used_at", "expires_at")
+SESSION_FIELDS = ("id", "user_agent", "ip", "created_at", "last_used_at", "expires_at")
 
 
 class InvalidRefreshToken(ApiError):
     status = 401
     code = "invalid_refresh_token"
-    detail = "The refresh token is not valid, or its session has ended. Sign in again."
+    detail = "The refresh token is invalid, or its session has ended. Sign in again."
 
 
 class RefreshTokenReused(ApiError):
     status = 401
     code = "refresh_token_reused"
-    detail = "This refresh token was used before. To be safe, its session has been ended. Sign in again."
+    detail = "This refresh token has been used before, so its session has been ended for safety. Sign in again."
 
 
 class EmailNotVerified(ApiError):
@@ -54,27 +52,7 @@ class TokenPair:
         return cls(str(AccessToken.of_session(session, user)), str(refresh), refresh["jti"])
 
 
-def begin_session(*, user: User, client: Client, lasts: timedelta) -> Session:
-    """Starts a session for a user who has just given their password.
-
-    Raises:
-        NotAuthenticated: the password has been changed, or the account deactivated, since.
-    """
-    with transaction.atomic():
-        held = User.objects.locked(pk=user.pk, password=user.password)
-        if held is None:
-            raise NotAuthenticated
-        note_device(held, client)
-        return start_session(held, client, lasts)
-
-
-def note_device(user: User, client: Client) -> None:
-    """Mails the owner where the password was given on a device that is new for them, in the caller's transaction."""
-    if KnownDevice.objects.meet(user, device_name(client.user_agent)):
-        enqueue(Mail.Kind.NEW_DEVICE, user.email, circumstances(client))
-
-
-def start_session(user: User, client: Client, lasts: timedelta | None = None) -> Session:
+def start_session(user: User, client: Client, lasts: timedelta = settings.SESSION_MAX) -> Session:
     now = timezone.now()
     return Session.objects.create(
         user=user,
@@ -83,7 +61,7 @@ def start_session(user: User, client: Client, lasts: timedelta | None = None) ->
         created_at=now,
         last_used_at=now,
         rotated_at=now,
-        expires_at=now + (lasts or settings.SESSION_MAX),
+        expires_at=now + lasts,
     )
 
 
@@ -92,8 +70,8 @@ def rotate(*, refresh_token: str, client: Client) -> TokenPair:
     """Exchanges a refresh token for the next one.
 
     The direct predecessor of the current token gets the current one again for a fixed moment after the rotation, so
-    that neither a second tab nor a lost answer signs anybody out. Any other token that was current once is in the
-    wrong hands, or its successor is: the session ends (RFC 9700 section 4.14.2).
+    that neither a second tab nor a lost response signs the user out. Any other token that was current once, or its
+    successor, is in the wrong hands: the session ends (RFC 9700 section 4.14.2).
 
     Raises:
         InvalidRefreshToken, RefreshTokenReused, EmailNotVerified.
@@ -103,7 +81,7 @@ def rotate(*, refresh_token: str, client: Client) -> TokenPair:
     except TokenError:
         raise InvalidRefreshToken from None
     with transaction.atomic():
-        user = User.objects.locked(pk=claims.user_id)
+        user = User.objects.lock_active(pk=claims.user_id)
         now = timezone.now()
         session = Session.objects.filter(pk=claims.session_id, user=user).first() if user else None
         if user is None or session is None or not session.is_live(now):
@@ -111,18 +89,18 @@ def rotate(*, refresh_token: str, client: Client) -> TokenPair:
         if not user.is_verified:
             raise EmailNotVerified
         pair = None
-        if settle(session, claims, now):
+        if accept_refresh_token(session, claims, now):
             pair = TokenPair.of(session, user)  # before the commit: what cannot be signed must not be used up
         else:
-            end([session], Session.End.REUSE)
+            end([session], Session.EndReason.REUSE)
             record(Kind.REFRESH_TOKEN_REUSED, by=Actor.anyone(client), address=user.email, user=user)
     if pair is None:  # raised only now that the end of the session is committed
         raise RefreshTokenReused
     return pair
 
 
-def settle(session: Session, claims: Claims, now: datetime) -> bool:
-    """Rotates for the current token, lets its direct predecessor pass within the grace; False for any other."""
+def accept_refresh_token(session: Session, claims: Claims, now: datetime) -> bool:
+    """Rotates for the current token, and accepts its direct predecessor within the grace; False for any other."""
     if claims.token_id == session.refresh_id:
         revoke_token(session)
         session.rotate(now)
@@ -133,32 +111,35 @@ def settle(session: Session, claims: Claims, now: datetime) -> bool:
 def log_out(*, user: User) -> None:
     """Ends every session of the user."""
     with transaction.atomic():
-        if held := User.objects.locked(pk=user.pk):
-            end_sessions(held, Session.End.LOGOUT)
+        if held := User.objects.lock_active(pk=user.pk):
+            end_sessions(held, Session.EndReason.LOGOUT)
 
 
 def end_session(*, session: Session) -> None:
-    """Ends one session at its user's wish."""
+    """Ends a session because its user signs out."""
     with transaction.atomic():
-        held = User.objects.locked(pk=session.user_id)
-        end(list(Session.objects.live().filter(pk=session.pk, user=held)), Session.End.LOGOUT)
+        held = User.objects.lock_active(pk=session.user_id)
+        end(list(Session.objects.live().filter(pk=session.pk, user=held)), Session.EndReason.LOGOUT)
 
 
-def end_sessions(user: User, reason: Session.End, *, keep: Session | None = None) -> int:
+def end_sessions(user: User, reason: Session.EndReason, *, keep: Session | None = None) -> int:
     """Ends the user's sessions, in the caller's transaction, which holds the user's row. Returns how many."""
     sessions = Session.objects.filter(user=user, ended_at=None)
     return end(list(sessions.exclude(pk=keep.pk) if keep else sessions), reason)
 
 
-def end(sessions: list[Session], reason: Session.End) -> int:
+def end(sessions: list[Session], reason: Session.EndReason) -> int:
     for session in sessions:
         revoke_token(session)
     now = timezone.now()
-    return Session.objects.filter(pk__in=[session.pk for session in sessions]).update(ended_at=now, end=reason)
+    return Session.objects.filter(pk__in=[session.pk for session in sessions]).update(ended_at=now, end_reason=reason)
 
 
 def revoke_token(session: Session) -> None:
-    """Records the session's current refresh token in simplejwt's blacklist, by its id: the token itself is not kept."""
+    """Records the id of the session's current refresh token in simplejwt's blacklist.
+
+    The stack requires that record, and nothing is decided by it: the session's row says which token is current.
+    """
     revoked = OutstandingToken.objects.create(
         user_id=session.user_id,
         jti=str(session.refresh_id),
@@ -170,8 +151,8 @@ def revoke_token(session: Session) -> None:
 
 
 def list_sessions(*, user: User, current: Session) -> list[dict[str, Any]]:
-    """The user's live sessions, the last used first; `current` is the one that asks."""
-    rows = Session.objects.live().filter(user=user).order_by("-last_used_at", "id").values(*LISTED)
+    """The user's live sessions, the last used first; `current` is the one the request came with."""
+    rows = Session.objects.live().filter(user=user).order_by("-last_used_at", "id").values(*SESSION_FIELDS)
     return [{**row, "current": row["id"] == current.pk} for row in rows]
 
 
@@ -182,8 +163,8 @@ def revoke(*, user: User, session_id: UUID) -> None:
         NotFound: it is not live, or not theirs.
     """
     with transaction.atomic():
-        held = User.objects.locked(pk=user.pk)
+        held = User.objects.lock_active(pk=user.pk)
         session = Session.objects.live().filter(pk=session_id, user=held).first()
         if session is None:
             raise NotFound
-        end([session], Session.End.REVOKED)
+        end([session], Session.EndReason.REVOKED)

@@ -144,7 +144,7 @@ def test_nobody_else_does_anything_and_reading_changes_nothing(admin: Person, al
     assert set(everything_with(strict, alice.user)) == {403}
 
     User.objects.filter(pk=demoted.user.pk).update(role=Role.USER)
-    Session.objects.filter(user=admin.user).update(ended_at=timezone.now(), end=Session.End.REVOKED)
+    Session.objects.filter(user=admin.user).update(ended_at=timezone.now(), end_reason=Session.EndReason.REVOKED)
     for client in (Client(), former, ended):
         assert set(everything_with(client, alice.user)) == {302}
         assert ask(client, "export", alice.user).headers["Location"].startswith("/admin/login/")
@@ -195,8 +195,8 @@ def test_deactivating_ends_every_session_at_once(browser: Client, alice: Person,
     assert alice.api.get("/users/me").status_code == 401
     assert api.post("/auth/refresh", {"refresh_token": alice.tokens.refresh_token}).status_code == 401
     assert api.post("/auth/login", alice.credentials).status_code == 401
-    ends = Session.objects.filter(user=alice.user).values_list("end", "ended_at")
-    assert [(end, ended_at is not None) for end, ended_at in ends] == [(Session.End.ADMIN, True)] * 2
+    ends = Session.objects.filter(user=alice.user).values_list("end_reason", "ended_at")
+    assert [(end, ended_at is not None) for end, ended_at in ends] == [(Session.EndReason.ADMIN, True)] * 2
 
 
 def test_an_account_that_is_activated_again_signs_in_anew(browser: Client, alice: Person, api: Api) -> None:

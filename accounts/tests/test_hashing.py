@@ -1,18 +1,16 @@
 """Hashing within bounds: few at once, few that wait, none of them for ever."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
-from axes.models import AccessAttempt
 from django.test import Client
 
 from accounts import hashing
-from accounts.models import Lease, User
+from accounts.models import LoginGuard, User
 from accounts.reset_codes import new_code
 from conftest import PASSWORD, Api, Person
 
@@ -24,19 +22,20 @@ def busy(settings: Any) -> Iterator[None]:
     """What is hashed takes for ever."""
     settings.ARGON2_WAIT = timedelta(seconds=0.05)
     for _ in range(settings.ARGON2_CONCURRENCY):
-        hashing.turns.acquire()
+        hashing.under_way.acquire()
     yield
     for _ in range(settings.ARGON2_CONCURRENCY):
-        hashing.turns.release()
+        hashing.under_way.release()
 
 
 @pytest.fixture
 def full() -> Iterator[None]:
-    """Every place is taken."""
-    with ExitStack() as stack:
-        for number in range(hashing.PLACES):
-            stack.enter_context(hashing.place(str(number)))
-        yield
+    """As many as may wait for a hash already do."""
+    for number in range(hashing.HASHES):
+        assert hashing.hash_slots.acquire(str(number))
+    yield
+    for number in range(hashing.HASHES):
+        hashing.hash_slots.release(str(number))
 
 
 @pytest.fixture(params=["busy", "full"])
@@ -52,8 +51,7 @@ def assert_busy(answer: Any) -> None:
 def test_a_login_is_told_to_come_again_and_counts_as_no_guess(api: Api, alice: Person) -> None:
     for _ in range(4):
         assert_busy(api.post("/auth/login", alice.credentials))
-    assert not AccessAttempt.objects.filter(failures_since_start__gt=0).exists()
-    assert not Lease.objects.exists()
+    assert not LoginGuard.objects.exclude(failures=0, holder=None).exists()
 
 
 @pytest.mark.usefixtures("overload")
@@ -78,14 +76,16 @@ def test_a_right_reset_code_stays_good(alice: Person) -> None:
     assert Api().post("/auth/verify-reset-code", {"email": alice.user.email, "code": code}).status_code == 200
 
 
-def test_one_account_cannot_have_every_place(api: Api, alice: Person, bob: Person) -> None:
-    with ExitStack() as stack:
-        for _ in range(hashing.PLACES_OF_ONE):
-            stack.enter_context(hashing.place(alice.user.email))
-        assert_busy(api.post("/auth/login", alice.credentials))
-        assert api.post("/auth/login", bob.credentials).status_code == 200
+def test_one_account_cannot_have_every_hash(api: Api, alice: Person, bob: Person) -> None:
+    mine = hashing.hash_slots.per_owner
+    for _ in range(mine):
+        assert hashing.hash_slots.acquire(alice.user.email)
+    assert_busy(api.post("/auth/login", alice.credentials))
+    assert api.post("/auth/login", bob.credentials).status_code == 200
+    for _ in range(mine):
+        hashing.hash_slots.release(alice.user.email)
     assert api.post("/auth/login", alice.credentials).status_code == 200
-    assert not hashing.held
+    assert not hashing.hash_slots.owners
 
 
 @pytest.mark.usefixtures("overload")
@@ -100,7 +100,7 @@ def test_other_calls_go_on(alice: Person) -> None:
     assert alice.api.get("/users/me").status_code == 200
 
 
-def test_the_places_are_given_back(api: Api, alice: Person, settings: Any) -> None:
+def test_hashing_ends_with_its_request(api: Api, alice: Person, settings: Any) -> None:
     for _ in range(settings.ARGON2_CONCURRENCY + settings.ARGON2_WAITING + 1):
         assert api.post("/auth/login", alice.credentials).status_code == 200
 
@@ -125,4 +125,4 @@ def test_a_hash_for_which_there_is_no_memory_is_an_overload(
 
     monkeypatch.setattr(PasswordHasher, "verify", no_memory)
     assert_busy(api.post("/auth/login", alice.credentials))
-    assert not AccessAttempt.objects.filter(failures_since_start__gt=0).exists()
+    assert not LoginGuard.objects.exclude(failures=0, holder=None).exists()

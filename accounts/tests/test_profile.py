@@ -1,12 +1,12 @@
 """One's own account: reading it, changing it, signing out of it, deleting it."""
 
 import pytest
-from axes.models import AccessAttempt, AccessFailureLog
+from axes.models import AccessFailureLog
 from django.apps import apps
 from django.core.management import call_command
 from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 
-from accounts.models import AuditEntry, Mail, PasswordReset, Role, Session, User
+from accounts.models import AuditEntry, LoginGuard, Mail, PasswordReset, Role, Session, User
 from conftest import PASSWORD, Api, Mailbox, Person, Together, person
 
 NEW = "another horse altogether"
@@ -102,7 +102,9 @@ def test_logging_out_ends_every_session_at_once(api: Api, alice: Person, bob: Pe
     answer = alice.api.post("/auth/logout")
     assert (answer.status_code, answer.json()) == (200, {"ok": True, "message": "Logged out successfully"})
     assert [one.get("/users/me").status_code for one in (alice.api, other, bob.api)] == [401, 401, 200]
-    assert set(Session.objects.filter(user=alice.user).values_list("end", flat=True)) == {Session.End.LOGOUT}
+    assert set(Session.objects.filter(user=alice.user).values_list("end_reason", flat=True)) == {
+        Session.EndReason.LOGOUT
+    }
 
 
 def test_deleting_the_account_leaves_nothing_of_it(api: Api, alice: Person, bob: Person, mailbox: Mailbox) -> None:
@@ -116,7 +118,7 @@ def test_deleting_the_account_leaves_nothing_of_it(api: Api, alice: Person, bob:
     answer = alice.api.delete("/users/me")
     assert (answer.status_code, answer.json()) == (200, {"message": "Account deleted successfully."})
     assert alice.api.get("/users/me").status_code == 401
-    for model in (OutstandingToken, Mail, PasswordReset, AccessAttempt, AccessFailureLog):
+    for model in (OutstandingToken, Mail, PasswordReset, LoginGuard, AccessFailureLog):
         assert not model.objects.exists(), model
     assert AuditEntry.objects.get().kind == AuditEntry.Kind.ACCOUNT_DELETED
     assert list(User.objects.all()) == [bob.user]

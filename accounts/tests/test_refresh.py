@@ -122,7 +122,7 @@ def test_nothing_is_refreshable_once_the_session_ended(alice: Person, end: str) 
         case "deactivate":
             type(alice.user).objects.update(is_active=False)
         case "change" | "reset":
-            Session.objects.update(ended_at=timezone.now(), end=Session.End.PASSWORD)
+            Session.objects.update(ended_at=timezone.now(), end_reason=Session.EndReason.PASSWORD)
     assert refresh(alice.tokens.refresh_token).json()["code"] == "invalid_refresh_token"
     assert alice.api.get("/users/me").status_code == 401
 

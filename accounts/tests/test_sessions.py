@@ -44,7 +44,7 @@ def test_it_marks_the_one_that_asks(api: Api, alice: Person) -> None:
 def test_it_leaves_out_what_ended_expired_or_was_never_refreshed(alice: Person) -> None:
     now = timezone.now()
     changes: list[dict[str, Any]] = [
-        {"ended_at": now, "end": Session.End.LOGOUT},
+        {"ended_at": now, "end_reason": Session.EndReason.LOGOUT},
         {"expires_at": now},
         {"rotated_at": now - settings.REFRESH_TTL},
     ]
@@ -63,7 +63,7 @@ def test_revoking_one_ends_it_at_once_and_no_other(api: Api, alice: Person) -> N
     assert api.post("/auth/refresh", {"refresh_token": pair["refresh_token"]}).status_code == 401
     assert alice.api.get("/users/me").status_code == 200
     other.refresh_from_db()
-    assert other.end == Session.End.REVOKED
+    assert other.end_reason == Session.EndReason.REVOKED
 
 
 def test_one_may_revoke_the_session_that_asks(alice: Person) -> None:

@@ -5,9 +5,8 @@ from typing import Any
 
 from django.http import HttpRequest
 
-from accounts import login_guard
 from accounts.admin.base import changelist_url
-from accounts.models import Mail, Role, Session, User
+from accounts.models import LoginGuard, Mail, Role, Session, User
 from core.estimates import RowCount, count_or_estimate
 from peerprep_users.admin_site.charts import GREEN, RED, Chart, Series
 from peerprep_users.admin_site.daily_stats import DailyStats, load_stats
@@ -53,7 +52,7 @@ def totals() -> list[Total]:
     users = count_or_estimate(User.objects.all())
     verified = count_or_estimate(User.objects.filter(is_verified=True))
     admins = count_or_estimate(User.objects.filter(role=Role.ADMIN))
-    locked = count_or_estimate(User.objects.filter(email__in=login_guard.locks().values("username")))
+    locked = count_or_estimate(User.objects.filter(email__in=LoginGuard.objects.locked().values("address")))
     waiting = count_or_estimate(Mail.objects.waiting())
     dead = count_or_estimate(Mail.objects.filter(state=Mail.State.DEAD))
     share = f"{min(verified.value / users.value, 1):.0%}" if users.value else ""

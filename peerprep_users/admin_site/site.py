@@ -3,31 +3,73 @@
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth.views import PasswordChangeView
+from django.contrib.auth import login
+from django.contrib.auth.views import LoginView, PasswordChangeView
 from django.core.paginator import InvalidPage
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import reverse_lazy
+from django.http.response import HttpResponseBase
+from django.urls import reverse, reverse_lazy
+from django.utils import timezone
 from unfold.sites import UnfoldAdminSite
 
+from accounts.addresses import normalised
+from accounts.flows.login import NotAnAdmin, log_in_to_admin_site
 from accounts.flows.passwords import change_password
-from accounts.flows.sessions import begin_session, end_session
+from accounts.flows.sessions import end_session
+from accounts.login_guard import AccountLocked, locked_until
 from accounts.models import Session, User
 from core.client import Client, ip_of
 from core.errors import ApiError
 from core.rate_limits import spend
 from peerprep_users.admin_site.forms import LoginForm, PasswordForm, as_form_error
 
-SESSION = "session"  # where the cookie's own data names the session it belongs to
+SESSION_KEY = "session"  # in the data of the cookie: the id of the session it belongs to
 
 
 def session_of(request: HttpRequest) -> Session | None:
     """The live session that the admin's cookie belongs to."""
-    name = request.session.get(SESSION)
+    name = request.session.get(SESSION_KEY)
     return Session.objects.live().filter(pk=name, user=request.user.pk).first() if name else None
 
 
+class LoginPage(LoginView):
+    """Signs an admin in as the API does, by the same limits. The session is listed with the user's others."""
+
+    authentication_form = LoginForm
+    template_name = "admin/login.html"
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        limit = spend("login", ip_of(request))
+        response = super().post(request, *args, **kwargs)
+        for name, value in limit.items():
+            response.headers[name] = value
+        return response
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        email, password = normalised(form.cleaned_data["username"]), form.cleaned_data["password"]
+        try:
+            session = log_in_to_admin_site(email=email, password=password, client=Client.of(self.request))
+        except NotAnAdmin as error:
+            end = locked_until(email)  # by this very guess, perhaps: the page then says so at once
+            return self.refused(form, AccountLocked(end - timezone.now()) if end else error)
+        except ApiError as error:
+            return self.refused(form, error)
+        login(self.request, session.user, settings.AUTHENTICATION_BACKENDS[-1])
+        self.request.session[SESSION_KEY] = str(session.pk)
+        return HttpResponseRedirect(self.get_success_url())
+
+    def refused(self, form: Any, error: ApiError) -> HttpResponse:
+        """The form again, by its status too where it is worth trying later."""
+        form.add_error(None, as_form_error(error))
+        response = self.form_invalid(form)
+        if retry_after := error.headers.get("Retry-After"):
+            response.status_code = error.status
+            response.headers["Retry-After"] = retry_after
+        return response
+
+
 class PasswordPage(PasswordChangeView):
-    """An admin's own password, changed as the API changes it: the guess at the old one counts, other sessions end."""
+    """Changes an admin's own password as the API does: the guess at the old one counts, other sessions end."""
 
     form_class = PasswordForm
     template_name = "registration/password_change_form.html"
@@ -52,10 +94,7 @@ class PasswordPage(PasswordChangeView):
 
 
 class Site(UnfoldAdminSite):
-    """Signing in here begins a session like any other: it is listed, and whatever ends the user's sessions ends it."""
-
-    login_form = LoginForm
-    final_catch_all_view = False  # a path that does not exist is a 404, for whoever asks
+    final_catch_all_view = False  # a path that does not exist is a 404 for everyone
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         """With the name of the service as it is: the theme would take one such as `os.name` for a function to call."""
@@ -72,20 +111,11 @@ class Site(UnfoldAdminSite):
     def has_permission(self, request: HttpRequest) -> bool:
         return super().has_permission(request) and session_of(request) is not None
 
-    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        limit = spend("login", ip_of(request)) if request.method == "POST" else {}
-        response = super().login(request, extra_context)
-        form = (getattr(response, "context_data", None) or {}).get("form")
-        if form is not None and form.api_error is not None:
-            response.status_code = form.api_error.status
-            limit |= form.api_error.headers
-        for name, value in limit.items():
-            response.headers[name] = value
-        if request.method == "POST" and isinstance(response, HttpResponseRedirect):
-            user: Any = request.user
-            session = begin_session(user=user, client=Client.of(request), lasts=settings.ADMIN_SESSION)
-            request.session[SESSION] = str(session.pk)
-        return response
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponseBase:
+        if request.method == "GET" and self.has_permission(request):
+            return HttpResponseRedirect(reverse("admin:index"))
+        context = {**self.each_context(request), "title": "Log in", "app_path": request.get_full_path()}
+        return LoginPage.as_view(extra_context={**context, "username": request.user.get_username()})(request)
 
     def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         if request.method == "POST" and (session := session_of(request)):

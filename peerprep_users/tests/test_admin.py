@@ -219,7 +219,7 @@ def test_an_admin_changes_the_own_password_as_through_the_api(browser: Client, a
 
 def test_guesses_at_the_old_password_count(browser: Client, admin: Person) -> None:
     for _ in range(3):
-        assert "The old password is not right" in change_password(browser, "wrong password").content.decode()
+        assert "The old password is wrong" in change_password(browser, "wrong password").content.decode()
     assert LOCKED in change_password(browser, PASSWORD).content.decode()
     assert LOCKED in sign_in(admin.user.email).content.decode()
 

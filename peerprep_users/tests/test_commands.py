@@ -137,7 +137,7 @@ def test_createsuperuser_asks_and_refuses_in_one_line(alice: Person, terminal: l
     boss = User.objects.get(email="boss@example.com")
     assert (boss.role, boss.is_verified) == (Role.ADMIN, True)
     for email, password, again, said in (
-        ("ALICE@example.com", PASSWORD, PASSWORD, "There is an account with this"),
+        ("ALICE@example.com", PASSWORD, PASSWORD, "An account with this"),
         ("new@example.com", "password", "password", "too common"),
         ("new@example.com", PASSWORD, PASSWORD + "x", "two different passwords"),
         ("new", PASSWORD, PASSWORD, "no e-mail address"),

@@ -19,9 +19,9 @@ class Command(Operation, changepassword.Command):
         address = normalised(options["username"] or "")
         with transaction.atomic():
             done = super().handle(*args, **{**options, "username": address})
-            user = User.objects.held(email=address)
+            user = User.objects.lock_any(email=address)
             if user is not None:
-                end_sessions(user, Session.End.PASSWORD)
+                end_sessions(user, Session.EndReason.PASSWORD)
                 record(Kind.PASSWORD_CHANGED, by=Actor.operator(), address=address, user=user)
                 enqueue(Mail.Kind.PASSWORD_CHANGED, address, circumstances(NO_CLIENT))
         return done

@@ -4,7 +4,7 @@ from typing import Any
 from django.core.management.base import CommandError
 
 from accounts.addresses import normalised
-from accounts.flows.login_report import Login, explain_login, moment
+from accounts.flows.login_report import RecentLogin, explain_login, moment
 from accounts.management.base import Operation
 from accounts.text import escaped
 
@@ -29,7 +29,7 @@ class Command(Operation):
             raise CommandError(escaped(found.verdict))
         self.line(found.verdict)
 
-    def show(self, title: str, logins: list[Login]) -> None:
+    def show(self, title: str, logins: list[RecentLogin]) -> None:
         self.line(f"{title}: {'' if logins else 'none on record'}")
         for login in logins:
             self.line(f"  {moment(login.at)}  {login.ip or '-'}  {login.device}  {login.outcome}")
