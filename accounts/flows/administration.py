@@ -1,7 +1,7 @@
-"""What an admin, or an operator, does to somebody's account. Each flow leaves an entry in the audit trail.
+"""What admins and operators do to accounts. Each flow writes an entry to the audit trail.
 
-`user` may be stale: each flow locks the row and reads it again. What is as it should be already is left alone, and
-leaves no entry; the flow tells whether it did something.
+The `user` that is passed may be stale: each flow locks the row and reads it again. A flow that finds nothing to change
+writes no entry, and returns False.
 """
 
 from datetime import datetime, timedelta
@@ -22,63 +22,63 @@ from accounts.mail.queue import asked_often, enqueue, requeue
 from accounts.models import Mail, Role, Session, User, default_name
 from core.errors import ApiError, NotFound
 
-PAUSE = timedelta(minutes=1)
+RESET_CODE_PAUSE = timedelta(minutes=1)
 
 
 class ReasonRequired(ApiError):
     status = 422
     code = "reason_required"
-    detail = "Say why: it takes something away."
+    detail = "A reason is required."
 
 
-class NoAddress(ApiError):
+class InvalidAddress(ApiError):
     status = 422
-    code = "no_address"
-    detail = "This is no e-mail address."
+    code = "invalid_address"
+    detail = "Enter a valid e-mail address."
 
 
-class VerifiedAlready(ApiError):
+class AlreadyVerified(ApiError):
     status = 409
-    code = "verified_already"
-    detail = "The address is verified already."
+    code = "already_verified"
+    detail = "The address is already verified."
 
 
-class GetsNoMail(ApiError):
+class AccountDeactivated(ApiError):
     status = 409
-    code = "gets_no_mail"
-    detail = "A deactivated account gets no mail. Reactivate it first."
+    code = "account_deactivated"
+    detail = "The account is deactivated and gets no mail. Reactivate it first."
 
 
 class TooManyMails(ApiError):
     status = 429
     code = "too_many_mails"
-    detail = "Such a mail was asked for a moment ago, or five times within the hour. Try again later."
+    detail = "This mail was requested a moment ago, or five times in the last hour. Try again later."
 
 
-def locked(user: User) -> User:
-    """The account, deactivated or not, its row locked until the transaction ends.
+def lock_account(user: User) -> User:
+    """The account, active or not, its row locked until the transaction ends.
 
     Raises:
-        NotFound: it was deleted meanwhile.
+        NotFound: it has been deleted.
     """
-    held = User.objects.lock_any(pk=user.pk)
-    if held is None:
+    account = User.objects.lock_any(pk=user.pk)
+    if account is None:
         raise NotFound
-    return held
+    return account
 
 
 def create_admin(*, email: str, password: str, by: Actor) -> User:
-    """Makes a verified account that is an admin.
+    """Creates a verified admin account.
 
     Raises:
-        NoAddress, EmailTaken.
-        Invalid: the password is too easy to guess.
+        InvalidAddress, EmailTaken.
+        Invalid: the password is too weak.
     """
     address = normalised(email)
     try:
         validate_email(address)
     except ValidationError:
-        raise NoAddress from None
+        raise InvalidAddress from None
     validate_new_password(password, User(email=address, name=default_name(address)), "password")
     try:
         with transaction.atomic():
@@ -90,77 +90,77 @@ def create_admin(*, email: str, password: str, by: Actor) -> User:
 
 
 def rename(*, user: User, name: str, by: Actor) -> bool:
-    """Changes the name. The entry tells neither name: it stays when the account goes.
+    """Changes the name. The entry has neither name, since it outlives the account.
 
     Raises:
         NotFound.
     """
     with transaction.atomic():
-        held = locked(user)
-        if held.name == name:
+        account = lock_account(user)
+        if account.name == name:
             return False
-        held.name = name
-        held.save(update_fields=["name", "updated_at"])
-        record(Kind.ACCOUNT_RENAMED, by=by, address=held.email, user=held)
+        account.name = name
+        account.save(update_fields=["name", "updated_at"])
+        record(Kind.ACCOUNT_RENAMED, by=by, address=account.email, user=account)
         return True
 
 
-# --- Addresses, mails and locks -------------------------------------------------------------------------------------
+# --- Addresses, mail and locks --------------------------------------------------------------------------------------
 
 
 def verify_address(*, user: User, by: Actor, reason: str = "") -> bool:
-    """Marks the address verified without a link.
+    """Marks the address as verified, without a link.
 
     Raises:
         NotFound.
     """
     with transaction.atomic():
-        held = locked(user)
-        if held.is_verified:
+        account = lock_account(user)
+        if account.is_verified:
             return False
-        held.is_verified = True
-        held.save(update_fields=["is_verified", "updated_at"])
-        record(Kind.ADDRESS_VERIFIED, by=by, address=held.email, user=held, reason=reason)
+        account.is_verified = True
+        account.save(update_fields=["is_verified", "updated_at"])
+        record(Kind.ADDRESS_VERIFIED, by=by, address=account.email, user=account, reason=reason)
         return True
 
 
 def resend_verification(*, user: User, by: Actor, reason: str = "") -> None:
-    """Mails a new link.
+    """Mails a new verification link.
 
     Raises:
-        NotFound, VerifiedAlready, GetsNoMail, TooManyMails.
+        NotFound, AlreadyVerified, AccountDeactivated, TooManyMails.
     """
     with transaction.atomic():
-        held = locked(user)
-        if held.is_verified:
-            raise VerifiedAlready
-        send(held, Mail.Kind.VERIFICATION, pause=timedelta(0))
-        record(Kind.VERIFICATION_RESENT, by=by, address=held.email, user=held, reason=reason)
+        account = lock_account(user)
+        if account.is_verified:
+            raise AlreadyVerified
+        send_limited(account, Mail.Kind.VERIFICATION, pause=timedelta(0))
+        record(Kind.VERIFICATION_RESENT, by=by, address=account.email, user=account, reason=reason)
 
 
 def send_reset_code(*, user: User, by: Actor, reason: str = "") -> None:
-    """Mails a code to choose a new password with. Nobody else learns it.
+    """Mails a code for a new password, which the admin does not see.
 
     Raises:
-        NotFound, GetsNoMail, TooManyMails.
+        NotFound, AccountDeactivated, TooManyMails.
     """
     with transaction.atomic():
-        held = locked(user)
-        send(held, Mail.Kind.RESET_CODE, pause=PAUSE)
-        record(Kind.RESET_CODE_SENT, by=by, address=held.email, user=held, reason=reason)
+        account = lock_account(user)
+        send_limited(account, Mail.Kind.RESET_CODE, pause=RESET_CODE_PAUSE)
+        record(Kind.RESET_CODE_SENT, by=by, address=account.email, user=account, reason=reason)
 
 
-def send(user: User, kind: Mail.Kind, *, pause: timedelta) -> None:
-    """Queues a mail within the limits that hold for everybody. It tells nothing about the admin's device."""
+def send_limited(user: User, kind: Mail.Kind, *, pause: timedelta) -> None:
+    """Queues a mail, within the limits for everyone. It does not mention the admin's device."""
     if not user.is_active:
-        raise GetsNoMail
+        raise AccountDeactivated
     if asked_often(kind, user.email, pause=pause):
-        raise TooManyMails(retry_after=PAUSE.total_seconds())
+        raise TooManyMails(retry_after=RESET_CODE_PAUSE.total_seconds())
     enqueue(kind, user.email, {"at": timezone.now().isoformat()})
 
 
 def resend_mail(*, mail: Mail, by: Actor, reason: str = "") -> bool:
-    """Queues a dead mail again; False where it is not dead, or nobody waits for its code any more."""
+    """Queues a dead mail again. Returns False if it is not dead, or its code would be too old."""
     with transaction.atomic():
         revived = requeue(mail=mail)
         if revived:
@@ -170,10 +170,10 @@ def resend_mail(*, mail: Mail, by: Actor, reason: str = "") -> bool:
 
 
 def unlock(*, address: str, by: Actor, reason: str = "") -> datetime | None:
-    """Opens the lock of an address, whether or not there is an account, and forgets its wrong passwords.
+    """Unlocks an address and forgets its wrong passwords, whether or not it has an account.
 
     Returns:
-        Until when it was locked; None where it was not.
+        Until when it was locked; None if it was not.
     """
     with transaction.atomic():
         until = login_guard.locked_until(address)
@@ -183,31 +183,29 @@ def unlock(*, address: str, by: Actor, reason: str = "") -> datetime | None:
         return until
 
 
-# --- What takes something away --------------------------------------------------------------------------------------
+# --- Actions that need a reason -------------------------------------------------------------------------------------
 
 
-def required(reason: str) -> str:
-    """The reason, for what is not done without one.
-
+def check_reason(reason: str) -> None:
+    """
     Raises:
         ReasonRequired: it is blank.
     """
     if not reason.strip():
         raise ReasonRequired
-    return reason
 
 
 def end_all_sessions(*, user: User, by: Actor, reason: str) -> int:
-    """Ends every session of the user at once, and tells how many.
+    """Ends every session of the user. Returns how many.
 
     Raises:
         NotFound, ReasonRequired.
     """
-    required(reason)
+    check_reason(reason)
     with transaction.atomic():
-        held = locked(user)
-        ended = end_sessions(held, Session.EndReason.ADMIN)
-        record(Kind.SESSIONS_ENDED, by=by, address=held.email, user=held, reason=reason, sessions=ended)
+        account = lock_account(user)
+        ended = end_sessions(account, Session.EndReason.ADMIN)
+        record(Kind.SESSIONS_ENDED, by=by, address=account.email, user=account, reason=reason, sessions=ended)
         return ended
 
 
@@ -216,79 +214,80 @@ def set_role(*, user: User, role: str, by: Actor, reason: str = "") -> bool:
 
     Raises:
         NotFound.
-        LastAdmin: nobody would be left to administer the service.
-        ReasonRequired: to take ADMIN away.
+        LastAdmin: no admin would be left.
+        ReasonRequired: an admin loses the role.
     """
     with transaction.atomic():
-        held, admins = User.objects.locked_with_admins(user)
-        if held is None:
+        account, admins = User.objects.locked_with_admins(user)
+        if account is None:
             raise NotFound
-        before, held.role = held.role, Role(role)
-        if before == held.role:
+        before, account.role = account.role, Role(role)
+        if before == account.role:
             return False
         if before == Role.ADMIN:
-            required(reason)
-        if admins == {held.pk}:
+            check_reason(reason)
+        if admins == {account.pk}:
             raise LastAdmin
-        held.save(update_fields=["role", "updated_at"])
-        change = {"from": before, "to": held.role.value}
-        record(Kind.ROLE_CHANGED, by=by, address=held.email, user=held, reason=reason, **change)
+        account.save(update_fields=["role", "updated_at"])
+        change = {"from": before, "to": account.role.value}
+        record(Kind.ROLE_CHANGED, by=by, address=account.email, user=account, reason=reason, **change)
         return True
 
 
 def deactivate(*, user: User, by: Actor, reason: str) -> bool:
-    """Ends every session at once, and lets nobody sign in until the account is reactivated.
+    """Ends every session, and refuses logins until the account is reactivated.
 
     Raises:
         NotFound, LastAdmin, ReasonRequired.
     """
-    required(reason)
+    check_reason(reason)
     with transaction.atomic():
-        held, admins = User.objects.locked_with_admins(user)
-        if held is None:
+        account, admins = User.objects.locked_with_admins(user)
+        if account is None:
             raise NotFound
-        if not held.is_active:
+        if not account.is_active:
             return False
-        if admins == {held.pk}:
+        if admins == {account.pk}:
             raise LastAdmin
-        held.is_active = False
-        held.save(update_fields=["is_active", "updated_at"])
-        ended = end_sessions(held, Session.EndReason.ADMIN)
-        record(Kind.ACCOUNT_DEACTIVATED, by=by, address=held.email, user=held, reason=reason, sessions=ended)
+        account.is_active = False
+        account.save(update_fields=["is_active", "updated_at"])
+        ended = end_sessions(account, Session.EndReason.ADMIN)
+        record(Kind.ACCOUNT_DEACTIVATED, by=by, address=account.email, user=account, reason=reason, sessions=ended)
         return True
 
 
 def reactivate(*, user: User, by: Actor, reason: str = "") -> bool:
-    """Lets the owner sign in again, anew.
+    """Allows logins again. Sessions that were ended stay ended.
 
     Raises:
         NotFound.
     """
     with transaction.atomic():
-        held = locked(user)
-        if held.is_active:
+        account = lock_account(user)
+        if account.is_active:
             return False
-        held.is_active = True
-        held.save(update_fields=["is_active", "updated_at"])
-        record(Kind.ACCOUNT_REACTIVATED, by=by, address=held.email, user=held, reason=reason)
+        account.is_active = True
+        account.save(update_fields=["is_active", "updated_at"])
+        record(Kind.ACCOUNT_REACTIVATED, by=by, address=account.email, user=account, reason=reason)
         return True
 
 
 def delete(*, user: User, by: Actor, reason: str) -> None:
-    """Deletes the account and all that is the user's.
+    """Deletes the account and everything stored about the user.
 
     Raises:
         NotFound, LastAdmin, ReasonRequired.
     """
-    remove(user=user, by=by, reason=required(reason))
+    check_reason(reason)
+    remove(user=user, by=by, reason=reason)
 
 
 def record_export(*, user: User, by: Actor, reason: str = "") -> None:
-    """Leaves the audit entry of an export that is about to be made.
+    """Writes the audit entry of an export that is about to start.
 
     Raises:
         NotFound.
     """
     with transaction.atomic():
-        held = locked(user)
-        record(Kind.ACCOUNT_EXPORTED, by=by, address=held.email, user=held, reason=reason)
+        account = lock_account(user)
+        record(Kind.ACCOUNT_EXPORTED, by=by, address=account.email, user=account, reason=reason)

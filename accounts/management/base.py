@@ -1,4 +1,4 @@
-"""What the operator's commands share. An ApiError is one line and exit code 1; a call that cannot be meant, 2."""
+"""The base of the operators' commands. An ApiError becomes one line and exit code 1; wrong usage is exit code 2."""
 
 import sys
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
@@ -12,7 +12,7 @@ from accounts.text import escaped
 from core.errors import ApiError
 
 USAGE = 2
-INTERRUPTED = 130  # as a shell says of Ctrl-C
+INTERRUPTED = 130  # as shells report Ctrl-C
 
 
 class Operation(BaseCommand):
@@ -34,32 +34,27 @@ class Operation(BaseCommand):
         try:
             return super().execute(*args, **options)
         except ApiError as error:
-            raise CommandError(in_a_line(error)) from None
+            messages = [error.detail] if isinstance(error.detail, str) else [item["msg"] for item in error.detail]
+            raise CommandError(" ".join(messages)) from None
         except EOFError:
-            raise CommandError("There is no answer: nothing was done.", returncode=USAGE) from None
+            raise CommandError("No answer was given. Nothing changed.", returncode=USAGE) from None
         except KeyboardInterrupt:
             raise CommandError("Interrupted.", returncode=INTERRUPTED) from None
 
     def line(self, text: str) -> None:
-        """Writes one line, whatever is in it."""
+        """Writes one line, with line breaks and control characters escaped."""
         self.stdout.write(escaped(text).rstrip())
 
 
-def in_a_line(error: ApiError) -> str:
-    if isinstance(error.detail, str):
-        return error.detail
-    return " ".join(str(problem["msg"]) for problem in error.detail)
-
-
-def takes_reason(parser: ArgumentParser) -> None:
+def add_reason_argument(parser: ArgumentParser) -> None:
     parser.add_argument("--reason", default="", metavar="TEXT", help="why; kept in the audit trail")
 
 
-def takes_yes(parser: ArgumentParser) -> None:
-    parser.add_argument("--yes", action="store_true", help="do not ask")
+def add_yes_argument(parser: ArgumentParser) -> None:
+    parser.add_argument("--yes", action="store_true", help="do not ask for confirmation")
 
 
-def user_of(email: str) -> User:
+def get_user(email: str) -> User:
     user = User.objects.filter(email=normalised(email)).first()
     if user is None:
         raise CommandError(f"There is no account with the address {normalised(email)}.")
@@ -67,22 +62,22 @@ def user_of(email: str) -> User:
 
 
 def confirm(question: str, *, yes: bool) -> None:
-    """Asks before something is taken away. Without a terminal there is nobody to ask."""
+    """Asks before something is taken away, unless `--yes` was given."""
     if yes:
         return
     if not sys.stdin.isatty():
-        raise CommandError("There is no terminal to ask on. Say --yes.", returncode=USAGE)
+        raise CommandError("Cannot ask for confirmation without a terminal. Use --yes.", returncode=USAGE)
     if input(f"{question} [y/N] ").strip().lower() not in {"y", "yes"}:
-        raise CommandError("Nothing was done.")
+        raise CommandError("Nothing changed.")
 
 
-def asked_for(reason: str) -> str:
-    """The reason, asked for where it is needed and was not given."""
+def require_reason(reason: str) -> str:
+    """The given reason, or one that is asked for."""
     if reason.strip():
         return reason
     if not sys.stdin.isatty():
-        raise CommandError("Say why: --reason TEXT.", returncode=USAGE)
-    reason = input("Why? ")
+        raise CommandError("A reason is required. Use --reason TEXT.", returncode=USAGE)
+    reason = input("Reason: ")
     if not reason.strip():
-        raise CommandError("Nothing was done: there is no reason.")
+        raise CommandError("A reason is required. Nothing changed.")
     return reason

@@ -67,14 +67,14 @@ def test_a_reason_is_needed_to_take_something_away(admin: Person, alice: Person)
 def test_mails_are_asked_for_within_the_limits(alice: Person, unverified: Person) -> None:
     by = Actor.operator()
     administration.resend_verification(user=unverified.user, by=by)
-    with pytest.raises(administration.VerifiedAlready):
+    with pytest.raises(administration.AlreadyVerified):
         administration.resend_verification(user=alice.user, by=by)
     administration.send_reset_code(user=alice.user, by=by)
     with pytest.raises(administration.TooManyMails):
         administration.send_reset_code(user=alice.user, by=by)
     administration.verify_address(user=unverified.user, by=by)
     administration.deactivate(user=alice.user, by=by, reason="left")
-    with pytest.raises(administration.GetsNoMail):
+    with pytest.raises(administration.AccountDeactivated):
         administration.send_reset_code(user=alice.user, by=by)
     administration.reactivate(user=alice.user, by=by)
     kinds = AuditEntry.objects.order_by("pk").values_list("kind", flat=True)

@@ -30,7 +30,7 @@ OTHER_ALGORITHM = Fault("signing_key_algorithm", Level.WARNING, "Run `manage.py 
 STAGED_LONG = Fault("signing_key_staged", Level.WARNING, "Run `manage.py keys activate KID`, or `retire` it.")
 NOT_RETIRED = Fault("signing_key_replaced", Level.WARNING, "Run `manage.py keys retire KID`.")
 NOT_CHAINED = Fault("audit_unchained", Level.WARNING, "Make sure that the service or `manage.py work` is running.")
-HEADLESS = Fault(
+HEAD_MISSING = Fault(
     "audit_head_missing", Level.PROBLEM, "Look up the last head in the logs, then run `manage.py audit restart`."
 )
 
@@ -85,13 +85,13 @@ def faults_of_key(key: SigningKey) -> Iterator[Finding]:
 
 
 def audit_trail() -> Iterator[Finding]:
-    """Whether somebody chains it. `manage.py audit verify` checks the chain itself, which takes long."""
+    """Whether it is being chained. Verifying the chain takes long, and is left to `manage.py audit verify`."""
     if not AuditHead.objects.exists():
-        yield HEADLESS("Its head is gone, so nothing says where it ends, and nothing is chained.")
+        yield HEAD_MISSING("The head of its chain is missing, so new entries are not chained.")
     first = AuditEntry.objects.filter(position=None).order_by("id").first()
     if first and first.occurred_at < timezone.now() - UNCHAINED:
         yield NOT_CHAINED(
-            f"An entry of {first.occurred_at:%Y-%m-%d %H:%M} UTC is not chained: its deletion would not show."
+            f"An entry of {first.occurred_at:%Y-%m-%d %H:%M} UTC is not chained: deleting it would go unnoticed."
         )
     else:
-        yield fine("Entries are chained as they come.")
+        yield fine("New entries are chained within seconds.")

@@ -75,9 +75,9 @@ def test_an_unknown_address_is_one_line(db: None, arguments: tuple[str, ...]) ->
 
 
 def test_set_role_gives_admin_and_takes_it_with_a_reason(admin: Person, alice: Person) -> None:
-    assert run("set_role", "Alice@Example.com", "admin") == "alice@example.com is ADMIN.\n"
+    assert run("set_role", "Alice@Example.com", "admin") == "alice@example.com now has the role ADMIN.\n"
     assert alice.api.get("/users/is-admin").json() == {"is_admin": True}
-    assert refusal("set_role", "alice@example.com", "USER") == ("Say why: --reason TEXT.", 2)
+    assert refusal("set_role", "alice@example.com", "USER") == ("A reason is required. Use --reason TEXT.", 2)
     run("set_role", "alice@example.com", "USER", WHY)
     assert refusal("set_role", "root@example.com", "USER", WHY) == (LastAdmin.detail, 1)
     assert kinds() == ["role_changed", "role_changed"]
@@ -86,9 +86,9 @@ def test_set_role_gives_admin_and_takes_it_with_a_reason(admin: Person, alice: P
 
 def test_delete_user_asks_first(alice: Person, admin: Person, terminal: list[str]) -> None:
     terminal += ["n"]
-    assert refusal("delete_user", "alice@example.com") == ("Nothing was done.", 1)
+    assert refusal("delete_user", "alice@example.com") == ("Nothing changed.", 1)
     terminal += ["y", "asked for it"]
-    assert run("delete_user", "alice@example.com") == "alice@example.com is deleted.\n"
+    assert run("delete_user", "alice@example.com") == "alice@example.com was deleted.\n"
     assert list(User.objects.all()) == [admin.user]
     assert refusal("delete_user", "root@example.com", "--yes", WHY) == (LastAdmin.detail, 1)
     assert kinds() == ["account_deleted"]
@@ -96,15 +96,15 @@ def test_delete_user_asks_first(alice: Person, admin: Person, terminal: list[str
 
 def test_without_a_terminal_nothing_is_destroyed_unless_told_so(alice: Person) -> None:
     for arguments in (("delete_user", "alice@example.com", WHY), ("revoke_sessions", "--all", WHY)):
-        assert refusal(*arguments) == ("There is no terminal to ask on. Say --yes.", 2)
-    assert refusal("delete_user", "alice@example.com", "--yes") == ("Say why: --reason TEXT.", 2)
+        assert refusal(*arguments) == ("Cannot ask for confirmation without a terminal. Use --yes.", 2)
+    assert refusal("delete_user", "alice@example.com", "--yes") == ("A reason is required. Use --reason TEXT.", 2)
     assert alice.api.get("/users/me").status_code == 200
 
 
 def test_revoke_sessions_ends_those_of_one_or_of_all(alice: Person, bob: Person, admin: Person) -> None:
-    assert run("revoke_sessions", "alice@example.com", "--yes", WHY) == "1 sessions ended.\n"
+    assert run("revoke_sessions", "alice@example.com", "--yes", WHY) == "Ended 1 session.\n"
     assert [one.api.get("/users/me").status_code for one in (alice, bob)] == [401, 200]
-    assert run("revoke_sessions", "--all", "--yes", WHY) == "2 sessions ended.\n"
+    assert run("revoke_sessions", "--all", "--yes", WHY) == "Ended 2 sessions.\n"
     assert not Session.objects.live().exists()
     assert kinds() == ["sessions_ended"] * 3
 
@@ -122,7 +122,7 @@ def test_export_user_writes_what_the_user_gets(alice: Person, tmp_path: Path) ->
 def test_unlock_opens_a_lock_and_tells_of_it(alice: Person, api: Api) -> None:
     for _ in range(3):
         api.post("/auth/login", {**alice.credentials, "password": "wrong password"})
-    assert "it is open now" in run("unlock", "Alice@example.com", WHY)
+    assert "now unlocked" in run("unlock", "Alice@example.com", WHY)
     assert "was not locked" in run("unlock", "alice@example.com")
     api.post("/auth/login", {**alice.credentials, "password": "wrong password"})
     assert "was not locked" in run("unlock", "alice@example.com")
@@ -133,14 +133,14 @@ def test_unlock_opens_a_lock_and_tells_of_it(alice: Person, api: Api) -> None:
 
 def test_createsuperuser_asks_and_refuses_in_one_line(alice: Person, terminal: list[str]) -> None:
     terminal += ["Boss@Example.com", PASSWORD, PASSWORD]
-    assert run("createsuperuser") == "boss@example.com is an admin.\n"
+    assert run("createsuperuser") == "boss@example.com is now an admin.\n"
     boss = User.objects.get(email="boss@example.com")
     assert (boss.role, boss.is_verified) == (Role.ADMIN, True)
     for email, password, again, said in (
         ("ALICE@example.com", PASSWORD, PASSWORD, "An account with this"),
         ("new@example.com", "password", "password", "too common"),
-        ("new@example.com", PASSWORD, PASSWORD + "x", "two different passwords"),
-        ("new", PASSWORD, PASSWORD, "no e-mail address"),
+        ("new@example.com", PASSWORD, PASSWORD + "x", "do not match"),
+        ("new", PASSWORD, PASSWORD, "Enter a valid e-mail address."),
     ):
         terminal[:] = [email, password, again]
         text, code = refusal("createsuperuser")
@@ -148,7 +148,7 @@ def test_createsuperuser_asks_and_refuses_in_one_line(alice: Person, terminal: l
     assert kinds() == ["account_created"]
 
 
-@pytest.mark.parametrize(("stopped", "said", "code"), [(EOFError, "no answer", 2), (KeyboardInterrupt, "Interr", 130)])
+@pytest.mark.parametrize(("stopped", "said", "code"), [(EOFError, "No answer", 2), (KeyboardInterrupt, "Interr", 130)])
 def test_a_prompt_that_ends_is_one_line(
     alice: Person, monkeypatch: pytest.MonkeyPatch, stopped: type[BaseException], said: str, code: int
 ) -> None:
@@ -183,7 +183,7 @@ def test_audit_list_shows_a_line_an_entry_also_of_an_account_that_is_gone(alice:
     first, second = run("audit", "list", f"--user={gone}").splitlines()
     assert first.endswith("left 2026-01-01 [31mforged line") and "account_deleted" in second
     text, code = refusal("audit", "list", "--user=alice@example.com")
-    assert "found by its id" in text and code == 1
+    assert "by its id" in text and code == 1
 
 
 def test_createsuperuser_takes_the_password_from_the_environment(db: None, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from accounts.audit.chain import Link, chained, restart
 from accounts.audit.log import Actor
 from accounts.audit.verify import Unsound, verify
 from accounts.flows.login_report import moment, who
-from accounts.management.base import Operation, asked_for, confirm, takes_reason, takes_yes, user_of
+from accounts.management.base import Operation, add_reason_argument, add_yes_argument, confirm, get_user, require_reason
 from accounts.models import AuditEntry
 
 
@@ -37,9 +37,9 @@ def account(text: str) -> UUID:
     except ValueError:
         pass
     try:
-        return user_of(text).pk
+        return get_user(text).pk
     except CommandError as unknown:
-        raise CommandError(f"{unknown} One that is gone is found by its id: see --kind account_deleted.") from None
+        raise CommandError(f"{unknown} Find a deleted one by its id: audit list --kind account_deleted.") from None
 
 
 class Command(Operation):
@@ -61,8 +61,8 @@ audit restart --reason "restored from a copy without its head"
         shown.add_argument("--kind", choices=AuditEntry.Kind.values)
         shown.add_argument("--since", type=time, metavar="TIME", help="in UTC")
         again = parts.add_parser("restart", help="makes a head where it is missing, and writes an entry that says so")
-        takes_reason(again)
-        takes_yes(again)
+        add_reason_argument(again)
+        add_yes_argument(again)
 
     def handle(self, *args: Any, part: str, **options: Any) -> None:
         parts: dict[str, Callable[..., None]] = {"verify": self.verify, "list": self.list, "restart": self.restart}
@@ -70,7 +70,7 @@ audit restart --reason "restored from a copy without its head"
 
     def restart(self, *, reason: str, yes: bool, **options: Any) -> None:
         confirm("Go on from the last entry that was chained, whatever was lost after it?", yes=yes)
-        head = restart(by=Actor.operator(), reason=asked_for(reason))
+        head = restart(by=Actor.operator(), reason=require_reason(reason))
         self.stdout.write(f"The audit trail goes on from position {head.position}.")
 
     def verify(self, *, head: Link | None, **options: Any) -> None:

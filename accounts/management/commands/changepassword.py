@@ -12,7 +12,7 @@ from accounts.models import Mail, Session, User
 
 
 class Command(Operation, changepassword.Command):
-    help = "Sets a user's password, by e-mail address, and ends their sessions as every change of a password does."
+    help = "Sets a user's password, found by e-mail address, and ends all their sessions."
     examples = "changepassword alice@example.com"
 
     def handle(self, *args: Any, **options: Any) -> str | None:

@@ -11,11 +11,11 @@ from accounts.management.base import USAGE, Operation
 
 
 class Command(Operation):
-    help = "Makes an account that is an admin and verified. It is the only way to the first one."
+    help = "Creates a verified admin account. The first admin is created this way."
     examples = """
 createsuperuser
 createsuperuser --email boss@example.com
-createsuperuser --noinput --email boss@example.com    # the password: DJANGO_SUPERUSER_PASSWORD
+createsuperuser --noinput --email boss@example.com    # password from DJANGO_SUPERUSER_PASSWORD
 """
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -25,21 +25,21 @@ createsuperuser --noinput --email boss@example.com    # the password: DJANGO_SUP
             "--no-input",
             action="store_false",
             dest="interactive",
-            help="ask nothing: the password is DJANGO_SUPERUSER_PASSWORD, the address also DJANGO_SUPERUSER_EMAIL",
+            help="do not prompt: read DJANGO_SUPERUSER_PASSWORD, and DJANGO_SUPERUSER_EMAIL unless --email is given",
         )
 
     def handle(self, *args: Any, email: str, interactive: bool, **options: Any) -> None:
         email = email or (input("E-mail address: ") if interactive else "")
-        password = asked_twice() if interactive else os.environ.get("DJANGO_SUPERUSER_PASSWORD", "")
+        password = prompt_for_password() if interactive else os.environ.get("DJANGO_SUPERUSER_PASSWORD", "")
         if not email or not password:
-            raise CommandError("Give --email and DJANGO_SUPERUSER_PASSWORD.", returncode=USAGE)
+            raise CommandError("--email and DJANGO_SUPERUSER_PASSWORD are required.", returncode=USAGE)
         user = create_admin(email=email, password=password, by=Actor.operator())
         if options["verbosity"]:
-            self.stdout.write(f"{user.email} is an admin.")
+            self.stdout.write(f"{user.email} is now an admin.")
 
 
-def asked_twice() -> str:
+def prompt_for_password() -> str:
     password = getpass.getpass("Password: ")
     if password != getpass.getpass("Password (again): "):
-        raise CommandError("These are two different passwords. Nothing was done.")
+        raise CommandError("The passwords do not match. Nothing changed.")
     return password

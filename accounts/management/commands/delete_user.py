@@ -3,11 +3,11 @@ from typing import Any
 
 from accounts.audit.log import Actor
 from accounts.flows import administration
-from accounts.management.base import Operation, asked_for, confirm, takes_reason, takes_yes, user_of
+from accounts.management.base import Operation, add_reason_argument, add_yes_argument, confirm, get_user, require_reason
 
 
 class Command(Operation):
-    help = "Deletes an account and all that is the user's. There is no way back."
+    help = "Deletes an account and everything stored about the user. This cannot be undone."
     examples = """
 delete_user alice@example.com
 delete_user alice@example.com --yes --reason "asked for it by mail"
@@ -15,11 +15,11 @@ delete_user alice@example.com --yes --reason "asked for it by mail"
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("email")
-        takes_reason(parser)
-        takes_yes(parser)
+        add_reason_argument(parser)
+        add_yes_argument(parser)
 
     def handle(self, *args: Any, email: str, reason: str, yes: bool, **options: Any) -> None:
-        user = user_of(email)
-        confirm(f"Delete {user.email}, {user.name}, and all that is theirs, for good?", yes=yes)
-        administration.delete(user=user, by=Actor.operator(), reason=asked_for(reason))
-        self.stdout.write(f"{user.email} is deleted.")
+        user = get_user(email)
+        confirm(f"Permanently delete {user.email} ({user.name}) and everything stored about them?", yes=yes)
+        administration.delete(user=user, by=Actor.operator(), reason=require_reason(reason))
+        self.stdout.write(f"{user.email} was deleted.")

@@ -10,7 +10,7 @@ from accounts.text import escaped
 
 
 class Command(Operation):
-    help = "Says why a user cannot sign in, and what has happened lately. Exit code 1: the user cannot."
+    help = "Explains why a user cannot sign in, and shows recent activity. Exit code 1: the user cannot."
     examples = "explain_login alice@example.com"
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -30,6 +30,6 @@ class Command(Operation):
         self.line(found.verdict)
 
     def show(self, title: str, logins: list[RecentLogin]) -> None:
-        self.line(f"{title}: {'' if logins else 'none on record'}")
+        self.line(f"{title}: {'' if logins else 'none recorded'}")
         for login in logins:
             self.line(f"  {moment(login.at)}  {login.ip or '-'}  {login.device}  {login.outcome}")

@@ -1,37 +1,38 @@
-from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from argparse import ArgumentParser
 from datetime import datetime
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from accounts.management.base import Operation
 from accounts.models import SigningKey
 from accounts.tokens import rotation
 
-EXAMPLES = """
-To change the key that signs:
-  manage.py keys stage             # publishes a new key
-  manage.py keys activate KID      # ten minutes later: signs with it
-  manage.py keys retire OLD_KID    # a week later: the old one verifies no longer
-After each step wait until the next is possible; one that comes too early is refused and says when.
+
+class Command(Operation):
+    help = (
+        "Lists, stages, activates and retires the key pairs that sign tokens. A step that comes too early is refused, "
+        "with the time from when it is allowed."
+    )
+    examples = """
+keys stage             # publishes a new key
+keys activate KID      # ten minutes later: starts signing with it
+keys retire OLD_KID    # a week later: tokens of the old key stop working
 """
-
-
-class Command(BaseCommand):
-    help = "Lists, stages, activates and retires the key pairs that tokens are signed with."
-
-    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> Any:
-        return super().create_parser(
-            prog_name, subcommand, epilog=EXAMPLES, formatter_class=RawDescriptionHelpFormatter, **kwargs
-        )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         steps = parser.add_subparsers(dest="step", required=True)
-        steps.add_parser("list", help="shows the keys and the state of each")
+        steps.add_parser("list", help="lists the keys and their states")
         steps.add_parser("stage", help="publishes a new key")
-        for name, text in (("activate", "signs with a staged key"), ("retire", "verifies with a key no longer")):
+        for name, text in (
+            ("activate", "starts signing with a staged key"),
+            ("retire", "stops accepting tokens of a key"),
+        ):
             step = steps.add_parser(name, help=text)
             step.add_argument("kid", help="the key's id, as `keys list` shows it")
-            step.add_argument("--force", action="store_true", help="at once, for a key that leaked: tokens may break")
+            step.add_argument(
+                "--force", action="store_true", help="do not wait, for a leaked key: valid tokens may be rejected"
+            )
 
     def handle(self, *args: Any, step: str, **options: Any) -> None:
         try:
@@ -40,10 +41,10 @@ class Command(BaseCommand):
                     self.show()
                 case "stage":
                     self.stdout.write(f"Staged {rotation.stage().kid}.")
-                    self.show()  # also the very first key, which needs no staging
+                    self.show()  # the very first key signs without staging
                 case "activate":
                     rotation.activate(options["kid"], force=options["force"])
-                    self.stdout.write(f"{options['kid']} signs now.")
+                    self.stdout.write(f"{options['kid']} now signs.")
                 case "retire":
                     rotation.retire(options["kid"], force=options["force"])
                     self.stdout.write(f"{options['kid']} is retired.")

@@ -8,44 +8,44 @@ from tqdm import tqdm
 
 from accounts.audit.log import Actor
 from accounts.flows import administration
-from accounts.management.base import Operation, asked_for, confirm, takes_reason, takes_yes, user_of
+from accounts.management.base import Operation, add_reason_argument, add_yes_argument, confirm, get_user, require_reason
 from accounts.models import Session, User
 from core.errors import NotFound
 
-BATCH = 100
+USERS_PER_QUERY = 100
 
 
 class Command(Operation):
-    help = "Ends every session of a user, or of everybody, at once: whoever it was signs in anew."
+    help = "Ends every session of a user, or of all users. They have to sign in again."
     examples = """
 revoke_sessions alice@example.com --reason "lost her laptop"
 revoke_sessions --all --yes --reason "the signing key leaked"
 """
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        whose = parser.add_mutually_exclusive_group(required=True)
-        whose.add_argument("email", nargs="?")
-        whose.add_argument("--all", action="store_true", dest="everybody", help="everybody's, the admins' too")
-        takes_reason(parser)
-        takes_yes(parser)
+        users = parser.add_mutually_exclusive_group(required=True)
+        users.add_argument("email", nargs="?")
+        users.add_argument("--all", action="store_true", dest="everyone", help="of all users, admins included")
+        add_reason_argument(parser)
+        add_yes_argument(parser)
 
-    def handle(self, *args: Any, email: str | None, everybody: bool, reason: str, yes: bool, **options: Any) -> None:
-        users = signed_in() if everybody else User.objects.filter(pk=user_of(email or "").pk)
-        confirm(f"End every session of {'everybody' if everybody else email}?", yes=yes)
-        reason = asked_for(reason)
+    def handle(self, *args: Any, email: str | None, everyone: bool, reason: str, yes: bool, **options: Any) -> None:
+        users = signed_in() if everyone else User.objects.filter(pk=get_user(email or "").pk)
+        confirm(f"End every session of {'all users' if everyone else email}?", yes=yes)
+        reason = require_reason(reason)
         ended = 0
         with tqdm(total=users.count(), unit="users", leave=False, disable=None) as bar:
-            while batch := list(users[:BATCH]):
+            while batch := list(users[:USERS_PER_QUERY]):
                 for user in batch:
                     with suppress(NotFound):
                         ended += administration.end_all_sessions(user=user, by=Actor.operator(), reason=reason)
                     bar.update()
-                if not everybody:
+                if not everyone:
                     break
-        self.stdout.write(f"{ended} sessions ended.")
+        self.stdout.write(f"Ended {ended} session{'' if ended == 1 else 's'}.")
 
 
 def signed_in() -> QuerySet[User]:
-    """Those who have a session that lives now and began before now."""
+    """Users with a session that is live and began before now."""
     sessions = Session.objects.live().filter(created_at__lte=timezone.now())
     return User.objects.filter(pk__in=sessions.values("user")).order_by("pk")

@@ -3,12 +3,12 @@ from typing import Any
 
 from accounts.audit.log import Actor
 from accounts.flows import administration
-from accounts.management.base import Operation, asked_for, takes_reason, user_of
+from accounts.management.base import Operation, add_reason_argument, get_user, require_reason
 from accounts.models import Role
 
 
 class Command(Operation):
-    help = "Makes a user an admin, or an admin a user. The last active and verified admin stays one."
+    help = "Gives a user the role ADMIN or USER. The last active, verified admin keeps ADMIN."
     examples = """
 set_role alice@example.com ADMIN
 set_role alice@example.com USER --reason "left the team"
@@ -17,11 +17,11 @@ set_role alice@example.com USER --reason "left the team"
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("email")
         parser.add_argument("role", type=str.upper, choices=Role.values)
-        takes_reason(parser)
+        add_reason_argument(parser)
 
     def handle(self, *args: Any, email: str, role: str, reason: str, **options: Any) -> None:
-        user = user_of(email)
+        user = get_user(email)
         if user.is_admin and role == Role.USER:
-            reason = asked_for(reason)
+            reason = require_reason(reason)
         administration.set_role(user=user, role=role, by=Actor.operator(), reason=reason)
-        self.stdout.write(f"{user.email} is {role}.")
+        self.stdout.write(f"{user.email} now has the role {role}.")
