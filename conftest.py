@@ -20,15 +20,18 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope
 from aiosmtpd.smtp import Session as SMTPSession
+from django.apps import AppConfig
 from django.conf import settings as django_settings
-from django.db import connection, connections
+from django.db import connection, connections, transaction
+from django.db.models.signals import post_migrate
+from django.dispatch import receiver
 from django.test import Client
 from django.test.client import ClientHandler
 from psycopg.sql import SQL, Identifier
 
 from accounts.flows.sessions import TokenPair, start_session
 from accounts.mail.queue import deliver_due
-from accounts.models import Role, Session, User
+from accounts.models import AuditHead, Role, Session, User
 from core import client
 from core.rate_limits import hops_noted_at
 from core.tests.environment import DATABASE_URL
@@ -48,33 +51,33 @@ def django_db_modify_db_settings(
         config["OPTIONS"]["init_command"] = "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;"
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _flushable(django_db_setup: None, django_db_blocker: Any) -> None:
-    """A flush also empties what the audit trail keeps: it puts the head back, which only a migration makes. SQLite
-    empties tables by DELETE, which is refused: the triggers are away meanwhile.
-    """
-    triggers: list[tuple[str, str]] = []
+@pytest.fixture
+def transactional_db(transactional_db: None) -> Iterator[None]:
+    """Such a test ends with a flush. On SQLite that is DELETE, which the audit trail refuses as long as it has rows."""
+    yield
     if connection.vendor == "sqlite":
-        with django_db_blocker.unblock(), connection.cursor() as cursor:
-            cursor.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND name LIKE '%_no_delete'")
-            triggers = cursor.fetchall()
-    drops, makes = [f"DROP TRIGGER {name}" for name, _ in triggers], [sql for _, sql in triggers]
-    flush: Any = connection.ops.sql_flush
-    head = "INSERT INTO audit_head (id, position, hash) VALUES (1, 0, '')"
-    connection.ops.sql_flush = lambda *args, **options: [*drops, *flush(*args, **options), *makes, head]  # type: ignore[method-assign]
+        past_the_triggers("DELETE FROM audit_personal", "DELETE FROM audit_trail", "DELETE FROM audit_head")
+
+
+@receiver(post_migrate)  # which a flush sends too
+def create_audit_head(app_config: AppConfig, **_: Any) -> None:
+    """Brings back the head of the audit chain, which only a migration creates."""
+    if app_config.label == "accounts":
+        AuditHead.objects.get_or_create()
 
 
 def past_the_triggers(*statements: str) -> None:
-    """What somebody may do to the audit trail who owns the database. The test's transaction takes it back."""
-    with connection.cursor() as cursor:
+    """Changes the audit trail as an owner of the database may, who puts the triggers back afterwards."""
+    with transaction.atomic(), connection.cursor() as cursor:
         if connection.vendor == "postgresql":
-            for table in ("audit_trail", "audit_head"):
-                cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
+            tables = ("audit_trail", "audit_head")  # ALTER TABLE takes no pending checks of foreign keys
+            away = ["SET CONSTRAINTS ALL IMMEDIATE", *[f"ALTER TABLE {name} DISABLE TRIGGER USER" for name in tables]]
+            back = [*[f"ALTER TABLE {name} ENABLE TRIGGER USER" for name in tables], "SET CONSTRAINTS ALL DEFERRED"]
         else:
-            cursor.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")
-            for (name,) in cursor.fetchall():
-                cursor.execute(f"DROP TRIGGER {name}")
-        for sql in statements:
+            cursor.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
+            triggers = cursor.fetchall()
+            away, back = [f"DROP TRIGGER {name}" for name, _ in triggers], [sql for _, sql in triggers]
+        for sql in [*away, *statements, *back]:
             cursor.execute(sql)
 
 

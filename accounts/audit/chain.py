@@ -1,82 +1,54 @@
-"""The audit trail's chain: joining what was written, and pruning what is too old.
+"""The chain of the audit trail: linking new entries, and pruning old ones.
 
-Entries are written unchained, so that whoever writes one waits for nobody. Whoever chains holds the head; a second one
-passes by. The head is logged with each batch: logs that are kept elsewhere show that a tail was cut off.
+The lock on the row of the head keeps two processes from chaining at once: the second skips. Each batch logs the new
+head. Logs that are kept elsewhere show whether the end of the chain was cut off.
 """
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import Self
 
 from django.db import transaction
 from django.db.models import Min, QuerySet
 from django.utils import timezone
 
 from accounts.audit.log import Actor, Kind, record
-from accounts.audit.models import sign
-from accounts.models import AuditEntry, AuditHead
+from accounts.audit.models import AuditEntry, AuditHead, AuditPersonalData, sign
 from core.errors import ApiError
 
 log = logging.getLogger(__name__)
 
-BATCH = 500
-RETENTION = timedelta(days=366)  # the database, whose clock may be another, refuses below 365
-
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    position: int
-    hash: str
-
-    def __str__(self) -> str:
-        return f"{self.position}:{self.hash}"
-
-    @classmethod
-    def of(cls, noted: str) -> Self:
-        position, _, hash_ = noted.partition(":")
-        return cls(int(position or 0), hash_)
-
-
-def chained() -> QuerySet[AuditEntry]:
-    return AuditEntry.objects.exclude(position=None)
-
-
-# --- Chaining -------------------------------------------------------------------------------------------------------
+CHAIN_BATCH_SIZE = 500
+RETENTION = timedelta(days=366)  # the database, whose clock may differ, refuses to delete before 365
 
 
 def chain_entries() -> int:
-    """Joins what is not chained yet, in batches. Returns how many entries it joined itself."""
-    joined = 0
-    while AuditEntry.objects.filter(position=None).exists() and (batch := chain_batch()):
-        joined += batch
-    return joined
+    """Links the entries that are not chained yet, a batch at a time. Returns how many."""
+    count = 0
+    unchained = AuditEntry.objects.filter(position=None)
+    while unchained.exists():
+        with transaction.atomic():
+            head = lock_head()
+            if head is None:
+                break
+            # No other column is read: an unreadable entry is chained all the same, and `verify` names it.
+            fields = ("position", "seal", "hash")
+            entries = list(unchained.select_related(None).order_by("id").only(*fields)[:CHAIN_BATCH_SIZE])
+            for entry in entries:
+                entry.position = head.position = head.position + 1
+                entry.hash = head.hash = sign("chain", [head.hash, entry.position, entry.seal])
+            AuditEntry.objects.bulk_update(entries, ["position", "hash"])
+            head.save(update_fields=["position", "hash"])
+        if entries:
+            log.info("The audit trail was chained", extra={"head": str(head)})
+        count += len(entries)
+    return count
 
 
-def chain_batch() -> int:
-    with transaction.atomic():
-        head = held_head()
-        if head is None:
-            return 0
-        # Nothing else is read: what cannot be read is chained all the same, and named by whoever verifies.
-        fresh = AuditEntry.objects.filter(position=None).order_by("id").only("position", "seal", "hash")
-        # An entry that the deletion of an account is erasing just now is for the next batch.
-        entries = list(fresh.select_for_update(skip_locked=True)[:BATCH])
-        for entry in entries:
-            entry.position = head.position = head.position + 1
-            entry.hash = head.hash = sign("chain", entry.link(head.hash))
-        AuditEntry.objects.bulk_update(entries, ["position", "hash"])
-        head.save(update_fields=["position", "hash"])
-    if entries:
-        log.info("The audit trail was chained", extra={"head": str(head)})
-    return len(entries)
+def lock_head() -> AuditHead | None:
+    """The head, locked until the transaction ends. None if another process holds it, or if it is missing.
 
-
-def held_head() -> AuditHead | None:
-    """The head, held until the transaction ends; None where somebody else holds it, or where it is gone.
-
-    A migration makes it, and nothing makes it anew but an operator: it would hide that the trail was emptied.
+    A missing head is never recreated here: that would hide that the trail was emptied. `restart` is for operators.
     """
     head = AuditHead.objects.select_for_update(skip_locked=True).first()
     if head is None and not AuditHead.objects.exists():
@@ -84,53 +56,49 @@ def held_head() -> AuditHead | None:
     return head
 
 
-class HeadIsThere(ApiError):
+class HeadExists(ApiError):
     status = 409
-    code = "head_is_there"
-    detail = "The head of the audit trail is there. Nothing was done."
+    code = "head_exists"
+    detail = "The audit chain already has a head. Nothing changed."
 
 
-def restart(*, by: Actor, reason: str) -> Link:
-    """Makes a head where it is missing, at the last entry that was chained, and writes an entry that says so.
+def restart(*, by: Actor, reason: str) -> AuditHead:
+    """Recreates a missing head at the last chained entry, and records that.
 
     Raises:
-        HeadIsThere.
+        HeadExists.
     """
     with transaction.atomic():
         if AuditHead.objects.exists():
-            raise HeadIsThere
-        last = chained().only("position", "hash").order_by("position").last()
-        head = Link(last.position or 0, last.hash) if last else Link(0, "")
-        AuditHead.objects.create(position=head.position, hash=head.hash)
+            raise HeadExists
+        last = AuditEntry.objects.chained().order_by("position").values_list("position", "hash").last()
+        position, hash_ = last or (0, "")
+        head = AuditHead.objects.create(position=position or 0, hash=hash_)
         record(Kind.TRAIL_RESTARTED, by=by, reason=reason, position=head.position)
     return head
 
 
-# --- Pruning --------------------------------------------------------------------------------------------------------
-
-
 def outdated() -> QuerySet[AuditEntry]:
-    """The entries before the first one that is young enough to be kept."""
-    young = chained().filter(occurred_at__gt=timezone.now() - RETENTION)
-    first = young.aggregate(first=Min("position"))["first"]
-    return chained() if first is None else chained().filter(position__lt=first)
+    """The entries before the first one that is young enough to keep."""
+    chained = AuditEntry.objects.chained()
+    first = chained.filter(occurred_at__gt=timezone.now() - RETENTION).aggregate(first=Min("position"))["first"]
+    return chained if first is None else chained.filter(position__lt=first)
 
 
 def prune() -> Iterator[int]:
-    """Deletes the outdated entries, a batch at a time, and yields the size of each."""
-    while batch := prune_batch():
-        yield batch
-
-
-def prune_batch() -> int:
-    """Deletes the first of what is outdated, and writes an entry that says up to where."""
-    with transaction.atomic():
-        rows = (
-            list(outdated().order_by("position")[:BATCH].values_list("pk", "position", "hash")) if held_head() else []
-        )
-        if rows:
-            chosen = AuditEntry.objects.filter(pk__in=[row[0] for row in rows])
-            list(chosen.select_for_update().order_by("pk").values_list("pk"))  # in the order in which they are erased
-            chosen.delete()
-            record(Kind.TRAIL_PRUNED, by=Actor.service(), position=rows[-1][1], hash=rows[-1][2], entries=len(rows))
-        return len(rows)
+    """Deletes outdated entries in batches, each with an entry that says up to where. Yields the size of each batch."""
+    while True:
+        with transaction.atomic():
+            if lock_head() is None:
+                return
+            oldest = outdated().order_by("position").values_list("pk", "position", "hash")
+            rows = list(oldest[:CHAIN_BATCH_SIZE])
+            if not rows:
+                return
+            ids = [row[0] for row in rows]
+            personal = AuditPersonalData.objects.filter(pk__in=ids).select_for_update()
+            list(personal.order_by("pk").values_list("pk"))  # the order in which `erase` takes them
+            AuditEntry.objects.filter(pk__in=ids).delete()
+            _, position, hash_ = rows[-1]
+            record(Kind.TRAIL_PRUNED, by=Actor.service(), position=position, hash=hash_, entries=len(rows))
+        yield len(rows)

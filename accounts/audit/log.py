@@ -1,6 +1,6 @@
-"""The audit trail's one way in: who did what to whose account is kept for admins, and logged for who watches the logs.
+"""Writing to the audit trail, and erasing what is personal in it.
 
-Writing an entry is a plain SELECT and an INSERT in the caller's transaction, and waits for nobody.
+`record` is a plain SELECT and two INSERTs in the caller's transaction, and waits for no other writer.
 """
 
 import getpass
@@ -14,8 +14,8 @@ from uuid import UUID
 from django.db import transaction
 
 from accounts.addresses import masked
-from accounts.audit.models import NAME_LENGTH
-from accounts.models import AuditEntry, User
+from accounts.audit.models import ACTOR_NAME_LENGTH, AuditEntry, AuditHead, AuditPersonalData, is_signed, sign
+from accounts.models import User
 from accounts.text import in_one_line
 from core.client import Client
 from core.logging import request_id
@@ -39,7 +39,7 @@ class Actor:
 
     @classmethod
     def anyone(cls, client: Client) -> Self:
-        """Who sent a request, whoever that is."""
+        """The sender of an unauthenticated request."""
         return cls(ActorKind.ANYONE, client=client)
 
     @classmethod
@@ -53,54 +53,69 @@ class Actor:
 
     @classmethod
     def operator(cls) -> Self:
-        """Who runs a command: known by the user and the host that it runs as and on."""
-        return cls(ActorKind.OPERATOR, name=f"{os_user()}@{socket.gethostname()}"[:NAME_LENGTH])
+        """The system user who runs a command, and the host."""
+        try:
+            user = getpass.getuser()
+        except (KeyError, OSError):  # a container may run with a user id that has no name
+            user = str(os.getuid())
+        return cls(ActorKind.OPERATOR, name=f"{user}@{socket.gethostname()}"[:ACTOR_NAME_LENGTH])
 
     @classmethod
     def service(cls) -> Self:
         return cls(ActorKind.SERVICE)
 
 
-def os_user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container may run as a number that has no name
-        return str(os.getuid())
-
-
 def record(
     kind: Kind, *, by: Actor, address: str = "", user: User | None = None, reason: str = "", **facts: Any
 ) -> None:
-    """Writes an entry in the caller's transaction, and logs it when that is committed.
+    """Writes an entry in the caller's transaction, and a log line once it is committed.
 
     Args:
-        address: the account's; stored masked.
+        address: of the account; stored masked.
         reason: stored in one line.
-        facts: texts, whole numbers and truth values. Nothing personal: they stay when the account goes.
+        facts: strings, integers and booleans. Nothing personal: they stay when the account is deleted.
     """
     shown = masked(address) if address else ""
-    AuditEntry.objects.create(
+    head = AuditHead.objects.first() or AuditHead()
+    entry = AuditEntry(
         kind=kind,
         actor_kind=by.kind,
         actor_id=by.id,
-        actor_name=by.name,
         user_id=user.pk if user else None,
-        address=shown,
-        ip=by.client.ip,
-        user_agent=by.client.user_agent,
         request_id=request_id.get(),
         reason=in_one_line(reason),
         facts=facts,
+        after_position=head.position,
+        after_hash=head.hash,
     )
-    watched = by.kind in {ActorKind.ANYONE, ActorKind.USER}
-    told: dict[str, Any] = {
-        "address": shown,
-        "by": by.kind.value,
-        "ip": by.client.ip,
-        "user_agent": by.client.user_agent,
-    }
+    entry.seal = sign("entry", entry.sealed_values())
+    entry.save(force_insert=True)
+    personal = AuditPersonalData(
+        entry=entry, address=shown, actor_name=by.name, ip=by.client.ip, user_agent=by.client.user_agent
+    )
+    personal.seal = sign("personal", personal.sealed_values())
+    personal.save(force_insert=True)
+
+    told = {"address": shown, "by": by.kind.value, "ip": by.client.ip, "user_agent": by.client.user_agent}
     if by.id is not None:
         told["actor"] = str(by.id)
-    told |= {"facts": facts} if facts else {}
-    level = logging.WARNING if watched else logging.INFO
-    transaction.on_commit(lambda: log.log(level, kind.value, extra=told))
+    extra = {**told, "facts": facts} if facts else told
+    level = logging.WARNING if by.kind in {ActorKind.ANYONE, ActorKind.USER} else logging.INFO
+    transaction.on_commit(lambda: log.log(level, kind.value, extra=extra))
+
+
+def erase(user_id: UUID) -> None:
+    """Erases the personal data of a deleted user, in the caller's transaction.
+
+    The names of admins and operators stay, also when it is an admin who is deleted: they answer for what they did.
+    """
+    found = AuditPersonalData.objects.filter(entry__user_id=user_id).select_related("entry")
+    rows = list(found.select_for_update(of=("self",)).order_by("pk"))  # the order in which `prune` takes them
+    AuditPersonalData.objects.filter(pk__in=[row.pk for row in rows if row.entry.is_erasable]).delete()
+    others = [row for row in rows if not row.entry.is_erasable]
+    for row in others:
+        untouched = is_signed("personal", row.sealed_values(), row.seal)
+        row.address = ""
+        if untouched:  # else `audit verify` has to find it still
+            row.seal = sign("personal", row.sealed_values())
+    AuditPersonalData.objects.bulk_update(others, ["address", "seal"])

@@ -1,86 +1,54 @@
-"""The tables of the audit trail, and how an entry shows that somebody has changed it.
+"""The tables of the audit trail.
 
-An entry is sealed when it is written: an HMAC over its content, which shares nothing with other entries, so that no
-writer waits for another. The entries are chained afterwards, in `accounts/flows/trail.py`. An entry notes the head that
-it was written after, so that nobody chains what came before it anew without the key of the seals. What is personal in
-an entry, of whom it concerns and of who acted, enters the seal by salted digests alone, so that it can be erased and
-leaves the chain as it is.
+An entry is sealed when it is written, with an HMAC over its content and the head of the chain at that time. It shares
+nothing with other entries, so no writer waits for another; `chain.py` links the entries later. Personal data is stored
+in a table of its own, which the seal does not cover, and is erased with the account.
 """
 
-import hashlib
 import json
-import secrets
-from datetime import UTC
-from functools import lru_cache
 from ipaddress import ip_address
 from typing import Any
 
 from django.conf import settings
+from django.contrib import admin
+from django.core.signing import Signer
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
-from django.utils.crypto import constant_time_compare, salted_hmac
+from django.utils.crypto import constant_time_compare
 
 from core.client import USER_AGENT_LENGTH
 
 MASKED_LENGTH = 257  # a masked address may have three characters more than an address has at most
-NAME_LENGTH = 254
-SIGNATURE_LENGTH = 73  # the id of the key, a dot, the HMAC
-HEAD_LENGTH = 19 + 1 + SIGNATURE_LENGTH
-ERASED = {"address": "", "salt": ""}  # of whom the entry concerns
-ERASED_ACTOR = {"actor_name": "", "ip": None, "user_agent": "", "actor_salt": ""}
+ACTOR_NAME_LENGTH = 254
+SIGNATURE_LENGTH = 43  # HMAC-SHA256 in base64, without padding
 SECURITY_KINDS = ["account_locked", "refresh_token_reused", "password_reset", "password_changed"]
 
 
-class AppendOnly(Exception):
-    """Entries are neither changed nor deleted. The database refuses it too."""
+def sign(purpose: str, values: list[Any], key: str | None = None) -> str:
+    """The HMAC of the values, with SECRET_KEY unless another key is given."""
+    text = json.dumps(values, sort_keys=True, default=str)
+    return Signer(salt=f"accounts.audit.{purpose}").signature(text, key)
 
 
-# --- Signatures -----------------------------------------------------------------------------------------------------
+def is_signed(purpose: str, values: list[Any], signature: str) -> bool:
+    """Whether it is the HMAC with SECRET_KEY or one of SECRET_KEY_FALLBACKS."""
+    keys = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
+    return any(constant_time_compare(signature, sign(purpose, values, key)) for key in keys)
 
 
-def keyring() -> tuple[str, ...]:
-    return (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
+class AuditEntryManager(models.Manager["AuditEntry"]):
+    def get_queryset(self) -> models.QuerySet["AuditEntry"]:
+        return super().get_queryset().select_related("personal_data")
 
-
-@lru_cache(maxsize=16)
-def key_id(secret: str) -> str:
-    return salted_hmac("accounts.audit-key", "", secret, algorithm="sha256").hexdigest()[:8]
-
-
-def sign(purpose: str, value: str, secret: str | None = None) -> str:
-    """The HMAC of a value, after the id of the key, by which a missing key is told from a wrong signature."""
-    secret = secret or settings.SECRET_KEY
-    mac = salted_hmac(f"accounts.audit-{purpose}", value, secret, algorithm="sha256").hexdigest()
-    return f"{key_id(secret)}.{mac}"
-
-
-def secret_behind(signature: str) -> str | None:
-    """The key that a signature names; None where it is not among ours."""
-    named = signature.partition(".")[0]
-    return next((secret for secret in keyring() if key_id(secret) == named), None)
-
-
-def is_signed(purpose: str, value: str, signature: str) -> bool:
-    secret = secret_behind(signature)
-    return secret is not None and constant_time_compare(signature, sign(purpose, value, secret))
-
-
-def canonical(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
-
-
-def sha256(value: Any) -> str:
-    return hashlib.sha256(canonical(value).encode()).hexdigest()
-
-
-# --- Tables ---------------------------------------------------------------------------------------------------------
+    def chained(self) -> models.QuerySet["AuditEntry"]:
+        return self.exclude(position=None)
 
 
 class AuditEntry(models.Model):
-    """Who did what to whose account, when, from where and why.
+    """Who did what to whose account, when and why.
 
-    Triggers hold it append-only. On SQLite a migration that makes the table anew has to make them anew too.
+    Triggers keep it append-only. On SQLite, a migration that recreates the table has to recreate them too.
     """
 
     class Kind(models.TextChoices):
@@ -108,34 +76,28 @@ class AuditEntry(models.Model):
         TRAIL_RESTARTED = "trail_restarted"
 
     class ActorKind(models.TextChoices):
-        ANYONE = "anyone"  # who sent a request that proved nothing
+        ANYONE = "anyone"  # an unauthenticated request
         USER = "user"  # the owner of the account
         ADMIN = "admin"
-        OPERATOR = "operator"  # by a command
-        SERVICE = "service"  # by itself
-
-    ERASABLE = (ActorKind.USER, ActorKind.ANYONE)  # whose own device it was, as far as anybody knows
+        OPERATOR = "operator"  # with a command
+        SERVICE = "service"  # the service itself
 
     kind = models.CharField(max_length=32, choices=Kind)
     occurred_at = models.DateTimeField(default=timezone.now)
     actor_kind = models.CharField("by", max_length=8, choices=ActorKind)
     actor_id = models.UUIDField(null=True)
-    actor_name = models.CharField(max_length=NAME_LENGTH, blank=True)
-    user_id = models.UUIDField(null=True)  # whose account; no foreign key, since the entry outlives it
-    address = models.CharField(max_length=MASKED_LENGTH, blank=True)  # masked
-    ip = models.GenericIPAddressField("IP address", null=True)
-    user_agent = models.CharField(max_length=USER_AGENT_LENGTH, blank=True)
+    user_id = models.UUIDField(null=True)  # the account concerned; no foreign key, since the entry outlives it
     request_id = models.CharField(max_length=128)
     reason = models.TextField(blank=True)
     facts = models.JSONField(default=dict)
-    after = models.CharField(max_length=HEAD_LENGTH, blank=True, editable=False)  # the head when it was written
-    salt = models.CharField(max_length=32, blank=True, editable=False)  # empty: the address has been erased
-    commitment = models.CharField(max_length=64, editable=False)  # the salted digest of the address
-    actor_salt = models.CharField(max_length=32, blank=True, editable=False)  # empty: name and device have been erased
-    actor_commitment = models.CharField(max_length=64, editable=False)  # the salted digest of name and device
+    # The head of the chain when the entry was written. Rebuilding the chain before it takes the key of this seal.
+    after_position = models.BigIntegerField(default=0, editable=False)
+    after_hash = models.CharField(max_length=SIGNATURE_LENGTH, blank=True, editable=False)
     seal = models.CharField(max_length=SIGNATURE_LENGTH, editable=False)
-    position = models.BigIntegerField(null=True, editable=False)  # in the chain; none yet: still to be chained
+    position = models.BigIntegerField(null=True, editable=False)  # in the chain; null until it is chained
     hash = models.CharField(max_length=SIGNATURE_LENGTH, blank=True, editable=False)
+
+    objects = AuditEntryManager()
 
     class Meta:
         db_table = "audit_trail"
@@ -154,58 +116,75 @@ class AuditEntry(models.Model):
             models.Index(fields=["-occurred_at"], name="audit_trail_newest"),
             # The same, security events alone.
             models.Index(fields=["-occurred_at"], condition=Q(kind__in=SECURITY_KINDS), name="audit_trail_security"),
-            # What concerns one user: their page, their export, erasing it.
+            # A user's page and export, and the erasure of their personal data.
             models.Index(fields=["user_id", "-occurred_at"], name="audit_trail_of_user"),
-            # What one user did: their export.
+            # The export of what a user did as an admin.
             models.Index(fields=["actor_id", "-occurred_at"], name="audit_trail_by_actor"),
-            # What is to be chained next.
+            # The next entries to chain.
             models.Index(fields=["id"], condition=Q(position=None), name="audit_trail_unchained"),
         ]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.occurred_at:%Y-%m-%d %H:%M:%S}"
 
-    def save(self, *args: Any, **kwargs: Any) -> None:
-        if not self._state.adding:
-            raise AppendOnly
-        self.after = AuditHead.noted()
-        self.salt, self.actor_salt = secrets.token_hex(16), secrets.token_hex(16)
-        self.commitment, self.actor_commitment = self.digest(), self.actor_digest()
-        self.seal = sign("seal", self.content())
-        super().save(*args, **kwargs)
-
-    def delete(self, *args: Any, **kwargs: Any) -> Any:
-        raise AppendOnly
-
-    def content(self) -> str:
-        """What the seal is of."""
-        time = self.occurred_at.astimezone(UTC).isoformat()
-        what = [self.kind, time, self.actor_kind, self.actor_id, self.user_id, self.request_id, self.reason, self.facts]
-        return canonical([*what, self.after, self.commitment, self.actor_commitment])
-
-    def digest(self) -> str:
-        """What the commitment is, as long as the address is there."""
-        return sha256([self.salt, self.address])
-
-    def actor_digest(self) -> str:
-        ip = self.ip and str(ip_address(self.ip))  # PostgreSQL writes some addresses of IPv6 otherwise
-        return sha256([self.actor_salt, self.actor_name, ip, self.user_agent])
-
-    def link(self, previous: str) -> str:
-        """What the hash is of: the one before, and the seal."""
-        return canonical([previous, self.position, self.seal])
+    def sealed_values(self) -> list[Any]:
+        what = [self.kind, self.occurred_at, self.actor_kind, self.actor_id, self.user_id, self.request_id, self.reason]
+        return [*what, self.facts, self.after_position, self.after_hash]
 
     @property
-    def may_lack_actor(self) -> bool:
-        """Whether an erasure may have taken name and device. What an admin or an operator did stays with their name."""
-        return self.kind != self.Kind.ACCOUNT_DELETED and self.actor_kind in self.ERASABLE
+    def is_erasable(self) -> bool:
+        """Whether the deletion of the account erases all personal data: its owner or an unauthenticated request acted.
+        Where an admin or operator acted, it erases the address of the account alone.
+        """
+        by_owner = self.user_id is not None and self.actor_id == self.user_id
+        return by_owner or self.actor_kind == self.ActorKind.ANYONE
 
-    def is_erased(self, part: dict[str, Any]) -> bool:
-        return all(getattr(self, name) == empty for name, empty in part.items())
+    @property
+    def personal(self) -> "AuditPersonalData":
+        """The personal data; blank if it has been erased."""
+        return getattr(self, "personal_data", None) or AuditPersonalData()
+
+    @property
+    def address(self) -> str:
+        return self.personal.address
+
+    @property
+    def actor_name(self) -> str:
+        return self.personal.actor_name
+
+    @property
+    @admin.display(description="IP address")
+    def ip(self) -> str | None:
+        return self.personal.ip
+
+    @property
+    def user_agent(self) -> str:
+        return self.personal.user_agent
+
+
+class AuditPersonalData(models.Model):
+    """The personal data of an entry. Its own HMAC shows changes, and binds it to the entry."""
+
+    entry = models.OneToOneField(AuditEntry, models.CASCADE, primary_key=True, related_name="personal_data")
+    address = models.CharField(max_length=MASKED_LENGTH, blank=True)  # of the account concerned, masked
+    actor_name = models.CharField(max_length=ACTOR_NAME_LENGTH, blank=True)
+    ip = models.GenericIPAddressField(null=True)
+    user_agent = models.CharField(max_length=USER_AGENT_LENGTH, blank=True)
+    seal = models.CharField(max_length=SIGNATURE_LENGTH, editable=False)
+
+    class Meta:
+        db_table = "audit_personal"
+
+    def __str__(self) -> str:
+        return f"personal data of {self.entry}"
+
+    def sealed_values(self) -> list[Any]:
+        ip = self.ip and str(ip_address(self.ip))  # PostgreSQL spells some IPv6 addresses differently
+        return [self.entry.seal, self.address, self.actor_name, ip, self.user_agent]
 
 
 class AuditHead(models.Model):
-    """The last entry that was chained. Whoever chains holds this row, and a trigger lets it only move on."""
+    """The end of the chain. Whoever chains locks this row, and a trigger keeps it from moving back."""
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1, editable=False)
     position = models.BigIntegerField(default=0)
@@ -217,9 +196,3 @@ class AuditHead(models.Model):
 
     def __str__(self) -> str:
         return f"{self.position}:{self.hash}"
-
-    @classmethod
-    def noted(cls) -> str:
-        """The head as an entry notes it: `POSITION:HASH`, or nothing where nothing is chained. It holds no row."""
-        head = cls.objects.first()
-        return str(head) if head and head.position else ""

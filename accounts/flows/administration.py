@@ -15,7 +15,7 @@ from accounts import login_guard
 from accounts.addresses import normalised
 from accounts.audit.log import Actor, Kind, record
 from accounts.flows.passwords import validate_new_password
-from accounts.flows.profile import LastAdmin, remove
+from accounts.flows.profile import LastAdmin, delete_user
 from accounts.flows.registration import EmailTaken
 from accounts.flows.sessions import end_sessions
 from accounts.mail.queue import asked_often, enqueue, requeue
@@ -279,7 +279,7 @@ def delete(*, user: User, by: Actor, reason: str) -> None:
         NotFound, LastAdmin, ReasonRequired.
     """
     check_reason(reason)
-    remove(user=user, by=by, reason=reason)
+    delete_user(user=user, by=by, reason=reason)
 
 
 def record_export(*, user: User, by: Actor, reason: str = "") -> None:

@@ -1,7 +1,6 @@
-"""A user's own account: renaming it, taking its data away, deleting it."""
+"""A user's own account: changing its name or password, exporting its data, deleting it."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 from axes.models import AccessFailureLog
@@ -10,8 +9,7 @@ from django.utils import timezone
 from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 
 from accounts import login_guard
-from accounts.audit.log import NO_CLIENT, Actor, ActorKind, Kind, record
-from accounts.audit.models import ERASED, ERASED_ACTOR
+from accounts.audit.log import Actor, ActorKind, Kind, erase, record
 from accounts.flows.passwords import change_password
 from accounts.models import AuditEntry, KnownDevice, LoginGuard, Mail, PasswordReset, Session, User
 from core.client import Client
@@ -56,80 +54,77 @@ def delete_account(*, user: User, client: Client) -> None:
         LastAdmin, NotAuthenticated: the account has just been deleted.
     """
     try:
-        remove(user=user, by=Actor.user(user, client))
+        delete_user(user=user, by=Actor.user(user, client))
     except NotFound:
         raise NotAuthenticated from None
 
 
-def remove(*, user: User, by: Actor, reason: str = "") -> None:
-    """Deletes a user and all that is theirs; what other apps hold goes by the cascade of its foreign keys.
+def delete_user(*, user: User, by: Actor, reason: str = "") -> None:
+    """Deletes a user and everything stored about them; other apps' rows go by the cascade of their foreign keys.
 
     Raises:
-        LastAdmin: nobody would be left to administer the service.
+        LastAdmin: no admin would be left.
         NotFound: the account has just been deleted.
     """
     with transaction.atomic():
-        held, admins = User.objects.locked_with_admins(user)  # and nothing is written for the user any more
+        held, admins = User.objects.locked_with_admins(user)  # from here on nothing is written for the user
         if admins == {user.pk}:
             raise LastAdmin
         if held is None:
             raise NotFound
         revoked = OutstandingToken.objects.filter(user=user)
-        list(revoked.select_for_update().order_by("pk").values_list("pk"))  # in the order in which a purge takes them
+        list(revoked.select_for_update().order_by("pk").values_list("pk"))  # the order in which a purge takes them
         revoked.delete()
         Mail.objects.filter(to=user.email).delete()
         PasswordReset.objects.filter(address=user.email).delete()
         AccessFailureLog.objects.filter(username=user.email).delete()
         login_guard.clear(user.email)
         held.delete()
-        # The deletion itself stays on record, without what is personal of whoever is gone.
-        gone = replace(by, name="", client=NO_CLIENT) if by.id == user.pk else by
-        record(Kind.ACCOUNT_DELETED, by=gone, user=user, reason=reason)
-        erase(user)
-
-
-def erase(user: User) -> None:
-    """Takes what is personal of a deleted user out of the audit trail. The rest stays, and so does its chain; so does
-    the name of an admin with what they did to others, whoever is gone.
-    """
-    entries = AuditEntry.objects.filter(user_id=user.pk)
-    list(entries.select_for_update().order_by("pk").values_list("pk"))  # in the order in which a purge takes them
-    entries.exclude(salt="").update(**ERASED)
-    own = entries.filter(actor_kind__in=AuditEntry.ERASABLE).exclude(kind=Kind.ACCOUNT_DELETED)
-    own.exclude(actor_salt="").update(**ERASED_ACTOR)
+        record(Kind.ACCOUNT_DELETED, by=by, user=user, reason=reason)
+        erase(user.pk)
 
 
 # Facts only: no hash of a password or a code, and no id of a refresh token.
-PROFILE = ("id", "email", "name", "role", "is_verified", "is_active", "created_at", "updated_at")
-SESSION = ("id", "user_agent", "ip", "created_at", "last_used_at", "rotated_at", "expires_at", "ended_at", "end_reason")
-RESET = ("created_at", "expires_at", "guesses", "used_at")
-MAIL = ("id", "kind", "to", "facts", "state", "created_at", "due_at", "tries", "error", "sent_at")
-EVENT = ("kind", "occurred_at", "address", "request_id", "actor_kind", "reason", "facts")
-DEVICE = ("ip", "user_agent")
-KNOWN_DEVICE = ("name", "first_seen_at")
-FAILURE = ("attempt_time", "ip_address", "user_agent", "path_info", "locked_out")
-ADMIN_ACTION = ("kind", "occurred_at", "address", "ip", "user_agent", "request_id", "reason", "facts")
+PROFILE_FIELDS = ("id", "email", "name", "role", "is_verified", "is_active", "created_at", "updated_at")
+SESSION_ROW_FIELDS = (
+    "id",
+    "user_agent",
+    "ip",
+    "created_at",
+    "last_used_at",
+    "rotated_at",
+    "expires_at",
+    "ended_at",
+    "end_reason",
+)
+RESET_FIELDS = ("created_at", "expires_at", "guesses", "used_at")
+MAIL_FIELDS = ("id", "kind", "to", "facts", "state", "created_at", "due_at", "tries", "error", "sent_at")
+EVENT_FIELDS = ("kind", "occurred_at", "address", "request_id", "actor_kind", "reason", "facts")
+DEVICE_FIELDS = ("ip", "user_agent")
+KNOWN_DEVICE_FIELDS = ("name", "first_seen_at")
+FAILURE_FIELDS = ("attempt_time", "ip_address", "user_agent", "path_info", "locked_out")
+ADMIN_ACTION_FIELDS = ("kind", "occurred_at", "address", "ip", "user_agent", "request_id", "reason", "facts")
 
 
 def disclosed(entry: AuditEntry) -> dict[str, Any]:
-    """An entry as the user may read it: where an admin acted, the device is the admin's own."""
-    names = EVENT if entry.actor_kind == ActorKind.ADMIN else (*EVENT, *DEVICE)
+    """An entry as its user may read it: an admin's device is the admin's own business."""
+    names = EVENT_FIELDS if entry.actor_kind == ActorKind.ADMIN else (*EVENT_FIELDS, *DEVICE_FIELDS)
     return {name: getattr(entry, name) for name in names}
 
 
 def export_account(*, user: User) -> Iterator[Section]:
     """All that this app holds about the user, a section at a time."""
-    yield "profile", User.objects.values(*PROFILE).get(pk=user.pk)
-    yield "sessions", Session.objects.filter(user=user).order_by("created_at").values(*SESSION).iterator()
-    yield "known_devices", KnownDevice.objects.filter(user=user).order_by("pk").values(*KNOWN_DEVICE).iterator()
+    yield "profile", User.objects.values(*PROFILE_FIELDS).get(pk=user.pk)
+    yield "sessions", Session.objects.filter(user=user).order_by("created_at").values(*SESSION_ROW_FIELDS).iterator()
+    yield "known_devices", KnownDevice.objects.filter(user=user).order_by("pk").values(*KNOWN_DEVICE_FIELDS).iterator()
     revoked = OutstandingToken.objects.filter(user=user).order_by("pk")
     yield "revoked_refresh_tokens", revoked.values("created_at", "expires_at").iterator()
-    yield "reset_codes", PasswordReset.objects.filter(address=user.email).values(*RESET).iterator()
-    yield "mails", Mail.objects.filter(to=user.email).order_by("created_at").values(*MAIL).iterator()
+    yield "reset_codes", PasswordReset.objects.filter(address=user.email).values(*RESET_FIELDS).iterator()
+    yield "mails", Mail.objects.filter(to=user.email).order_by("created_at").values(*MAIL_FIELDS).iterator()
     yield "security_events", map(disclosed, AuditEntry.objects.filter(user_id=user.pk).order_by("pk").iterator())
     counts = LoginGuard.objects.filter(address=user.email)
     yield "failed_login_counts", counts.values("failures", "failed_at").iterator()
     failures = AccessFailureLog.objects.filter(username=user.email).order_by("attempt_time")
-    yield "failed_logins", failures.values(*FAILURE).iterator()
-    done = AuditEntry.objects.filter(actor_id=user.pk, actor_kind=ActorKind.ADMIN).order_by("pk")
-    yield "admin_actions", done.values(*ADMIN_ACTION).iterator()
+    yield "failed_logins", failures.values(*FAILURE_FIELDS).iterator()
+    done = AuditEntry.objects.filter(actor_id=user.pk, actor_kind=ActorKind.ADMIN).order_by("pk").iterator()
+    yield "admin_actions", ({name: getattr(entry, name) for name in ADMIN_ACTION_FIELDS} for entry in done)

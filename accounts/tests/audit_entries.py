@@ -42,3 +42,9 @@ def write_five(user: Any) -> None:
     assert chain_entries() == 2
     write(user, 3)
     assert chain_entries() == 3
+
+
+def delete_entries(where: str) -> list[str]:
+    """The SQL that deletes some entries, with their personal data."""
+    entries = f"audit_trail WHERE {where}"
+    return [f"DELETE FROM audit_personal WHERE entry_id IN (SELECT id FROM {entries})", f"DELETE FROM {entries}"]

@@ -139,7 +139,7 @@ def everything_with(client: Client, user: User) -> list[int]:
     return [answer.status_code for answer in answers]
 
 
-def test_nobody_else_does_anything_and_reading_changes_nothing(admin: Person, alice: Person) -> None:
+def test_only_admins_act_and_reading_changes_nothing(admin: Person, alice: Person) -> None:
     dead = Mail.objects.create(kind=Mail.Kind.VERIFICATION, to=alice.user.email, state="dead")
     before = User.objects.filter(pk=alice.user.pk).values().get()
     strict, ended, demoted = Client(enforce_csrf_checks=True), browser_of(admin), person("ex@example.com", role="ADMIN")
@@ -193,7 +193,7 @@ def test_an_unknown_action_or_user_is_not_found(browser: Client, alice: Person) 
         assert browser.get(USERS + path).json()["code"] == "not_found"
 
 
-def test_nobody_is_added_without_registering(browser: Client) -> None:
+def test_no_user_is_added_without_registering(browser: Client) -> None:
     assert browser.get(f"{USERS}add/").status_code == 403
 
 
@@ -207,7 +207,7 @@ def test_deactivating_ends_every_session_at_once(browser: Client, alice: Person,
     assert [(end, ended_at is not None) for end, ended_at in ends] == [(Session.EndReason.ADMIN, True)] * 2
 
 
-def test_an_account_that_is_activated_again_signs_in_anew(browser: Client, alice: Person, api: Api) -> None:
+def test_a_reactivated_account_signs_in_again(browser: Client, alice: Person, api: Api) -> None:
     do(browser, "deactivate", alice.user)
     do(browser, "reactivate", alice.user)
     assert alice.api.get("/users/me").status_code == 401

@@ -60,7 +60,7 @@ def test_it_holds_everything(alice: Person, mailbox: Mailbox) -> None:
     assert not [name for name in PARTS - {"security_events", "admin_actions"} if not found[name]]
 
 
-def test_it_holds_nobody_else_s(alice: Person, bob: Person, mailbox: Mailbox) -> None:
+def test_it_holds_no_other_users_data(alice: Person, bob: Person, mailbox: Mailbox) -> None:
     live(bob, mailbox)
     found = exported(alice)
     assert [name for name, value in found.items() if value] == ["profile", "sessions"]

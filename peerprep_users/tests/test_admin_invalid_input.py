@@ -54,7 +54,7 @@ def test_a_list_accepts_no_filter_that_it_does_not_offer(browser: Client) -> Non
         "accounts/user/?email__startswith=a",
         "accounts/user/?created_at__year=99999999999999999999",
         "accounts/session/?refresh_id__gte=0",
-        "accounts/auditentry/?salt__startswith=a",
+        "accounts/auditentry/?seal__startswith=a",
         "accounts/mail/?tries__range=1",
         "accounts/session/?ip=192.0.2.1",
         "attempts/attempt/?language=python",

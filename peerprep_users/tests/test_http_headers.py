@@ -116,7 +116,7 @@ def test_it_puts_the_request_id_on_a_preflight(api: Api) -> None:
     assert api("OPTIONS", "/users/me", **wanted, **{"X-Request-ID": "mine"}).headers["X-Request-ID"] == "mine"
 
 
-@pytest.mark.django_db(transaction=True)  # the line of a lock comes once it is committed
+@pytest.mark.usefixtures("transactional_db")  # the line of a lock comes once it is committed
 def test_it_marks_the_lines_of_an_answer(alice: Person, lines: list[logging.LogRecord]) -> None:
     for _ in range(3):  # the last one locks the account, which has a line of its own
         alice.api.post("/auth/verify-password", {"password": "wrong password"}, **{"X-Request-ID": "mine"})

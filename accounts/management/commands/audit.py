@@ -1,6 +1,5 @@
 import re
 from argparse import ArgumentParser, ArgumentTypeError
-from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -9,29 +8,36 @@ from django.core.management.base import CommandError
 from django.utils import timezone
 from tqdm import tqdm
 
-from accounts.audit.chain import Link, chained, restart
+from accounts.audit.chain import restart
 from accounts.audit.log import Actor
-from accounts.audit.verify import Unsound, verify
+from accounts.audit.verify import AuditFailure, Link, verify
 from accounts.flows.login_report import moment, who
-from accounts.management.base import Operation, add_reason_argument, add_yes_argument, confirm, get_user, require_reason
+from accounts.management.base import (
+    Operation,
+    add_reason_argument,
+    add_yes_argument,
+    confirm,
+    get_user,
+    require_reason,
+)
 from accounts.models import AuditEntry
 
 
-def link(text: str) -> Link:
-    match = re.fullmatch(r"(\d{1,18}):([0-9a-f.]{73})", text.strip())
+def parse_head(text: str) -> Link:
+    match = re.fullmatch(r"(\d{1,18}):([\w-]{43})", text.strip(), re.ASCII)
     if match is None:
-        raise ArgumentTypeError("a head is POSITION:HASH, as the logs have it")
+        raise ArgumentTypeError("a head is POSITION:HASH, as in the logs")
     return Link(int(match[1]), match[2])
 
 
-def time(text: str) -> datetime:
+def parse_time(text: str) -> datetime:
     try:
         return timezone.make_aware(datetime.fromisoformat(text).replace(tzinfo=None))
     except ValueError:
         raise ArgumentTypeError("a time is YYYY-MM-DD or YYYY-MM-DDTHH:MM, in UTC") from None
 
 
-def account(text: str) -> UUID:
+def find_user_id(text: str) -> UUID:
     try:
         return UUID(text)
     except ValueError:
@@ -43,10 +49,10 @@ def account(text: str) -> UUID:
 
 
 class Command(Operation):
-    help = "Checks that nobody has changed the audit trail, or lists its entries."
+    help = "Verifies the audit trail, or lists its entries."
     examples = """
 audit verify
-audit verify --head 1204:5d41402a.9f86d081...   # a head that the logs have
+audit verify --head 1204:X03MO1qnZdYdgyfeuILPmQ...   # a head from the logs
 audit list --user alice@example.com --since 2026-11-01
 audit list --kind role_changed
 audit restart --reason "restored from a copy without its head"
@@ -54,40 +60,47 @@ audit restart --reason "restored from a copy without its head"
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parts = parser.add_subparsers(dest="part", required=True)
-        check = parts.add_parser("verify", help="checks the chain; exit code 1 names the first entry that is not right")
-        check.add_argument("--head", type=link, metavar="POSITION:HASH", help="that the trail must have had")
-        shown = parts.add_parser("list", help="shows entries, the newest last")
-        shown.add_argument("--user", metavar="EMAIL|ID", help="that concern this account, by its id also if it is gone")
+        check = parts.add_parser("verify", help="checks every entry; exit code 1 names the first one that is wrong")
+        check.add_argument(
+            "--head", type=parse_head, metavar="POSITION:HASH", help="a head that the chain must contain"
+        )
+        shown = parts.add_parser("list", help="lists entries, the newest last")
+        shown.add_argument("--user", metavar="EMAIL|ID", help="about this account; a deleted one by its id")
         shown.add_argument("--kind", choices=AuditEntry.Kind.values)
-        shown.add_argument("--since", type=time, metavar="TIME", help="in UTC")
-        again = parts.add_parser("restart", help="makes a head where it is missing, and writes an entry that says so")
+        shown.add_argument("--since", type=parse_time, metavar="TIME", help="in UTC")
+        again = parts.add_parser("restart", help="recreates a missing head, and records that")
         add_reason_argument(again)
         add_yes_argument(again)
 
     def handle(self, *args: Any, part: str, **options: Any) -> None:
-        parts: dict[str, Callable[..., None]] = {"verify": self.verify, "list": self.list, "restart": self.restart}
-        parts[part](**options)
+        match part:
+            case "verify":
+                self.verify(options["head"])
+            case "list":
+                self.list(options["user"], options["kind"], options["since"])
+            case "restart":
+                confirm(
+                    "Continue the chain from its last entry? Entries lost after it will not be noticed.",
+                    yes=options["yes"],
+                )
+                head = restart(by=Actor.operator(), reason=require_reason(options["reason"]))
+                self.stdout.write(f"The audit chain continues from position {head.position}.")
 
-    def restart(self, *, reason: str, yes: bool, **options: Any) -> None:
-        confirm("Go on from the last entry that was chained, whatever was lost after it?", yes=yes)
-        head = restart(by=Actor.operator(), reason=require_reason(reason))
-        self.stdout.write(f"The audit trail goes on from position {head.position}.")
-
-    def verify(self, *, head: Link | None, **options: Any) -> None:
-        with tqdm(total=chained().count(), unit="entries", leave=False, disable=None) as bar:
+    def verify(self, head: Link | None) -> None:
+        with tqdm(total=AuditEntry.objects.chained().count(), unit="entries", leave=False, disable=None) as bar:
             try:
-                count, end = verify(noted=head, progress=bar.update)
-            except Unsound as found:
-                raise CommandError(f"The audit trail is not sound. {found}.") from None
-        self.stdout.write(f"The audit trail is sound: {count} entries, head {end}")
+                count, end = verify(expected=head, progress=bar.update)
+            except AuditFailure as failure:
+                raise CommandError(f"The audit trail is damaged. {failure}.") from None
+        self.stdout.write(f"The audit trail is intact: {count} entries, head {end}")
 
-    def list(self, *, user: str | None, kind: str | None, since: datetime | None, **options: Any) -> None:
+    def list(self, user: str | None, kind: str | None, since: datetime | None) -> None:
         entries = AuditEntry.objects.order_by("occurred_at", "pk")
-        entries = entries.filter(user_id=account(user)) if user else entries
+        entries = entries.filter(user_id=find_user_id(user)) if user else entries
         entries = entries.filter(kind=kind) if kind else entries
         entries = entries.filter(occurred_at__gte=since) if since else entries
         for entry in entries.iterator():
             facts = " ".join(f"{name}={value}" for name, value in entry.facts.items())
-            whom = entry.address or str(entry.user_id or "-")
-            parts = [moment(entry.occurred_at), f"{entry.kind:22}", whom, f"by {who(entry)}", entry.ip or "-", facts]
+            account = entry.address or str(entry.user_id or "-")
+            parts = [moment(entry.occurred_at), f"{entry.kind:22}", account, f"by {who(entry)}", entry.ip or "-", facts]
             self.line("  ".join([*parts, entry.reason]))
