@@ -13,7 +13,7 @@ QUESTIONS = 3_000
 YEAR = timedelta(days=365)
 SKEW = 1.05  # the exponent of Zipf's law: of 100,000 users the busiest has a tenth of all attempts
 SLICES = 20_000
-FAITHFUL = 0.8  # how often somebody uses their favourite language
+FAITHFUL = 0.8  # how often a user takes their favourite language
 LUCKY = 0.35  # how often a run is the one that solves
 LANGUAGES = {
     "python": "def solve(numbers):\n    return sorted(numbers)[:{}]\n\nprint(solve(list(map(int, input().split()))))\n",

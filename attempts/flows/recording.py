@@ -21,8 +21,8 @@ ON_POSTGRESQL = connection.vendor == "postgresql"
 # The share of the user's row comes before every other lock, as in the deletion of an account: so neither can wait for
 # the other in a ring, and an attempt of a deleted account finds no row to select.
 SHARE = "FOR KEY SHARE" if ON_POSTGRESQL else ""
-# A user's attempts at a question queue at its status, and each gets a time after the last: by whatever clock they came,
-# they are counted in the order of their times. SQLite cannot add a microsecond; `record_on_sqlite` has done it.
+# A user's attempts at a question queue at its status, and each gets a time after the last one's, even if its clock went
+# back. So they are counted in the order of their times. SQLite cannot add a microsecond; `insert_on_sqlite` has.
 AT = "excluded.last_attempt_at"
 if ON_POSTGRESQL:
     AT = "greatest(excluded.last_attempt_at, had.last_attempt_at + interval '1 microsecond')"

@@ -1,4 +1,4 @@
-"""Every answer equals a recount, whatever came in and whatever ran at the same time."""
+"""Every answer equals a plain recount, also of attempts that came at the same moment."""
 
 import threading
 from datetime import UTC, datetime, timedelta
@@ -43,29 +43,29 @@ people = iter(range(10**9))
 @settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(st.lists(SENT, max_size=12))
 def test_every_answer_equals_a_plain_recount(sequence: list[dict[str, Any]]) -> None:
-    somebody, now, made = person(f"somebody{next(people)}@example.com"), START, []
+    someone, now, made = person(f"someone{next(people)}@example.com"), START, []
     for sent in sequence:
         facts = {name: value for name, value in sent.items() if name != "pause"}
         now += sent["pause"]
-        answer = attempt(somebody, created_at=now, **facts)
+        answer = attempt(someone, created_at=now, **facts)
         now = answer["created_at"]
         made.append({**facts, "created_at": now.isoformat().replace("+00:00", "Z")})
     expected = recount(made)
     for path in ("summary", "questions", "statistics"):
-        assert got(somebody, f"/{path}") == expected[path]
+        assert got(someone, f"/{path}") == expected[path]
     with time_machine.travel(now, tick=False):
-        activity = progress.show_activity(user=somebody.user, tz=ZoneInfo("Asia/Kathmandu"), days=30)
+        activity = progress.show_activity(user=someone.user, tz=ZoneInfo("Asia/Kathmandu"), days=30)
     assert activity == plain_activity(made, now, ZoneInfo("Asia/Kathmandu"), 30)
     assert not stats.verify()
 
 
 def test_parallel_attempts_at_a_question_are_in_order_and_counted(together: Together, db: None) -> None:
     for number in range(20):
-        somebody = person(f"user{number}@example.com")
-        made = together(lambda turn, one=somebody: attempt(one, question_id=turn % 3 + 1, passed_tests=turn % 2), 8)
+        someone = person(f"user{number}@example.com")
+        made = together(lambda turn, one=someone: attempt(one, question_id=turn % 3 + 1, passed_tests=turn % 2), 8)
         for question_id in (1, 2, 3):
             times = sorted(each["created_at"] for each in made if each["question_id"] == question_id)
-            status = QuestionStatus.objects.get(user=somebody.user, question_id=question_id)
+            status = QuestionStatus.objects.get(user=someone.user, question_id=question_id)
             assert (len(set(times)), times[-1]) == (status.attempts, status.last_attempt_at)
         assert not stats.verify()
 
@@ -96,12 +96,12 @@ def test_an_attempt_counts_nowhere_where_it_is_not_stored(alice: Person) -> None
 
 @pytest.fixture
 def history(alice: Person, bob: Person) -> None:
-    for somebody in (alice, bob):
-        attempts_at(somebody, [START + timedelta(hours=number) for number in range(5)], passed_tests=1)
+    for someone in (alice, bob):
+        attempts_at(someone, [START + timedelta(hours=number) for number in range(5)], passed_tests=1)
 
 
-def spoil(somebody: Person) -> None:
-    QuestionStatus.objects.filter(user=somebody.user).update(attempts=99)
+def spoil(someone: Person) -> None:
+    QuestionStatus.objects.filter(user=someone.user).update(attempts=99)
 
 
 def statuses() -> list[dict[str, Any]]:
@@ -151,18 +151,18 @@ def test_rebuild_loses_nothing_that_arrives_meanwhile() -> None:
     people = [person(f"user{number}@example.com") for number in range(4)]
     done, failures, made = threading.Event(), [], []
 
-    def write(somebody: Person) -> None:
+    def write(someone: Person) -> None:
         try:
             for number in count(2):
                 if done.is_set():
                     break
-                made.append(attempt(somebody, question_id=number // 2, passed_tests=1))
+                made.append(attempt(someone, question_id=number // 2, passed_tests=1))
         except BaseException as exc:  # noqa: BLE001 - the test raises it
             failures.append(exc)
         finally:
             connections.close_all()
 
-    writers = [threading.Thread(target=write, args=(somebody,)) for somebody in people[:3]]
+    writers = [threading.Thread(target=write, args=(someone,)) for someone in people[:3]]
     for writer in writers:
         writer.start()
     try:

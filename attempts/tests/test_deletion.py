@@ -14,20 +14,20 @@ from conftest import Person, Together, person
 TABLES: list[Any] = [Attempt, QuestionStatus, IdempotencyKey]
 
 
-def send(somebody: Person, key: str | None = None, **changes: Any) -> int:
+def send(someone: Person, key: str | None = None, **changes: Any) -> int:
     headers = {"Idempotency-Key": key} if key else {}
-    status: int = somebody.api.post("/api/v1/attempts", {**ATTEMPT, **changes}, **headers).status_code
+    status: int = someone.api.post("/api/v1/attempts", {**ATTEMPT, **changes}, **headers).status_code
     return status
 
 
-def rows_of(somebody: Person) -> list[int]:
-    return [model.objects.filter(user_id=somebody.user.pk).count() for model in TABLES]
+def rows_of(someone: Person) -> list[int]:
+    return [model.objects.filter(user_id=someone.user.pk).count() for model in TABLES]
 
 
 def test_every_row_of_the_user_goes_and_no_other(alice: Person, bob: Person) -> None:
-    for somebody in (alice, bob):
+    for someone in (alice, bob):
         for number in range(1, 6):
-            send(somebody, str(number), question_id=number)
+            send(someone, str(number), question_id=number)
     assert alice.api.delete("/users/me").status_code == 200
     assert (rows_of(alice), rows_of(bob)) == ([0, 0, 0], [5, 5, 5])
 
@@ -35,20 +35,20 @@ def test_every_row_of_the_user_goes_and_no_other(alice: Person, bob: Person) -> 
 @pytest.mark.parametrize("key", [None, "new", "live", "expired"])
 def test_an_attempt_that_races_with_it_is_refused_or_goes_too(together: Together, db: None, key: str | None) -> None:
     for number in range(20):
-        somebody = person(f"user{number}@example.com")
-        store_attempts(somebody, [timezone.now()] * 20)
-        send(somebody, "live")
-        send(somebody, "expired")
+        someone = person(f"user{number}@example.com")
+        store_attempts(someone, [timezone.now()] * 20)
+        send(someone, "live")
+        send(someone, "expired")
         IdempotencyKey.objects.filter(key="expired").update(created_at=timezone.now() - timedelta(hours=25))
 
-        def act(turn: int, somebody: Person = somebody) -> int:
+        def act(turn: int, someone: Person = someone) -> int:
             if turn == 3:
-                status: int = somebody.api.delete("/users/me").status_code
+                status: int = someone.api.delete("/users/me").status_code
                 return status
-            return send(somebody, key, question_id=turn % 2 + 1 if key is None else 1)
+            return send(someone, key, question_id=turn % 2 + 1 if key is None else 1)
 
         statuses = together(act, 6)
         assert statuses.pop(3) == 200
         assert set(statuses) <= {201, 401}
         assert not User.objects.exists()
-        assert rows_of(somebody) == [0, 0, 0]
+        assert rows_of(someone) == [0, 0, 0]

@@ -96,7 +96,7 @@ def test_it_shows_one_with_its_code(alice: Person, history: list[Attempt]) -> No
     }
 
 
-def test_nobody_else_sees_it(bob: Person, history: list[Attempt]) -> None:
+def test_no_other_user_sees_it(bob: Person, history: list[Attempt]) -> None:
     for attempt_id in (history[3].pk, uuid4()):
         answer = bob.api.get(f"/api/v1/attempts/{attempt_id}")
         assert (answer.status_code, answer.json()["code"]) == (404, "not_found")

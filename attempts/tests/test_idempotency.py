@@ -14,8 +14,8 @@ from attempts.tests.factories import ATTEMPT, failing_at, got
 from conftest import Person, Together, person
 
 
-def send(somebody: Person, key: str = "k", **changes: Any) -> Any:
-    return somebody.api.post("/api/v1/attempts", {**ATTEMPT, **changes}, **{"Idempotency-Key": key})
+def send(someone: Person, key: str = "k", **changes: Any) -> Any:
+    return someone.api.post("/api/v1/attempts", {**ATTEMPT, **changes}, **{"Idempotency-Key": key})
 
 
 def test_the_same_key_and_body_get_the_first_answer(alice: Person) -> None:
@@ -101,13 +101,13 @@ def test_it_refuses_a_bad_key(alice: Person, key: str) -> None:
 
 def test_twenty_at_once_are_one_attempt_and_twenty_equal_answers(together: Together, db: None) -> None:
     for number in range(20):
-        somebody = person(f"user{number}@example.com")
+        someone = person(f"user{number}@example.com")
         times = 5 if number else 20
-        answers = together(lambda turn, somebody=somebody: send(somebody, "k"), times)
+        answers = together(lambda turn, someone=someone: send(someone, "k"), times)
         assert {answer.status_code for answer in answers} == {201}
         assert len({answer.content for answer in answers}) == 1
         assert len([answer for answer in answers if "Idempotent-Replayed" in answer.headers]) == times - 1
-        assert Attempt.objects.filter(user=somebody.user).count() == 1
+        assert Attempt.objects.filter(user=someone.user).count() == 1
 
 
 def test_a_key_whose_attempt_was_removed_by_hand_is_not_found(alice: Person) -> None:

@@ -122,7 +122,7 @@ def test_a_cursor_counts_more_than_an_offset(alice: Person, history: list[str]) 
     assert ids([alice.api.get(f"{ME}?offset=7&cursor={cursor_after(history[4])}")]) == history[5:]
 
 
-def test_somebody_else_s_cursor_shows_nobody_s_attempts(bob: Person, history: list[str]) -> None:
+def test_another_user_s_cursor_shows_none_of_their_attempts(bob: Person, history: list[str]) -> None:
     assert bob.api.get(f"{ME}?cursor={cursor_after(history[0])}").json() == []
 
 
@@ -181,17 +181,17 @@ def test_a_deep_offset_gives_the_same_page(alice: Person, history: list[str], of
     ),
 )
 def test_every_filter_gives_what_a_plain_look_through_all_gives(sent: list[Any], queries: list[dict[str, Any]]) -> None:
-    somebody, second, made = person(f"somebody{next(people)}@example.com"), 0, []
+    someone, second, made = person(f"someone{next(people)}@example.com"), 0, []
     for question_id, language, solved, pause in sent:
         second += pause
         facts = {"question_id": question_id, "language": language, "passed_tests": int(solved)}
-        made.append(attempt(somebody, created_at=START + timedelta(seconds=second), **facts))
+        made.append(attempt(someone, created_at=START + timedelta(seconds=second), **facts))
     for query in queries:
         asked: dict[str, Any] = {
             name: START + timedelta(seconds=query[name]) for name in ("since", "until") if name in query
         }
         expected = [each for each in made[::-1] if passes(each, {**query, **asked})]
-        page = list_attempts(user=somebody.user, limit=3, **{**query, **asked})
+        page = list_attempts(user=someone.user, limit=3, **{**query, **asked})
         assert page.total == len(expected)
         assert page.rows == expected[query["offset"] :][:3]
 

@@ -11,8 +11,8 @@ from attempts.tests.factories import ATTEMPT
 from conftest import Person, Together, person
 
 
-def record(somebody: Person, **changes: Any) -> Any:
-    return somebody.api.post("/api/v1/attempts/", {**ATTEMPT, **changes})
+def record(someone: Person, **changes: Any) -> Any:
+    return someone.api.post("/api/v1/attempts/", {**ATTEMPT, **changes})
 
 
 def test_it_answers_with_the_documented_facts(alice: Person) -> None:
@@ -80,15 +80,15 @@ def test_the_database_itself_refuses_more_passed_than_there_are(alice: Person) -
 
 def test_twenty_at_once_leave_twenty_attempts_and_one_right_status(together: Together, db: None) -> None:
     for number in range(20):
-        somebody = person(f"user{number}@example.com")
+        someone = person(f"user{number}@example.com")
 
-        def solve(turn: int, somebody: Person = somebody) -> int:
-            status: int = record(somebody, passed_tests=1, runtime_ms=turn + 1).status_code
+        def solve(turn: int, someone: Person = someone) -> int:
+            status: int = record(someone, passed_tests=1, runtime_ms=turn + 1).status_code
             return status
 
         assert together(solve) == [201] * 20
-        times = sorted(Attempt.objects.filter(user=somebody.user).values_list("created_at", flat=True))
-        status = QuestionStatus.objects.get(user=somebody.user)
+        times = sorted(Attempt.objects.filter(user=someone.user).values_list("created_at", flat=True))
+        status = QuestionStatus.objects.get(user=someone.user)
         assert (len(times), status.attempts, status.solving_attempts, status.best_runtime_ms) == (20, 20, 20, 1)
         assert status.attempts_to_solve == 1
         assert (status.first_attempt_at, status.last_attempt_at, status.solved_at) == (times[0], times[-1], times[0])

@@ -41,7 +41,7 @@ def test_users_register_before_they_attempt_anything(alice: Person) -> None:
     assert not Attempt.objects.filter(created_at__gt=timezone.now()).exists()
 
 
-def test_nobody_can_sign_in_as_one_of_its_users(alice: Person) -> None:
+def test_none_of_its_users_can_sign_in(alice: Person) -> None:
     call_command("seed_demo", "--users", "2", "--attempts", "0")
     assert not [user for user in User.objects.exclude(pk=alice.user.pk) if user.has_usable_password()]
 
