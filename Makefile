@@ -2,8 +2,9 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
+unexport PYTHONDONTWRITEBYTECODE # or each of the tests' processes would compile the same modules
 
-.PHONY: run test lint format requirements clean
+.PHONY: run test test-fast lint format requirements clean
 
 run: $(VENV)/run.stamp staticfiles
 	@$(BIN)/python manage.py migrate --noinput --verbosity 0
@@ -11,6 +12,9 @@ run: $(VENV)/run.stamp staticfiles
 
 test: $(VENV)/dev.stamp staticfiles
 	@$(BIN)/python .ci/test
+
+test-fast: $(VENV)/dev.stamp staticfiles
+	@DATABASE_URL= $(BIN)/python -m pytest --numprocesses=auto --dist=worksteal -m "not slow"
 
 lint: $(VENV)/dev.stamp
 	@PATH="$(CURDIR)/$(BIN):$$PATH" .ci/lint

@@ -1,6 +1,7 @@
 """What the tests of every app share: a cast of users, a client that speaks JSON, a mailbox behind a real server."""
 
 import asyncio
+import gc
 import json
 import re
 import shutil
@@ -38,6 +39,24 @@ from core.tests.environment import DATABASE_URL
 from core.tests.servers import free_port, migrate
 
 PASSWORD = "correct horse battery"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks tests by the fixtures that they use, directly or through others."""
+    for item in items:
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if marker := item.get_closest_marker("django_db"):
+            fixtures.add("transactional_db" if marker.kwargs.get("transaction") else "db")
+        if fixtures & {"transactional_db", "migrated"}:  # threads that race, and servers
+            item.add_marker("slow")
+        if not fixtures & {"db", "transactional_db", "migrated"}:  # pytest-django refuses them the database
+            item.add_marker("any_database")
+
+
+def pytest_collection_finish() -> None:
+    """What is loaded by now stays until the end: the garbage collector need not look at it again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+import pytest
 import time_machine
 from django.conf import settings
 from django.db import transaction
@@ -168,6 +169,7 @@ class Sessions(RuleBasedStateMachine):
                 transaction.set_rollback(True)
 
 
+@pytest.mark.slow
 def test_exactly_the_tokens_that_should_work_do(db: Any) -> None:
     chosen = hypothesis_settings(
         max_examples=40,

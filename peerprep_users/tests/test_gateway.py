@@ -17,6 +17,8 @@ from django.test import Client
 
 from core.tests.servers import ROOT, free_port, wait_for
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_gateway_opens_no_other_paths() -> None:
     config = (ROOT / "deploy/nginx.conf").read_text()
