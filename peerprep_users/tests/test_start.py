@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
@@ -15,8 +16,11 @@ import pytest
 
 from core.tests.servers import ROOT, free_port, wait_for
 
+pytestmark = pytest.mark.slow
+
 GUNICORN = [sys.executable, "-m", "gunicorn", "-c", "deploy/gunicorn.conf.py"]
 MIGRATE = [sys.executable, "manage.py", "migrate", "--noinput", "--verbosity", "0"]
+SOON = 15  # seconds, on a busy machine; waiting for clients would take the 30 of gunicorn's `graceful_timeout`
 BAD = [
     ("PORT", {"PORT": "abc"}),
     ("ENV", {"ENV": "staging"}),
@@ -60,7 +64,7 @@ def test_it_is_stopped_by_a_bad_variable_with_one_clear_line(
         env=environment(tmp_path, **variables),
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         check=False,
     )
     lines = done.stderr.splitlines()
@@ -72,7 +76,7 @@ def test_it_is_stopped_by_a_bad_variable_with_one_clear_line(
 
 def test_a_database_that_does_not_answer_is_said_in_one_line(tmp_path: Path) -> None:
     variables = environment(tmp_path, DATABASE_URL=f"postgresql://user:hidden@127.0.0.1:{free_port()}/users")
-    done = subprocess.run(MIGRATE, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(MIGRATE, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1
     assert done.stderr.startswith("The database does not answer: ") and len(done.stderr.splitlines()) == 1
     assert "hidden" not in done.stderr
@@ -83,7 +87,7 @@ def test_where_it_cannot_listen_is_said_in_one_line(tmp_path: Path, host: str) -
     with socket.create_server(("127.0.0.1", 0)) as taken:
         variables = environment(tmp_path, HOST=host, PORT=str(taken.getsockname()[1]))
         done = subprocess.run(
-            GUNICORN, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=30, check=False
+            GUNICORN, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=60, check=False
         )
     assert done.returncode == 1
     assert done.stderr.startswith(f"Cannot listen on {host}:") and len(done.stderr.splitlines()) == 1
@@ -93,35 +97,26 @@ def stopped(process: "subprocess.Popen[bytes]") -> tuple[int, float, str]:
     """Presses Ctrl-C. The exit code, the seconds that it took, and what was said."""
     began = time.monotonic()
     os.killpg(process.pid, signal.SIGINT)
-    output, errors = process.communicate(timeout=30)
+    output, errors = process.communicate(timeout=60)
     return process.returncode, time.monotonic() - began, (output + errors).decode()
 
 
 def test_it_is_stopped_by_ctrl_c(server: tuple["subprocess.Popen[bytes]", int]) -> None:
     code, seconds, said = stopped(server[0])
-    assert (code, seconds < 5) == (0, True)
+    assert (code, seconds < SOON) == (0, True)
     assert "Traceback" not in said
 
 
-@pytest.mark.parametrize("sent", [b"", b"GET /healthz HT", b"POST /auth/login HTTP/1.1\r\nContent-Length: 9\r\n\r\n{"])
-def test_it_is_stopped_by_ctrl_c_while_a_client_dawdles(
-    server: tuple["subprocess.Popen[bytes]", int], sent: bytes
-) -> None:
+def test_it_is_stopped_by_ctrl_c_while_clients_dawdle(server: tuple["subprocess.Popen[bytes]", int]) -> None:
     process, port = server
-    with socket.create_connection(("127.0.0.1", port)) as stalled:
-        stalled.sendall(sent)
-        assert httpx.get(f"http://127.0.0.1:{port}/healthz").status_code == 200  # by now the other one is being read
+    with ExitStack() as stack:
+        for sent in (b"", b"GET /healthz HT", b"POST /auth/login HTTP/1.1\r\nContent-Length: 9\r\n\r\n{"):
+            stalled = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+            stalled.sendall(sent)
+        kept = stack.enter_context(httpx.Client(base_url=f"http://127.0.0.1:{port}"))
+        assert kept.get("/healthz").status_code == 200  # by now the others are being read
         code, seconds, said = stopped(process)
-    assert (code, seconds < 5) == (0, True)
-    assert "Traceback" not in said
-
-
-def test_it_is_stopped_by_ctrl_c_while_a_connection_is_kept(server: tuple["subprocess.Popen[bytes]", int]) -> None:
-    process, port = server
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
-        assert client.get("/healthz").status_code == 200
-        code, seconds, said = stopped(process)
-    assert (code, seconds < 5) == (0, True)
+    assert (code, seconds < SOON) == (0, True)
     assert "Traceback" not in said
 
 
