@@ -1,33 +1,49 @@
 """Settings: what of the environment is understood, and what stops the start."""
 
+import importlib
 import os
 import re
-import runpy
 import shutil
+import sys
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 from unittest.mock import patch
 
 import pytest
 
-import peerprep_users.settings
+from core.tests.servers import ROOT
 
 RANDOM_KEY = "r4nD0m-kEy/with+32=bytes_or.more~of!it"
 
 
+@pytest.fixture(scope="module")
+def copied(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder like the repository's, with the modules that read the environment."""
+    folder = tmp_path_factory.mktemp("house")
+    (folder / "peerprep_users").mkdir()
+    for module in (ROOT / "peerprep_users").glob("*.py"):
+        shutil.copy(module, folder / "peerprep_users")
+    return folder
+
+
 @pytest.fixture
-def house(tmp_path: Path) -> Path:
-    """A folder like the repository's, whose `.env` is the test's own."""
-    (tmp_path / "peerprep_users").mkdir()
-    shutil.copy(str(peerprep_users.settings.__file__), tmp_path / "peerprep_users")
-    return tmp_path
+def house(copied: Path) -> Iterator[Path]:
+    """The folder, whose `.env` is the test's own."""
+    yield copied
+    (copied / ".env").unlink(missing_ok=True)
 
 
 def load(house: Path, **variables: str) -> dict[str, Any]:
     """The settings as they are with these variables and no others."""
-    with patch.dict(os.environ, variables, clear=True):
-        return runpy.run_path(str(house / "peerprep_users" / "settings.py"))
+    package = ModuleType("peerprep_users")
+    package.__path__ = [str(house / "peerprep_users")]
+    with patch.dict(os.environ, variables, clear=True), patch.dict(sys.modules, peerprep_users=package):
+        for name in [name for name in sys.modules if name.startswith("peerprep_users.")]:
+            del sys.modules[name]
+        return vars(importlib.import_module("peerprep_users.settings"))
 
 
 def refusal(house: Path, **variables: str) -> str:
