@@ -132,7 +132,7 @@ def test_it_answers_in_json_whatever_is_accepted(api: Api, accept: str) -> None:
         ("accounts.views.sessions.log_out", "POST", "/auth/logout"),
         ("accounts.views.profile_of", "GET", "/users/me"),
         ("accounts.authentication.AccessToken.read", "GET", "/users/me"),
-        ("accounts.verify_email_page.page", "GET", "/verify-email"),
+        ("accounts.verify_email_page.render_page", "GET", "/verify-email"),
     ],
 )
 class TestAFault:

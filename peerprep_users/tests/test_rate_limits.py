@@ -179,7 +179,7 @@ def test_the_admin_sites_login_shares_the_limit_of_login(limits: Any, db: None) 
 def test_the_page_of_the_mails_link_shares_the_limit_of_resending(limits: Any, db: None) -> None:
     assert statuses(3, "resend-verification") == [200] * 3
     answer = Client().post("/verify-email", {"email": "nobody@example.com"})
-    assert answer.status_code == 429 and "Try again in a while" in answer.content.decode()
+    assert answer.status_code == 429 and "Try again later" in answer.content.decode()
     assert 590 <= int(answer.headers["Retry-After"]) <= 600
 
 
