@@ -118,9 +118,8 @@ def count_in_redis(name: str, period: timedelta) -> Spent | None:
     key = f"rate:{name}"
     milliseconds = round(period.total_seconds() * 1000)
     try:
-        server = (
-            redis_client()
-        )  # a reference until the end: of two made at once one is dropped, which closes its connections
+        # Referenced until the end: of two clients made at once one is dropped, which closes its connections.
+        server = redis_client()
         with server.pipeline(transaction=True) as pipe:
             pipe.incr(key)
             pipe.pexpire(key, milliseconds, nx=True)
