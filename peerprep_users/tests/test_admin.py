@@ -19,7 +19,7 @@ from django.utils.html import escape
 from accounts.login_guard import AccountLocked
 from accounts.mail.queue import deliver_due
 from accounts.models import AuditEntry, Mail, PasswordReset, Role, Session, User
-from conftest import PASSWORD, Api, Person, Together, browser_of, person
+from conftest import PASSWORD, Api, Person, Together, browser_of, new_browser, person
 
 LOGIN = "/admin/login/"
 USERS = "/admin/accounts/user/"
@@ -29,7 +29,7 @@ LOCKED = escape(AccountLocked.detail)
 
 
 def sign_in(email: str, password: str = PASSWORD, client: Client | None = None) -> Any:
-    return (client or Client()).post(LOGIN, {"username": email, "password": password, "next": "/admin/"})
+    return (client or new_browser()).post(LOGIN, {"username": email, "password": password, "next": "/admin/"})
 
 
 def lock(email: str) -> None:
@@ -48,7 +48,7 @@ def browser(admin: Person) -> Client:
 
 @pytest.mark.parametrize("email", ["root@example.com", "Root@Example.COM", "  ROOT@example.com "])
 def test_an_admin_signs_in_by_email_in_any_case(admin: Person, email: str) -> None:
-    client = Client()
+    client = new_browser()
     answer = sign_in(email, client=client)
     assert (answer.status_code, answer.headers["Location"]) == (302, "/admin/")
     assert client.get("/admin/").status_code == 200
@@ -97,7 +97,7 @@ def test_a_path_that_does_not_exist_is_not_found(path: str, client: Client) -> N
 
 
 def test_a_user_cannot_enter(alice: Person) -> None:
-    client = Client()
+    client = new_browser()
     answer = sign_in(alice.user.email, client=client)
     assert answer.status_code == 200 and "the password of an admin" in answer.content.decode()
     assert client.get("/admin/").headers["Location"] == "/admin/login/?next=/admin/"
