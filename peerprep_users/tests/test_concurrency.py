@@ -124,7 +124,7 @@ def test_a_streamed_response_that_is_cut_short_closes_its_connection(in_thread: 
 
 
 @pytest.fixture
-def slots(monkeypatch: pytest.MonkeyPatch) -> Slots:
+def slots(db: None, monkeypatch: pytest.MonkeyPatch) -> Slots:
     """Those for downloads, all free: an earlier test may have left some taken."""
     free = Slots(downloads.download_slots.total, downloads.download_slots.per_owner)
     monkeypatch.setattr(downloads, "download_slots", free)
