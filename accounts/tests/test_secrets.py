@@ -56,6 +56,7 @@ def test_none_is_found_in_any_table_or_log_line(
         assert not [record for record in ours if secret in record.getMessage() or secret in str(record.__dict__)]
 
 
+@pytest.mark.slow
 def test_none_is_found_on_any_page_of_the_admin_site(api: Api, mailbox: Mailbox, admin: Person) -> None:
     secrets = live_through(api, mailbox)
     hashes = list(User.objects.values_list("password", flat=True))

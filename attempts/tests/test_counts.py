@@ -39,6 +39,7 @@ SENT = st.builds(
 people = iter(range(10**9))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("db")
 @settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(st.lists(SENT, max_size=12))

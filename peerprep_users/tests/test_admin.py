@@ -261,6 +261,7 @@ def pages_of(model: Any, browser: Client) -> Iterator[str]:
     yield f"{changelist}{row.pk}/change/"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", MODELS, ids=[model.__name__ for model in MODELS])
 def test_every_page_opens_and_shows_no_hash(world: Client, model: Any) -> None:
     secrets = [
@@ -359,6 +360,7 @@ ROWS: dict[Any, Any] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ROWS, ids=lambda model: model.__name__)
 def test_a_list_costs_the_same_for_10_and_100_rows(browser: Client, model: Any) -> None:
     users = User.objects.bulk_create(User(email=f"user{number}@example.com", name="x") for number in range(100))

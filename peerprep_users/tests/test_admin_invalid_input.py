@@ -40,6 +40,7 @@ def parameters(page: BaseAdmin) -> Iterator[str]:
         yield from [f"{name}__exact", f"{name}__isempty", f"{name}_from", f"{name}_to"] if name else []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=[page.model.__name__ for page in PAGES])
 def test_no_address_of_a_list_is_a_fault(browser: Client, page: BaseAdmin) -> None:
     """Faults raise."""

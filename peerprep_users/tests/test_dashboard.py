@@ -106,6 +106,7 @@ def test_a_purge_counts_before_it_deletes(alice: Person) -> None:
     assert not DailyFigure.objects.filter(value=1, day__lt=timezone.now().date() - timedelta(90)).exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [0, 300])
 def test_the_page_costs_the_same_however_much_there_is_and_each_number_leads_to_a_list(
     admin: Person, size: int

@@ -63,6 +63,7 @@ def collected(_: Any = None) -> None:
     call_command("collectstatic", "--noinput", verbosity=0)
 
 
+@pytest.mark.slow
 def test_it_finds_nothing_wrong_where_nothing_is(sound: Any) -> None:
     collected()
     assert diagnosed("--strict") == (set(), 0)
