@@ -45,11 +45,11 @@ def diagnosed(*options: str) -> tuple[set[str], int]:
 
 
 @pytest.fixture
-def sound(db: None, settings: Any, tmp_path: Path) -> Any:
+def sound(db: None, settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A deployment without faults."""
     settings.SECRET_KEY, settings.WORKERS, settings.RATE_LIMIT_ENABLED = "k9Xq2Lz7" * 4 + "Vw3Rt5", 1, True
     settings.STATIC_ROOT = tmp_path
-    rate_limits.hops_noted_at.clear()
+    monkeypatch.setattr(rate_limits, "hops_noted_at", {})
     rate_limits.redis_client.cache_clear()
     return settings
 
