@@ -20,7 +20,7 @@ from axes.handlers.database import AxesDatabaseHandler
 from django.conf import settings
 from django.core.management import CommandError
 from django.db import connection
-from django.db.models import F, QuerySet
+from django.db.models import Case, F, QuerySet, When
 from django.utils import timezone
 
 from accounts.addresses import normalised
@@ -28,7 +28,7 @@ from accounts.models import LoginGuard
 from core.concurrency import Slots, request_slots
 from core.errors import ApiError
 
-TURN = timedelta(seconds=5)  # longer than ARGON2_WAIT and a hash: only a holder that died gives way
+TURN = timedelta(seconds=5)  # longer than ARGON2_WAIT and a hash; a holder that died, or is slower, gives way
 TURN_WAIT = 10.0  # seconds
 POLL_INTERVAL = 0.1  # seconds
 
@@ -88,15 +88,24 @@ class Guess:
         return LoginGuard.objects.filter(address=self.address, holder=self.holder)
 
     def succeed(self) -> None:
+        """Forgets the failures. If the turn is lost, only a guess that is being evaluated by now still counts."""
         with connection.cursor() as cursor:  # QuerySet.delete() would put a transaction around it
             cursor.execute(
                 "DELETE FROM login_guards WHERE address = %s AND holder = %s", [self.address, self.holder.hex]
             )
+            lost = not cursor.rowcount
+        if lost:
+            others = Case(When(holder=None, then=0), default=1)
+            LoginGuard.objects.filter(address=self.address).update(failures=others)
+
+    @property
+    def may_lock(self) -> bool:
+        return self.failures >= settings.LOGIN_FAILURE_LIMIT
 
     def fail(self) -> bool:
         """Returns whether the account is locked from now on."""
         settled = self.row.update(holder=None, held_until=None, failed_at=timezone.now())
-        return bool(settled) and self.failures >= settings.LOGIN_FAILURE_LIMIT
+        return bool(settled) and self.may_lock
 
     def uncount(self) -> None:
         """For a guess that could not be evaluated."""
@@ -161,6 +170,15 @@ def locked_until(address: str) -> datetime | None:
 def locks_of(addresses: Collection[str]) -> dict[str, datetime]:
     """When the locks of those that are locked open by themselves."""
     return {guard.address: guard.locked_until for guard in LoginGuard.objects.locked().filter(address__in=addresses)}
+
+
+def settle_abandoned(address: str) -> bool:
+    """Settles a guess that locked the account and was never settled, since its process died or its transaction failed.
+
+    Returns True to the one caller that does, which then records the lock.
+    """
+    abandoned = LoginGuard.objects.locked().filter(address=address).exclude(holder=None)
+    return bool(abandoned.update(holder=None, held_until=None))
 
 
 def clear(address: str) -> bool:

@@ -138,7 +138,7 @@ ACTIONS = [
         "delete",
         "Delete",
         "delete",
-        "Permanently deletes the account with its sessions, mails and attempts. This cannot be undone.",
+        "Permanently deletes the account and everything that belongs to it. This cannot be undone.",
         "Deleted",
         administration.delete,
         destructive=True,

@@ -176,9 +176,10 @@ def unlock(*, address: str, by: Actor, reason: str = "") -> datetime | None:
         Until when it was locked; None if it was not.
     """
     with transaction.atomic():
+        owner = User.objects.lock_any(email=address)  # before the guard, as wherever both are locked
         until = login_guard.locked_until(address)
         if login_guard.clear(address) and until:
-            owner, ends = User.objects.lock_any(email=address), until.isoformat()
+            ends = until.isoformat()
             record(Kind.LOCK_OPENED, by=by, address=address, user=owner, reason=reason, locked_until=ends)
         return until
 

@@ -96,7 +96,14 @@ def check_password(*, address: str, password: str, client: Client) -> User | Non
         Busy: other guesses at the same account take too long.
         TooManyHashes: the guess does not count.
     """
-    guess = login_guard.count_guess(address)
+    try:
+        guess = login_guard.count_guess(address)
+    except AccountLocked:
+        with transaction.atomic():
+            owner = User.objects.lock_any(email=address)
+            if login_guard.settle_abandoned(address):
+                record_failure(address, owner, client, locked=True)
+        raise
     user = User.objects.filter(email=address, is_active=True).first()
     try:
         right = hashing.matches(password, user.password if user else None, address)
@@ -107,27 +114,31 @@ def check_password(*, address: str, password: str, client: Client) -> User | Non
         if hashing.is_outdated(user.password):
             with suppress(hashing.TooManyHashes):  # it can wait
                 upgrade_hash(user, password)
-        guess.succeed()
+        guess.succeed()  # only now: the next one reads the new hash
         return user
     with transaction.atomic():
-        locks = guess.fail()
-        AccessFailureLog.objects.create(
-            username=address, ip_address=client.ip, user_agent=client.user_agent, locked_out=locks
-        )
-        if locks:
-            report_lock(address, client)
+        # The user's row before the guard, as wherever both are locked.
+        owner = User.objects.lock_any(email=address) if guess.may_lock else None
+        record_failure(address, owner, client, locked=guess.fail())
     return None
 
 
 def upgrade_hash(user: User, password: str) -> None:
-    """Replaces a hash that was made with other parameters than the present ones."""
-    old, user.password = user.password, hashing.hashed(password, user.email)
-    User.objects.filter(pk=user.pk, password=old).update(password=user.password)
+    """Replaces a hash that was made with other parameters than the present ones, unless the password was changed."""
+    new = hashing.hashed(password, user.email)
+    if User.objects.filter(pk=user.pk, password=user.password).update(password=new):
+        user.password = new
 
 
-def report_lock(address: str, client: Client) -> None:
-    """Records a lock and mails the owner. An unknown address gets exactly the same; the sender drops the mail."""
-    owner = User.objects.lock_any(email=address)
-    record(Kind.ACCOUNT_LOCKED, by=Actor.anyone(client), address=address, user=owner)
-    enqueue(Mail.Kind.ACCOUNT_LOCKED, address, circumstances(client))
-    LOCKS.inc()
+def record_failure(address: str, owner: User | None, client: Client, *, locked: bool) -> None:
+    """Records a wrong password, and mails the owner about a lock.
+
+    An unknown address gets exactly the same; the sender drops the mail.
+    """
+    AccessFailureLog.objects.create(
+        username=address, ip_address=client.ip, user_agent=client.user_agent, locked_out=locked
+    )
+    if locked:
+        record(Kind.ACCOUNT_LOCKED, by=Actor.anyone(client), address=address, user=owner)
+        enqueue(Mail.Kind.ACCOUNT_LOCKED, address, circumstances(client))
+        LOCKS.inc()

@@ -289,6 +289,47 @@ def test_a_holder_that_died_gives_way_and_its_guess_counts(alice: Person) -> Non
     assert guess(alice.user.email, PASSWORD) == 403
 
 
+def test_a_lock_whose_holder_died_is_recorded_at_the_next_try(alice: Person, mailbox: Mailbox) -> None:
+    hold(alice.user.email, failures=3, seconds=-1)
+    assert [guess(alice.user.email), guess(alice.user.email, PASSWORD)] == [403, 403]
+    assert AuditEntry.objects.filter(kind=AuditEntry.Kind.ACCOUNT_LOCKED, user_id=alice.user.pk).count() == 1
+    assert AccessFailureLog.objects.get().locked_out
+    assert len(mailbox.all()) == 1
+
+
+@pytest.mark.parametrize("overtaken_by", [WRONG, PASSWORD])
+def test_a_right_one_that_lost_its_turn_forgets_the_failures_all_the_same(alice: Person, overtaken_by: str) -> None:
+    slow = login_guard.count_guess(alice.user.email)
+    LoginGuard.objects.update(held_until=timezone.now())
+    overtaking = guess(alice.user.email, overtaken_by)
+    slow.succeed()
+    assert overtaking == (200 if overtaken_by == PASSWORD else 401)
+    assert [guess(alice.user.email), guess(alice.user.email), guess(alice.user.email, PASSWORD)] == [401, 401, 200]
+
+
+def test_a_right_one_that_lost_its_turn_leaves_the_guess_that_has_it_now(alice: Person) -> None:
+    slow = login_guard.count_guess(alice.user.email)
+    LoginGuard.objects.update(held_until=timezone.now())
+    overtaking = login_guard.count_guess(alice.user.email)
+    slow.succeed()
+    overtaking.fail()
+    assert LoginGuard.objects.get().failures == 1
+
+
+def test_a_locking_guess_and_a_reset_do_not_deadlock(alice: Person, mailbox: Mailbox, together: Together) -> None:
+    for number in range(20):
+        code, new = new_code(alice.user.email), f"another horse {number}"
+        LoginGuard.objects.update_or_create(
+            address=alice.user.email, defaults={"failures": 2, "failed_at": timezone.now()}
+        )
+        body = {"email": alice.user.email, "code": code, "new_password": new}
+
+        def act(turn: int, body: dict[str, str] = body) -> int:
+            return guess(alice.user.email) if turn else Api().post("/auth/reset-password", body).status_code
+
+        assert together(act, 2) in ([200, 401], [200, 403])
+
+
 def test_one_that_waits_too_long_is_told_when_to_come_again(alice: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(login_guard, "TURN_WAIT", 0.05)
     hold(alice.user.email, seconds=3.5)
