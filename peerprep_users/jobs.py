@@ -8,7 +8,7 @@ from peerprep_users.purge import purge_expired_rows
 
 JOBS = [
     Job("deliver mail", 1.0, deliver_due, at_once=True),
-    Job("chain the audit trail", 1.0, lambda turn: chain_entries()),
+    Job("chain the audit trail", 1.0, chain_entries),
     Job("count finished days", 60.0, count_finished_days),
     Job("purge expired rows", 3600.0, purge_expired_rows),
 ]

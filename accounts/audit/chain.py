@@ -15,6 +15,7 @@ from django.utils import timezone
 from accounts.audit.log import Actor, Kind, record
 from accounts.audit.models import AuditEntry, AuditHead, AuditPersonalData, sign
 from core.errors import ApiError
+from core.jobs import Turn
 
 log = logging.getLogger(__name__)
 
@@ -22,11 +23,11 @@ CHAIN_BATCH_SIZE = 500
 RETENTION = timedelta(days=366)  # the database, whose clock may differ, refuses to delete before 365
 
 
-def chain_entries() -> int:
-    """Links the entries that are not chained yet, a batch at a time. Returns how many."""
+def chain_entries(turn: Turn | None = None) -> int:
+    """Links the entries that are not chained yet, in batches, until the turn is over. Returns how many."""
     count = 0
     unchained = AuditEntry.objects.filter(position=None)
-    while unchained.exists():
+    while not (turn and turn.is_over) and unchained.exists():
         with transaction.atomic():
             head = lock_head()
             if head is None:

@@ -16,7 +16,7 @@ from accounts.mail.queue import circumstances, deliver_due, enqueue
 from accounts.models import AuditEntry, Mail
 from conftest import PASSWORD, Api, Mailbox, Person
 from core.client import Client
-from core.tests.calls import raising
+from core.tests.failures import raising
 from core.tests.servers import free_port
 from core.tests.smtp import HANG_UP, SILENCE, scripted
 

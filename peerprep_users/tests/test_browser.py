@@ -20,7 +20,7 @@ from accounts.models import User
 from accounts.tokens.jwt import verification_token
 from conftest import PASSWORD
 from core.tests.servers import free_port, served
-from core.tests.story import Inbox, inbox
+from peerprep_users.tests.story import Inbox, inbox
 
 PHONE: ViewportSize = {"width": 390, "height": 844}
 FINGER = 44  # CSS pixels, WCAG 2.2 success criterion 2.5.5

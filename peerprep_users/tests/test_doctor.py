@@ -23,7 +23,7 @@ from accounts.models import Mail
 from accounts.tokens.keys import new_pair, seal
 from conftest import Api, past_the_triggers
 from core import rate_limits
-from core.tests.calls import raising
+from core.tests.failures import raising
 from core.tests.servers import ROOT, free_port
 from core.tests.smtp import scripted
 from peerprep_users.doctor import deployment, report, service

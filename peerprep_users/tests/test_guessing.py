@@ -16,7 +16,7 @@ import pytest
 
 from conftest import PASSWORD, find
 from core.tests.servers import free_port, served
-from core.tests.story import Inbox, inbox
+from peerprep_users.tests.story import Inbox, inbox
 
 ROUNDS = 20
 

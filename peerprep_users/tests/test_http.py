@@ -7,7 +7,8 @@ import pytest
 from django.db import InterfaceError, OperationalError, connection
 
 from conftest import Api, Person
-from core.tests.calls import METHODS, PATHS, UNKNOWN_ID, Path, raising
+from core.tests.failures import raising
+from peerprep_users.tests.calls import METHODS, PATHS, UNKNOWN_ID, Path
 
 MIB = 1024 * 1024
 UNKNOWN_PATHS = [

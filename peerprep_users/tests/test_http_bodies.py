@@ -8,7 +8,7 @@ import pytest
 
 from accounts.tokens.jwt import verification_token
 from conftest import PASSWORD, Api, Mailbox, Person
-from core.tests.calls import ATTEMPT, REGISTRATION
+from peerprep_users.tests.calls import ATTEMPT, REGISTRATION
 
 PAIR = {"access_token", "refresh_token", "refresh_token_id"}
 PROFILE = {"id", "email", "name", "role"}

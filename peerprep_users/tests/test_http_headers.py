@@ -11,7 +11,8 @@ from django.test import Client
 
 from conftest import Api, Person
 from core.logging import RequestFilter
-from core.tests.calls import ATTEMPT, METHODS, OPERATIONS, PATHS, Path, raising
+from core.tests.failures import raising
+from peerprep_users.tests.calls import ATTEMPT, METHODS, OPERATIONS, PATHS, Path
 
 OPEN = {
     "/auth/register",

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from conftest import Api, Person
-from core.tests.calls import ATTEMPT, CALLS, LARGEST, LEAST, Call, places, refused, sender
+from peerprep_users.tests.calls import ATTEMPT, CALLS, LARGEST, LEAST, Call, places, refused, sender
 
 LONGEST = {
     "email": 254,

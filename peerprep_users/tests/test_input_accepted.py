@@ -5,7 +5,7 @@ import pytest
 from accounts.models import User
 from attempts.models import Attempt
 from conftest import PASSWORD, Api, Person
-from core.tests.calls import ATTEMPT, LARGEST, LEAST, REGISTRATION, nothing_written, places, refused
+from peerprep_users.tests.calls import ATTEMPT, LARGEST, LEAST, REGISTRATION, nothing_written, places, refused
 
 
 @pytest.mark.parametrize("field", LARGEST)

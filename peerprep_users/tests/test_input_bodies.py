@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from conftest import Api, Person
-from core.tests.calls import ATTEMPT, CALLS, REGISTRATION, Call, places, refused, sender
+from peerprep_users.tests.calls import ATTEMPT, CALLS, REGISTRATION, Call, places, refused, sender
 
 NO_OBJECT = {
     "list": b"[]",

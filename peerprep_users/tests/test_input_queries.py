@@ -9,7 +9,7 @@ import pytest
 from accounts.tokens.jwt import verification_token
 from attempts.models import Attempt
 from conftest import Api, Person
-from core.tests.calls import ATTEMPT, UNKNOWN_ID, places, refused
+from peerprep_users.tests.calls import ATTEMPT, UNKNOWN_ID, places, refused
 
 LIST = "/api/v1/attempts/me"
 QUESTIONS, ACTIVITY, EXPORT = f"{LIST}/questions", f"{LIST}/activity", f"{LIST}/export"

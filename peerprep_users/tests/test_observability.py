@@ -20,7 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from accounts.models import Mail, Role, Session
 from conftest import PASSWORD, Api, Mailbox, Person, browser_of, person
 from core.logging import JSONFormatter, RequestFilter, TextFormatter
-from core.tests.calls import raising
+from core.tests.failures import raising
 from core.tests.servers import ROOT
 from peerprep_users.env import Rate
 

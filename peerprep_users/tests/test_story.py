@@ -1,7 +1,7 @@
 """The service as a newcomer meets it: a real server, a real database, real mail."""
 
 from core.tests.servers import free_port, served
-from core.tests.story import Newcomer, inbox
+from peerprep_users.tests.story import Newcomer, inbox
 
 
 def test_it_is_a_good_one(fresh_database: str) -> None:

@@ -1,6 +1,6 @@
 """A newcomer's whole story, over HTTP and mail, against a running server.
 
-`python -m core.tests.story --base-url http://127.0.0.1:8001 --smtp-port 2525` plays it against a server that
+`python -m peerprep_users.tests.story --base-url http://127.0.0.1:8001 --smtp-port 2525` plays it against a server that
 was started with MAIL_SERVER=127.0.0.1, that MAIL_PORT and PUBLIC_BASE_URL set to the base URL.
 """
 

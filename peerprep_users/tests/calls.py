@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any
 
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -86,15 +86,6 @@ CALLS = [
     Call("PATCH", "/users/me", PROFILE, signed_in=True, optional=frozenset(PROFILE)),
     Call("POST", "/api/v1/attempts", ATTEMPT, signed_in=True, optional=frozenset({"runtime_ms"})),
 ]
-
-
-def raising(error: Exception) -> Any:
-    """What takes the place of a function that fails."""
-
-    def fail(*args: object, **kwargs: object) -> NoReturn:
-        raise error
-
-    return fail
 
 
 WRITES = re.compile(r"\b(INSERT INTO|DELETE FROM|UPDATE \"?\w+\"? (AS \w+ )?SET)\b", re.IGNORECASE)
