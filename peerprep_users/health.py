@@ -10,6 +10,7 @@ from core.errors import allow
 from core.openapi import json_response
 
 OUTBOXES = {"mails": Mail.objects}
+DATABASE_DOWN_BODY = {"detail": "The database does not answer.", "code": "service_unavailable", "down": ["database"]}
 
 
 @allow("GET", "HEAD")
@@ -43,8 +44,7 @@ def readiness_details(request: HttpRequest) -> HttpResponse:
 
 
 def database_down() -> HttpResponse:
-    body = {"detail": "The database does not answer.", "code": "service_unavailable", "down": ["database"]}
-    return JsonResponse(body, status=503, headers={"Retry-After": "1"})
+    return JsonResponse(DATABASE_DOWN_BODY, status=503, headers={"Retry-After": "1"})
 
 
 def document_health(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
@@ -52,8 +52,7 @@ def document_health(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
     ok = json_response("OK", {"$ref": "#/components/schemas/Ok"}, {"Answer": {"ok": True}})
     down = {"type": "object", "properties": {"down": {"type": "array", "items": {"type": "string"}}}}
     schema = {"allOf": [{"$ref": "#/components/schemas/Error"}, {**down, "required": ["down"]}]}
-    body = {"detail": "The database does not answer.", "code": "service_unavailable", "down": ["database"]}
-    not_ready = json_response("`down` names what is missing.", schema, {"Answer": body})
+    not_ready = json_response("`down` names what is missing.", schema, {"Answer": DATABASE_DOWN_BODY})
     for response, names in ((ok, ["X-Request-ID"]), (not_ready, ["X-Request-ID", "Retry-After"])):
         response["headers"] = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
     liveness = {"operationId": "checkLiveness", "summary": "Whether the process answers"}
