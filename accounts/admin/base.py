@@ -109,13 +109,7 @@ class BaseAdmin(ModelAdmin):
     def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponseBase:
         raise Http404  # the audit trail is the record
 
-    def log_addition(self, *args: Any) -> None:
-        """The audit trail is the record."""
-
     def log_change(self, *args: Any) -> None:
-        """The audit trail is the record."""
-
-    def log_deletions(self, *args: Any) -> None:
         """The audit trail is the record."""
 
 
