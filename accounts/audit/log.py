@@ -96,10 +96,10 @@ def record(
     personal.seal = sign("personal", personal.sealed_values())
     personal.save(force_insert=True)
 
-    told = {"address": shown, "by": by.kind.value, "ip": by.client.ip, "user_agent": by.client.user_agent}
+    fields = {"address": shown, "by": by.kind.value, "ip": by.client.ip, "user_agent": by.client.user_agent}
     if by.id is not None:
-        told["actor"] = str(by.id)
-    extra = {**told, "facts": facts} if facts else told
+        fields["actor"] = str(by.id)
+    extra = {**fields, "facts": facts} if facts else fields
     level = logging.WARNING if by.kind in {ActorKind.ANYONE, ActorKind.USER} else logging.INFO
     transaction.on_commit(lambda: log.log(level, kind.value, extra=extra))
 

@@ -184,7 +184,7 @@ class AuditPersonalData(models.Model):
 
 
 class AuditHead(models.Model):
-    """The end of the chain. Whoever chains locks this row, and a trigger keeps it from moving back."""
+    """The end of the chain. Chaining locks this row, and a trigger keeps it from moving back."""
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1, editable=False)
     position = models.BigIntegerField(default=0)
