@@ -108,14 +108,11 @@ RATE_LIMITS = {  # per client address
 }
 
 AXES_HANDLER = "accounts.login_guard.AccountHandler"
-AXES_LOCKOUT_PARAMETERS = ["username"]
 AXES_FAILURE_LIMIT = LOGIN_FAILURE_LIMIT
 AXES_COOLOFF_TIME = LOGIN_LOCK
-AXES_RESET_ON_SUCCESS = True
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_CLIENT_IP_CALLABLE = "core.client.ip_of"
 AXES_USERNAME_FORM_FIELD = "username"
-AXES_VERBOSE = False
 AXES_ENABLE_ADMIN = False
 
 # --- Mail -----------------------------------------------------------------------------------------------------------
@@ -156,12 +153,11 @@ else:
     DATABASE["ENGINE"] = "core.postgresql"
     DATABASE["OPTIONS"] = {**POSTGRES_OPTIONS, **DATABASE.get("OPTIONS", {})}
     DATABASE |= {"CONN_MAX_AGE": 600, "CONN_HEALTH_CHECKS": True}
+# Without ATOMIC_REQUESTS: DRF would roll the failure counts back with every error that it answers.
 DATABASES = {"default": DATABASE}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-ATOMIC_REQUESTS = False  # DRF would roll the failure counts back with every error it answers
 AUTH_USER_MODEL = "accounts.User"
 TIME_ZONE = "UTC"
-USE_TZ = True
 USE_I18N = False
 FORMAT_MODULE_PATH = "peerprep_users.dates"
 
@@ -226,7 +222,6 @@ SILENCED_SYSTEM_CHECKS = [
     "security.W008",  # the gateway ends TLS, and the contract forbids answers through a redirect
     "security.W003",  # AdminCsrfViewMiddleware is Django's; the check looks for the name
     "models.W040",  # an index with more columns is for PostgreSQL; without them it only reads more
-    "axes.W006",  # the contract counts failures per account, from whatever address they come
 ]
 CORS_ALLOWED_ORIGINS = env.origins("CORS_ALLOWED_ORIGINS")
 CORS_ALLOW_ALL_ORIGINS = not CORS_ALLOWED_ORIGINS and not PRODUCTION
@@ -310,9 +305,7 @@ SPECTACULAR_SETTINGS = {
     "TITLE": APP_NAME,
     "DESCRIPTION": "Accounts, sessions and coding attempts of PeerPrep, where students practise interviews in pairs.",
     "VERSION": "1.0.0",
-    "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_AUTHENTICATION": [],
-    "SERVE_PERMISSIONS": [],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
