@@ -23,6 +23,7 @@ from aiosmtpd.smtp import SMTP, Envelope
 from aiosmtpd.smtp import Session as SMTPSession
 from django.apps import AppConfig
 from django.conf import settings as django_settings
+from django.contrib.contenttypes.management import create_contenttypes
 from django.db import connection, connections, transaction
 from django.db.models.signals import post_migrate
 from django.dispatch import receiver
@@ -63,11 +64,20 @@ def pytest_collection_finish() -> None:
 def django_db_modify_db_settings(
     tmp_path_factory: pytest.TempPathFactory, django_db_modify_db_settings_parallel_suffix: None
 ) -> None:
-    """SQLite in a file, since the threads of the race tests each need a connection, and with no waits for the disk."""
+    """SQLite in a file, since the threads of the race tests each need a connection; nothing waits for the disk."""
     config = django_settings.DATABASES["default"]
     if config["ENGINE"].endswith("sqlite3"):
         config["TEST"] = {**config.get("TEST", {}), "NAME": str(tmp_path_factory.mktemp("db") / "test.sqlite3")}
         config["OPTIONS"]["init_command"] = "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;"
+    else:
+        config["OPTIONS"]["options"] += " -c synchronous_commit=off"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quick_flushes(django_db_setup: None) -> None:
+    """A flush need not look for permissions and content types to create: all of them are there."""
+    post_migrate.disconnect(dispatch_uid="django.contrib.auth.management.create_permissions")
+    post_migrate.disconnect(create_contenttypes)
 
 
 @pytest.fixture
@@ -230,6 +240,7 @@ def database(folders: pytest.TempPathFactory, of: str = "") -> Iterator[str]:
     url = re.sub(r"\+\w+", "", DATABASE_URL, count=1)
     with psycopg.connect(url, autocommit=True) as server:
         server.execute(SQL("CREATE DATABASE {} TEMPLATE {}").format(Identifier(name), Identifier(template)))
+        server.execute(SQL("ALTER DATABASE {} SET synchronous_commit = off").format(Identifier(name)))
         yield urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
         server.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
 

@@ -154,6 +154,10 @@ class AuditEntryAdmin(DeviceMixin, ReadOnlyAdmin):
     def why(self, entry: AuditEntry) -> str:
         return entry.reason
 
+    @admin.display(description="IP address")
+    def ip(self, entry: AuditEntry) -> str | None:
+        return entry.ip
+
     @admin.display(description="exactly at")
     def exactly(self, entry: AuditEntry) -> str:
         return entry.occurred_at.isoformat(" ")

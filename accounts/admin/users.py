@@ -51,7 +51,7 @@ class LockedFilter(admin.SimpleListFilter):
 class BaseUserAdmin(BaseAdmin):
     """The roof registers a subclass, `peerprep_users/admin_site/users.py`, with what other apps add."""
 
-    list_display = ["account", "rank", "state", "live", "last_seen", "joined"]
+    list_display = ["account", "role_label", "state", "live", "last_seen", "joined"]
     # users_admins, users_unverified, users_inactive; users_newest for their opposites, which most rows are
     list_filter = ["role", "is_verified", LockedFilter, "is_active", ("created_at", DayRangeFilter)]
     search_fields = ["email", "name"]
@@ -103,7 +103,7 @@ class BaseUserAdmin(BaseAdmin):
         return format_html('{}<br><span class="font-normal text-subtle">{}</span>', user.email, user.name)
 
     @display(description="role", label={"ADMIN": "info"})
-    def rank(self, user: User) -> str:
+    def role_label(self, user: User) -> str:
         return user.role
 
     @admin.display(description="status")

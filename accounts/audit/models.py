@@ -10,7 +10,6 @@ from ipaddress import ip_address
 from typing import Any
 
 from django.conf import settings
-from django.contrib import admin
 from django.core.signing import Signer
 from django.db import models
 from django.db.models import Q
@@ -153,7 +152,6 @@ class AuditEntry(models.Model):
         return self.personal.actor_name
 
     @property
-    @admin.display(description="IP address")
     def ip(self) -> str | None:
         return self.personal.ip
 
