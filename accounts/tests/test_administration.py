@@ -18,6 +18,8 @@ from accounts.flows.profile import LastAdmin, delete_account
 from accounts.models import AuditEntry, Mail, Role, Session, User
 from conftest import PASSWORD, Api, Person, Together, browser_of, person
 
+pytestmark = pytest.mark.slow  # tours of the admin site's pages
+
 USERS = "/admin/accounts/user/"
 REFUSED = escape(LastAdmin.detail)
 

@@ -22,6 +22,8 @@ from accounts.tokens import rotation
 from accounts.tokens.keys import ring, thumbprint
 from conftest import Api, Person, person
 
+pytestmark = pytest.mark.slow  # RSA key pairs
+
 ASYMMETRIC = ["RS256", "ES256", "EdDSA"]
 
 

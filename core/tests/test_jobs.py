@@ -12,6 +12,8 @@ from core.jobs import Job, Turn, Worker, new_work
 from core.metrics import DATABASE_ERRORS
 from core.tests.waiting import PATIENCE, wait_until
 
+pytestmark = pytest.mark.slow  # threads that wait
+
 HOUR = 3600.0
 
 

@@ -29,6 +29,8 @@ from core.tests.smtp import scripted
 from peerprep_users.doctor import deployment, report, service
 from peerprep_users.doctor.findings import Fault
 
+pytestmark = pytest.mark.slow  # each run examines everything
+
 POSTGRESQL = connection.vendor == "postgresql"
 
 
