@@ -14,8 +14,9 @@ from django.conf import settings
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
+from accounts.authentication import live_session
 from accounts.models import Session, User
-from accounts.tokens.jwt import verification_token
+from accounts.tokens.jwt import AccessToken, verification_token
 from conftest import Api, Person
 
 
@@ -34,6 +35,17 @@ def forge(header: dict[str, Any], claims: Any, key: str) -> str:
 
 def test_a_forged_token_is_told_by_what_is_wrong_with_it_alone(alice: Person) -> None:
     assert Api(signed(alice)).get("/users/me").status_code == 200
+
+
+def test_the_session_and_its_user_are_those_that_the_models_read(alice: Person) -> None:
+    read = live_session(AccessToken.read(alice.tokens.access_token), timezone.now())
+    assert read
+    expected = Session.objects.select_related("user").get(pk=read.pk)
+    for mine, other in ((read, expected), (read.user, expected.user)):
+        assert [getattr(mine, field.attname) for field in mine._meta.concrete_fields] == [
+            getattr(other, field.attname) for field in other._meta.concrete_fields
+        ]
+        assert not mine._state.adding
 
 
 BAD: dict[str, Callable[[Person], str]] = {
