@@ -4,7 +4,7 @@ The `user` that is passed may be stale: each flow locks the row and reads it aga
 writes no entry, and returns False.
 """
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
@@ -18,11 +18,10 @@ from accounts.flows.passwords import validate_new_password
 from accounts.flows.profile import LastAdmin, delete_user
 from accounts.flows.registration import EmailTaken
 from accounts.flows.sessions import end_sessions
-from accounts.mail.queue import asked_often, enqueue, requeue
+from accounts.mail.queue import enqueue_on_demand
 from accounts.models import Mail, Role, Session, User, default_name
 from core.errors import ApiError, NotFound
-
-RESET_CODE_PAUSE = timedelta(minutes=1)
+from core.jobs import new_work
 
 
 class ReasonRequired(ApiError):
@@ -128,45 +127,42 @@ def resend_verification(*, user: User, by: Actor, reason: str = "") -> None:
     """Mails a new verification link.
 
     Raises:
-        NotFound, AlreadyVerified, AccountDeactivated, TooManyMails.
+        AlreadyVerified, AccountDeactivated, TooManyMails.
     """
-    with transaction.atomic():
-        account = lock_account(user)
-        if account.is_verified:
-            raise AlreadyVerified
-        send_limited(account, Mail.Kind.VERIFICATION, pause=timedelta(0))
-        record(Kind.VERIFICATION_RESENT, by=by, address=account.email, user=account, reason=reason)
+    send(user, Mail.Kind.VERIFICATION, kind=Kind.VERIFICATION_RESENT, by=by, reason=reason)
 
 
 def send_reset_code(*, user: User, by: Actor, reason: str = "") -> None:
     """Mails a code for a new password, which the admin does not see.
 
     Raises:
-        NotFound, AccountDeactivated, TooManyMails.
+        AccountDeactivated, TooManyMails.
     """
+    send(user, Mail.Kind.RESET_CODE, kind=Kind.RESET_CODE_SENT, by=by, reason=reason)
+
+
+def send(user: User, mail: Mail.Kind, *, kind: Kind, by: Actor, reason: str) -> None:
+    """Queues a mail, within the limits for everyone. It does not mention the admin's device."""
     with transaction.atomic():
         account = lock_account(user)
-        send_limited(account, Mail.Kind.RESET_CODE, pause=RESET_CODE_PAUSE)
-        record(Kind.RESET_CODE_SENT, by=by, address=account.email, user=account, reason=reason)
-
-
-def send_limited(user: User, kind: Mail.Kind, *, pause: timedelta) -> None:
-    """Queues a mail, within the limits for everyone. It does not mention the admin's device."""
-    if not user.is_active:
-        raise AccountDeactivated
-    if asked_often(kind, user.email, pause=pause):
-        raise TooManyMails(retry_after=RESET_CODE_PAUSE.total_seconds())
-    enqueue(kind, user.email, {"at": timezone.now().isoformat()})
+        if mail == Mail.Kind.VERIFICATION and account.is_verified:
+            raise AlreadyVerified
+        if not account.is_active:
+            raise AccountDeactivated
+        if not enqueue_on_demand(mail, account.email, {"at": timezone.now().isoformat()}):
+            raise TooManyMails
+        record(kind, by=by, address=account.email, user=account, reason=reason)
 
 
 def resend_mail(*, mail: Mail, by: Actor, reason: str = "") -> bool:
     """Queues a dead mail again. Returns False if it is not dead, or its code would be too old."""
     with transaction.atomic():
-        revived = requeue(mail=mail)
-        if revived:
-            owner = User.objects.filter(email=mail.to).first()
-            record(Kind.MAIL_RESENT, by=by, address=mail.to, user=owner, reason=reason, mail=str(mail.pk), of=mail.kind)
-        return revived
+        if mail.is_too_late or not Mail.objects.filter(pk=mail.pk).revive():
+            return False
+        transaction.on_commit(new_work.set)
+        owner = User.objects.filter(email=mail.to).first()
+        record(Kind.MAIL_RESENT, by=by, address=mail.to, user=owner, reason=reason, mail=str(mail.pk), of=mail.kind)
+        return True
 
 
 def unlock(*, address: str, by: Actor, reason: str = "") -> datetime | None:

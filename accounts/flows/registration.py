@@ -88,4 +88,4 @@ def verify_email(*, token: str) -> bool:
 
 def request_verification(*, email: str, client: Client) -> None:
     """Sends a new link if there is an account that needs one. The answer does not tell."""
-    enqueue_on_demand(Mail.Kind.VERIFICATION, email, client)
+    enqueue_on_demand(Mail.Kind.VERIFICATION, email, circumstances(client))

@@ -1,7 +1,5 @@
 """Resetting a forgotten password by a code that is mailed."""
 
-from datetime import timedelta
-
 from django.db import transaction
 from django.utils.crypto import constant_time_compare
 
@@ -9,13 +7,11 @@ from accounts import login_guard
 from accounts.audit.log import Kind
 from accounts.flows.passwords import set_password, validate_new_password
 from accounts.hashing import TooManyHashes, hashed
-from accounts.mail.queue import enqueue_on_demand
+from accounts.mail.queue import circumstances, enqueue_on_demand
 from accounts.models import Mail, PasswordReset, User
 from accounts.reset_codes import digest
 from core.client import Client
 from core.errors import ApiError, Invalid
-
-CODE_INTERVAL = timedelta(minutes=1)
 
 
 class InvalidResetCode(ApiError):
@@ -29,7 +25,7 @@ def request_code(*, email: str, client: Client) -> None:
 
     At most one mail a minute and five an hour go to an address, also of requests at once.
     """
-    enqueue_on_demand(Mail.Kind.RESET_CODE, email, client, pause=CODE_INTERVAL)
+    enqueue_on_demand(Mail.Kind.RESET_CODE, email, circumstances(client))
 
 
 def guess(email: str, code: str) -> tuple[PasswordReset, User]:

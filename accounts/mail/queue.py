@@ -19,6 +19,7 @@ from core.smtp import connected, explained
 log = logging.getLogger(__name__)
 
 HOURLY_LIMIT = 5
+PAUSES = {Mail.Kind.RESET_CODE: timedelta(minutes=1), Mail.Kind.VERIFICATION: timedelta(0)}
 PERMANENT = 500
 AUTHENTICATION_REQUIRED = 530
 SECRETS = re.compile(r"token=[^\s'\"]+|\b\d{6}\b")  # of links and codes, which a server may quote in its refusal
@@ -35,28 +36,21 @@ def enqueue(kind: Mail.Kind, to: str, facts: dict[str, Any]) -> None:
     transaction.on_commit(new_work.set)
 
 
-def enqueue_on_demand(kind: Mail.Kind, to: str, client: Client, *, pause: timedelta = timedelta(0)) -> None:
-    """Queues a mail that anybody can ask for, unless enough were. Requests at once are counted one after the other."""
+def enqueue_on_demand(kind: Mail.Kind, to: str, facts: dict[str, Any]) -> bool:
+    """Queues a mail that anybody can ask for. Requests at once are counted one after the other.
+
+    Returns:
+        False if the address has had five of this kind within the hour, or one within the kind's pause.
+    """
     with transaction.atomic():
         lock_for_transaction(f"mail:{kind}:{to}")
-        if not asked_often(kind, to, pause=pause):
-            enqueue(kind, to, circumstances(client))
-
-
-def asked_often(kind: Mail.Kind, to: str, *, pause: timedelta) -> bool:
-    """Whether enough mails of this kind were asked for an address: five within the hour, or one within `pause`."""
-    now = timezone.now()
-    lately = Mail.objects.filter(to=to, kind=kind, created_at__gt=now - timedelta(hours=1)).order_by("-created_at")
-    times = list(lately.values_list("created_at", flat=True)[:HOURLY_LIMIT])
-    return len(times) == HOURLY_LIMIT or (bool(times) and times[0] > now - pause)
-
-
-def requeue(*, mail: Mail) -> bool:
-    """Queues a dead mail again; False where it is not dead, or is a code that would have expired."""
-    revived = not mail.is_too_late and bool(Mail.objects.filter(pk=mail.pk).revive())
-    if revived:
-        transaction.on_commit(new_work.set)
-    return revived
+        now = timezone.now()
+        lately = Mail.objects.filter(to=to, kind=kind, created_at__gt=now - timedelta(hours=1)).order_by("-created_at")
+        times = list(lately.values_list("created_at", flat=True)[:HOURLY_LIMIT])
+        if len(times) == HOURLY_LIMIT or (times and times[0] > now - PAUSES[kind]):
+            return False
+        enqueue(kind, to, facts)
+        return True
 
 
 def deliver_due(turn: Turn | None = None) -> int:
@@ -97,17 +91,14 @@ def deliver(mail: Mail) -> None:
 def is_permanent(exc: Exception) -> bool:
     """Whether trying again will not help: RFC 5321 section 4.2.1, on replies of 5yz.
 
-    Only a reply about this mail counts. A server that refuses the connection or the sign-in refuses every mail until an
-    operator has corrected that.
+    Only a reply about this mail counts: about its sender, its recipient or its content. A server that refuses the
+    connection or the sign-in refuses every mail until an operator has corrected that.
     """
     match exc:
-        case smtplib.SMTPAuthenticationError() | smtplib.SMTPConnectError() | smtplib.SMTPHeloError():
-            return False
-        case smtplib.SMTPResponseException() if type(exc) is smtplib.SMTPResponseException:
-            return False  # STARTTLS was refused
-        case smtplib.SMTPResponseException():
-            return exc.smtp_code >= PERMANENT and exc.smtp_code != AUTHENTICATION_REQUIRED
+        case smtplib.SMTPSenderRefused() | smtplib.SMTPDataError():
+            codes = {exc.smtp_code}
         case smtplib.SMTPRecipientsRefused():
             codes = {code for code, _ in exc.recipients.values()}
-            return AUTHENTICATION_REQUIRED not in codes and min(codes) >= PERMANENT
-    return False
+        case _:
+            return False
+    return AUTHENTICATION_REQUIRED not in codes and min(codes) >= PERMANENT
