@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager
@@ -47,16 +47,6 @@ class UserManager(BaseUserManager["User"]):
     def lock_any(self, **facts: Any) -> User | None:
         """The same, deactivated or not."""
         return self.select_for_update(no_key=True).filter(**facts).first()
-
-    def locked_with_admins(self, user: User) -> tuple[User | None, set[UUID]]:
-        """The user's row and the ids of the admins who can sign in, all locked in one order until the transaction ends.
-
-        So of two admins who demote each other at the same moment, the second finds that it is the last one.
-        """
-        rows = self.select_for_update().filter(Q(role=Role.ADMIN, is_active=True) | Q(pk=user.pk)).order_by("pk")
-        found = {row.pk: row for row in rows}
-        admins = {row.pk for row in found.values() if row.is_admin and row.is_active and row.is_verified}
-        return found.get(user.pk), admins
 
     def create_user(self, email: str, password: str | None = None, **fields: Any) -> User:
         email = normalised(email)
@@ -137,11 +127,6 @@ class SessionQuerySet(models.QuerySet["Session"]):
         """Those that still authenticate or can still be refreshed."""
         now = timezone.now()
         return self.filter(ended_at=None, expires_at__gt=now, rotated_at__gt=now - settings.REFRESH_TTL)
-
-    def over(self) -> SessionQuerySet:
-        now = timezone.now()
-        expired = Q(expires_at__lte=now) | Q(rotated_at__lte=now - settings.REFRESH_TTL)
-        return self.filter(Q(ended_at__isnull=False) | expired)
 
     def touch(self, session: Session, now: datetime) -> None:
         """Records that the session was used, at a precision that spares most requests the write."""

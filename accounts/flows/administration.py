@@ -1,10 +1,11 @@
 """What admins and operators do to accounts. Each flow writes an entry to the audit trail.
 
-The `user` that is passed may be stale: each flow locks the row and reads it again. A flow that finds nothing to change
-writes no entry, and returns False.
+The `user` that is passed may be stale: each flow locks the row and reads it again, and raises NotFound if the account
+has been deleted. A flow that finds nothing to change writes no entry, and returns False.
 """
 
 from datetime import datetime
+from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
@@ -15,7 +16,7 @@ from accounts import login_guard
 from accounts.addresses import normalised
 from accounts.audit.log import Actor, Kind, record
 from accounts.flows.passwords import validate_new_password
-from accounts.flows.profile import LastAdmin, delete_user
+from accounts.flows.profile import delete_user, lock_unless_last_admin
 from accounts.flows.registration import EmailTaken
 from accounts.flows.sessions import end_sessions
 from accounts.mail.queue import enqueue_on_demand
@@ -55,15 +56,23 @@ class TooManyMails(ApiError):
 
 
 def lock_account(user: User) -> User:
-    """The account, active or not, its row locked until the transaction ends.
-
-    Raises:
-        NotFound: it has been deleted.
-    """
+    """The account, active or not, its row locked until the transaction ends."""
     account = User.objects.lock_any(pk=user.pk)
     if account is None:
         raise NotFound
     return account
+
+
+def change(user: User, field: str, value: Any, *, kind: Kind, by: Actor, reason: str = "") -> bool:
+    """Sets one field of the account; False if it has that value already."""
+    with transaction.atomic():
+        account = lock_account(user)
+        if getattr(account, field) == value:
+            return False
+        setattr(account, field, value)
+        account.save(update_fields=[field, "updated_at"])
+        record(kind, by=by, address=account.email, user=account, reason=reason)
+        return True
 
 
 def create_admin(*, email: str, password: str, by: Actor) -> User:
@@ -89,38 +98,16 @@ def create_admin(*, email: str, password: str, by: Actor) -> User:
 
 
 def rename(*, user: User, name: str, by: Actor) -> bool:
-    """Changes the name. The entry has neither name, since it outlives the account.
-
-    Raises:
-        NotFound.
-    """
-    with transaction.atomic():
-        account = lock_account(user)
-        if account.name == name:
-            return False
-        account.name = name
-        account.save(update_fields=["name", "updated_at"])
-        record(Kind.ACCOUNT_RENAMED, by=by, address=account.email, user=account)
-        return True
+    """Changes the name. The entry has neither name, since it outlives the account."""
+    return change(user, "name", name, kind=Kind.ACCOUNT_RENAMED, by=by)
 
 
 # --- Addresses, mail and locks --------------------------------------------------------------------------------------
 
 
 def verify_address(*, user: User, by: Actor, reason: str = "") -> bool:
-    """Marks the address as verified, without a link.
-
-    Raises:
-        NotFound.
-    """
-    with transaction.atomic():
-        account = lock_account(user)
-        if account.is_verified:
-            return False
-        account.is_verified = True
-        account.save(update_fields=["is_verified", "updated_at"])
-        record(Kind.ADDRESS_VERIFIED, by=by, address=account.email, user=account, reason=reason)
-        return True
+    """Marks the address as verified, without a link."""
+    return change(user, "is_verified", True, kind=Kind.ADDRESS_VERIFIED, by=by, reason=reason)
 
 
 def resend_verification(*, user: User, by: Actor, reason: str = "") -> None:
@@ -184,10 +171,6 @@ def unlock(*, address: str, by: Actor, reason: str = "") -> datetime | None:
 
 
 def check_reason(reason: str) -> None:
-    """
-    Raises:
-        ReasonRequired: it is blank.
-    """
     if not reason.strip():
         raise ReasonRequired
 
@@ -196,7 +179,7 @@ def end_all_sessions(*, user: User, by: Actor, reason: str) -> int:
     """Ends every session of the user. Returns how many.
 
     Raises:
-        NotFound, ReasonRequired.
+        ReasonRequired.
     """
     check_reason(reason)
     with transaction.atomic():
@@ -210,24 +193,19 @@ def set_role(*, user: User, role: str, by: Actor, reason: str = "") -> bool:
     """Makes a user an admin, or an admin a user.
 
     Raises:
-        NotFound.
         LastAdmin: no admin would be left.
         ReasonRequired: an admin loses the role.
     """
     with transaction.atomic():
-        account, admins = User.objects.locked_with_admins(user)
-        if account is None:
-            raise NotFound
+        account = lock_account(user) if role == Role.ADMIN else lock_unless_last_admin(user)
         before, account.role = account.role, Role(role)
         if before == account.role:
             return False
         if before == Role.ADMIN:
             check_reason(reason)
-        if admins == {account.pk}:
-            raise LastAdmin
         account.save(update_fields=["role", "updated_at"])
-        change = {"from": before, "to": account.role.value}
-        record(Kind.ROLE_CHANGED, by=by, address=account.email, user=account, reason=reason, **change)
+        roles = {"from": before, "to": account.role.value}
+        record(Kind.ROLE_CHANGED, by=by, address=account.email, user=account, reason=reason, **roles)
         return True
 
 
@@ -235,17 +213,13 @@ def deactivate(*, user: User, by: Actor, reason: str) -> bool:
     """Ends every session, and refuses logins until the account is reactivated.
 
     Raises:
-        NotFound, LastAdmin, ReasonRequired.
+        LastAdmin, ReasonRequired.
     """
     check_reason(reason)
     with transaction.atomic():
-        account, admins = User.objects.locked_with_admins(user)
-        if account is None:
-            raise NotFound
+        account = lock_unless_last_admin(user)
         if not account.is_active:
             return False
-        if admins == {account.pk}:
-            raise LastAdmin
         account.is_active = False
         account.save(update_fields=["is_active", "updated_at"])
         ended = end_sessions(account, Session.EndReason.ADMIN)
@@ -254,37 +228,22 @@ def deactivate(*, user: User, by: Actor, reason: str) -> bool:
 
 
 def reactivate(*, user: User, by: Actor, reason: str = "") -> bool:
-    """Allows logins again. Sessions that were ended stay ended.
-
-    Raises:
-        NotFound.
-    """
-    with transaction.atomic():
-        account = lock_account(user)
-        if account.is_active:
-            return False
-        account.is_active = True
-        account.save(update_fields=["is_active", "updated_at"])
-        record(Kind.ACCOUNT_REACTIVATED, by=by, address=account.email, user=account, reason=reason)
-        return True
+    """Allows logins again. Sessions that were ended stay ended."""
+    return change(user, "is_active", True, kind=Kind.ACCOUNT_REACTIVATED, by=by, reason=reason)
 
 
 def delete(*, user: User, by: Actor, reason: str) -> None:
     """Deletes the account and everything stored about the user.
 
     Raises:
-        NotFound, LastAdmin, ReasonRequired.
+        LastAdmin, ReasonRequired.
     """
     check_reason(reason)
     delete_user(user=user, by=by, reason=reason)
 
 
 def record_export(*, user: User, by: Actor, reason: str = "") -> None:
-    """Writes the audit entry of an export that is about to start.
-
-    Raises:
-        NotFound.
-    """
+    """Writes the audit entry of an export that is about to start."""
     with transaction.atomic():
         account = lock_account(user)
         record(Kind.ACCOUNT_EXPORTED, by=by, address=account.email, user=account, reason=reason)

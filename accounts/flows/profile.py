@@ -5,13 +5,14 @@ from typing import Any
 
 from axes.models import AccessFailureLog
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 
 from accounts import login_guard
 from accounts.audit.log import Actor, ActorKind, Kind, erase, record
 from accounts.flows.passwords import change_password
-from accounts.models import AuditEntry, KnownDevice, LoginGuard, Mail, PasswordReset, Session, User
+from accounts.models import AuditEntry, KnownDevice, LoginGuard, Mail, PasswordReset, Role, Session, User
 from core.client import Client
 from core.errors import ApiError, NotAuthenticated, NotFound
 
@@ -59,6 +60,24 @@ def delete_account(*, user: User, client: Client) -> None:
         raise NotAuthenticated from None
 
 
+def lock_unless_last_admin(user: User) -> User:
+    """The user's row and those of all admins, locked in one order until the transaction ends.
+
+    So of two admins who demote each other at the same moment, the second finds that it is the last one.
+
+    Raises:
+        LastAdmin: without this one no admin could sign in.
+        NotFound: the account has just been deleted.
+    """
+    rows = User.objects.select_for_update().filter(Q(role=Role.ADMIN, is_active=True) | Q(pk=user.pk)).order_by("pk")
+    found = {row.pk: row for row in rows}
+    if user.pk not in found:
+        raise NotFound
+    if [row.pk for row in found.values() if row.is_admin and row.is_active and row.is_verified] == [user.pk]:
+        raise LastAdmin
+    return found[user.pk]
+
+
 def delete_user(*, user: User, by: Actor, reason: str = "") -> None:
     """Deletes a user and everything stored about them; other apps' rows go by the cascade of their foreign keys.
 
@@ -67,11 +86,7 @@ def delete_user(*, user: User, by: Actor, reason: str = "") -> None:
         NotFound: the account has just been deleted.
     """
     with transaction.atomic():
-        held, admins = User.objects.locked_with_admins(user)  # from here on nothing is written for the user
-        if admins == {user.pk}:
-            raise LastAdmin
-        if held is None:
-            raise NotFound
+        held = lock_unless_last_admin(user)  # from here on nothing is written for the user
         revoked = OutstandingToken.objects.filter(user=user)
         list(revoked.select_for_update().order_by("pk").values_list("pk"))  # the order in which a purge takes them
         revoked.delete()
