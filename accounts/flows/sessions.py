@@ -1,7 +1,7 @@
 """Sessions: starting one, rotating its refresh token, ending it."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +14,7 @@ from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, Ou
 from accounts.audit.log import Actor, Kind, record
 from accounts.metrics import REFRESHES
 from accounts.models import Session, User
-from accounts.tokens.jwt import AccessToken, Claims, RefreshToken
+from accounts.tokens.jwt import AccessToken, RefreshToken
 from core.client import Client
 from core.errors import ApiError, NotFound
 from core.metrics import count_outcomes
@@ -83,13 +83,18 @@ def rotate(*, refresh_token: str, client: Client) -> TokenPair:
     with transaction.atomic():
         user = User.objects.lock_active(pk=claims.user_id)
         now = timezone.now()
-        session = Session.objects.filter(pk=claims.session_id, user=user).first() if user else None
+        session = Session.objects.filter(pk=claims.session_id, user=user).first()
         if user is None or session is None or not session.is_live(now):
             raise InvalidRefreshToken
         if not user.is_verified:
             raise EmailNotVerified
+        is_current = claims.token_id == session.refresh_id
+        is_replay = claims.token_id == session.previous_id and now - session.rotated_at <= settings.REFRESH_GRACE
+        if is_current:
+            revoke_token(session)
+            session.rotate(now)
         pair = None
-        if accept_refresh_token(session, claims, now):
+        if is_current or is_replay:
             pair = TokenPair.of(session, user)  # before the commit: what cannot be signed must not be used up
         else:
             end([session], Session.EndReason.REUSE)
@@ -97,15 +102,6 @@ def rotate(*, refresh_token: str, client: Client) -> TokenPair:
     if pair is None:  # raised only now that the end of the session is committed
         raise RefreshTokenReused
     return pair
-
-
-def accept_refresh_token(session: Session, claims: Claims, now: datetime) -> bool:
-    """Rotates for the current token, and accepts its direct predecessor within the grace; False for any other."""
-    if claims.token_id == session.refresh_id:
-        revoke_token(session)
-        session.rotate(now)
-        return True
-    return claims.token_id == session.previous_id and now - session.rotated_at <= settings.REFRESH_GRACE
 
 
 def log_out(*, user: User) -> None:
