@@ -1,7 +1,5 @@
 """The page that the link in the verification mail opens, where `PUBLIC_BASE_URL` is the service itself."""
 
-from collections.abc import Mapping
-
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -53,28 +51,17 @@ def send_new_link(request: HttpRequest, email: str) -> HttpResponse:
     try:
         spend("resend_verification", ip_of(request))
     except RateLimited as error:
-        return render_page(request, "rate_limited", email=email, status=error.status, headers=error.headers)
+        response = render_page(request, "rate_limited", email=email, status=error.status)
+        for name, value in error.headers.items():
+            response.headers[name] = value
+        return response
     registration.request_verification(**body, client=Client.of(request))
     return render_page(request, "link_sent")
 
 
-def render_page(
-    request: HttpRequest,
-    outcome: str,
-    *,
-    token: str = "",
-    email: str = "",
-    status: int = 200,
-    headers: Mapping[str, str] | None = None,
-) -> HttpResponse:
-    context = {
-        "outcome": outcome,
-        "token": token,
-        "email": email,
-        "product": settings.MAIL_FROM_NAME,
-        "hours": link_hours(),
-    }
+def render_page(request: HttpRequest, outcome: str, *, status: int = 200, **values: str) -> HttpResponse:
+    context = {"outcome": outcome, "product": settings.MAIL_FROM_NAME, "hours": link_hours(), **values}
     response = render(request, "accounts/verify_email.html", context, status=status)
-    for name, value in {**SECURITY_HEADERS, **(headers or {})}.items():
+    for name, value in SECURITY_HEADERS.items():
         response.headers[name] = value
     return response
