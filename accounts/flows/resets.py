@@ -37,10 +37,8 @@ def guess(email: str, code: str) -> tuple[PasswordReset, User]:
     reset = PasswordReset.objects.filter(address=email).first()
     if reset is None or not PasswordReset.objects.count_guess(reset):
         raise InvalidResetCode
-    if not constant_time_compare(digest(reset, code), reset.code_hash):
-        raise InvalidResetCode
     user = User.objects.filter(email=email, is_active=True).first()
-    if user is None:
+    if user is None or not constant_time_compare(digest(reset, code), reset.code_hash):
         raise InvalidResetCode
     return reset, user
 
