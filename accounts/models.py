@@ -223,10 +223,6 @@ class KnownDevice(models.Model):
 
 
 class PasswordResetQuerySet(models.QuerySet["PasswordReset"]):
-    def live(self) -> PasswordResetQuerySet:
-        now = timezone.now()
-        return self.filter(used_at=None, expires_at__gt=now, guesses__lt=RESET_GUESSES)
-
     def replace(self, code: PasswordReset) -> None:
         """Stores a code over the previous one, in one statement."""
         fields = ["id", "code_hash", "created_at", "expires_at", "guesses", "used_at"]
@@ -234,7 +230,8 @@ class PasswordResetQuerySet(models.QuerySet["PasswordReset"]):
 
     def count_guess(self, code: PasswordReset) -> bool:
         """Takes one of the guesses left, in one statement; False if there is none."""
-        return bool(self.live().filter(id=code.id).update(guesses=F("guesses") + 1))
+        usable = self.filter(id=code.id, used_at=None, expires_at__gt=timezone.now(), guesses__lt=RESET_GUESSES)
+        return bool(usable.update(guesses=F("guesses") + 1))
 
     def uncount_guess(self, code: PasswordReset) -> None:
         """For a guess that turned out right: only wrong ones use a code up."""

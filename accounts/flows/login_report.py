@@ -160,7 +160,9 @@ def password_of(user: User) -> list[Reason]:
 
 
 def facts_of(user: User) -> list[tuple[str, str]]:
-    told = [("registered", moment(user.created_at)), ("role", user.role), ("last seen", last_seen(user))]
+    used = Session.objects.filter(user=user).order_by("-last_used_at").values_list("last_used_at", flat=True).first()
+    last_seen = moment(used) if used else "no session is on record"
+    told = [("registered", moment(user.created_at)), ("role", user.role), ("last seen", last_seen)]
     entries = AuditEntry.objects.filter(user_id=user.pk, kind__in=RELEVANT_KINDS).order_by("-occurred_at", "-pk")
     told += [
         (Kind(entry.kind).label, f"{moment(entry.occurred_at)} by {who(entry)}") for entry in entries[:RECENT_ROWS]
@@ -168,11 +170,6 @@ def facts_of(user: User) -> list[tuple[str, str]]:
     lately = Session.objects.filter(user=user, ended_at__gt=timezone.now() - ENDED_RECENTLY).order_by("end_reason")
     ends = [f"{count} by {end}" for end, count in lately.values_list("end_reason").annotate(Count("pk"))]
     return [*told, ("sessions ended within 7 days", ", ".join(ends) or "none")]
-
-
-def last_seen(user: User) -> str:
-    used = Session.objects.filter(user=user).order_by("-last_used_at").values_list("last_used_at", flat=True).first()
-    return moment(used) if used else "no session is on record"
 
 
 def successes_of(user: User) -> list[RecentLogin]:

@@ -22,7 +22,7 @@ SUBJECTS = {
     Mail.Kind.ACCOUNT_LOCKED: "Your account is temporarily locked",
     Mail.Kind.NEW_DEVICE: "New sign-in to your account",
 }
-# Mail clients turn this into a link.
+# Mail clients make a link of a name like this, and a stranger may have registered the address: no name, then.
 LINKLIKE = re.compile(r"[/\\:@]|[.。．。]\S")
 
 
@@ -69,7 +69,7 @@ def context(mail: Mail, user: User) -> dict[str, Any]:
     """What all mails say. The facts of a dead mail that is queued again are wiped: only its time is known."""
     agent = mail.facts.get("user_agent")
     return {
-        "greeting": greeting(user.name),
+        "greeting": "Hello," if LINKLIKE.search(user.name) else f"Hello {user.name},",
         "product": settings.MAIL_FROM_NAME,
         "base_url": settings.PUBLIC_BASE_URL,
         "at": datetime.fromisoformat(mail.facts["at"]) if "at" in mail.facts else mail.created_at,
@@ -79,11 +79,6 @@ def context(mail: Mail, user: User) -> dict[str, Any]:
         "code_minutes": minutes(settings.RESET_CODE_TTL),
         "link_hours": link_hours(),
     }
-
-
-def greeting(name: str) -> str:
-    """By name, unless mail clients would make a link of it: a stranger may have registered the address."""
-    return "Hello," if LINKLIKE.search(name) else f"Hello {name},"
 
 
 def message_id(mail: Mail) -> str:
