@@ -99,7 +99,7 @@ def test_a_replayed_refresh_gives_the_very_same_token(algorithm: str, alice: Per
 def test_the_public_key_is_no_shared_secret(algorithm: str, api: Api, alice: Person, as_what: str) -> None:
     token = log_in(alice)["access_token"]
     claims = jwt.decode(token, options={"verify_signature": False})
-    public = ring.signing_key().verifying
+    public = ring.signing_key().material.public_key()
     secrets: dict[str, Callable[[], str]] = {
         "PEM": lambda: public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode(),
         "raw": lambda: public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo).decode("latin-1"),

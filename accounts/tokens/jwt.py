@@ -37,7 +37,7 @@ class Backend(TokenBackend):
     def encode(self, payload: dict[str, Any]) -> str:
         key = keys.signing_key()
         headers = {"kid": key.kid} if key.kid else None
-        return keys.signer.encode(dumps({**payload, "iss": ISSUER}), key.signing, key.algorithm, headers)
+        return keys.signer.encode(dumps({**payload, "iss": ISSUER}), key.material, key.algorithm, headers)
 
     def decode(self, token: Any, verify: bool = True) -> dict[str, Any]:
         """The claims of a token whose signature, time and issuer have been verified.
@@ -50,7 +50,7 @@ class Backend(TokenBackend):
                 try:
                     return jwt.decode(
                         token,
-                        key.verifying,
+                        key.material,
                         algorithms=[key.algorithm],
                         issuer=ISSUER,
                         options={"require": ["exp", "iat", "iss", "sub", "jti"], "verify_aud": False},

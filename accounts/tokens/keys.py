@@ -8,9 +8,9 @@ import base64
 import hashlib
 import json
 import logging
-import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,10 +19,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.utils import timezone
 from django.utils.crypto import salted_hmac
-from jwt import PyJWS
-from jwt.algorithms import Algorithm, ECAlgorithm
+from jwt import PyJWK, PyJWS
+from jwt.algorithms import ECAlgorithm
 from jwt.utils import der_to_raw_signature
 
 from accounts.models import SigningKey
@@ -56,8 +55,7 @@ class Key:
 
     kid: str | None
     algorithm: str
-    signing: Any
-    verifying: Any
+    material: Any
 
 
 def is_symmetric() -> bool:
@@ -71,73 +69,66 @@ class Ring:
     """What this process knows of the key pairs; read again every few seconds, and for an unknown key id."""
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.forget()
-
-    def forget(self) -> None:
         self.loaded_at = float("-inf")
-        self.active: SigningKey | None = None
         self.signing: Key | None = None
         self.verifying: dict[str, Key] = {}
         self.published: list[dict[str, Any]] = []
 
+    def forget(self) -> None:
+        """Has the keys read again the next time that one is needed."""
+        self.loaded_at = float("-inf")
+
     def signing_key(self) -> Key:
-        """The key that signs; the first one is made here.
+        """The key that signs.
 
         Raises:
             KeySealed: it was sealed with a `SECRET_KEY` that this process does not have.
         """
-        self.refresh(settings.KEY_RING_TTL.total_seconds())
-        if self.active is None:
-            make_first_key()
-            self.refresh(0)
+        self.refresh()
         if self.signing is None:
             raise KeySealed(retry_after=60)
         return self.signing
 
-    def verifying_key(self, kid: object) -> Key | None:
-        self.refresh(settings.KEY_RING_TTL.total_seconds())
+    def verifying_key(self, kid: str) -> Key | None:
+        self.refresh()
         if kid not in self.verifying:
             self.refresh(1)  # staged a moment ago, perhaps; but not a query for every made-up id
-        return self.verifying.get(kid) if isinstance(kid, str) else None
+        return self.verifying.get(kid)
 
     def jwks(self) -> list[dict[str, Any]]:
-        self.refresh(settings.KEY_RING_TTL.total_seconds())
-        if self.active is None:
-            self.signing_key()
+        self.refresh()
         return self.published
 
-    def refresh(self, age: float) -> None:
-        with self.lock:
-            if time.monotonic() - self.loaded_at >= age:
-                rows = list(SigningKey.objects.in_use())
-                self.verifying = {row.kid: verifying_key_of(row) for row in rows}
-                self.active = next((row for row in rows if row.is_active), None)
-                self.signing = signing_key_of(self.active) if self.active else None
-                self.published = [row.public_jwk for row in rows]
-                self.loaded_at = time.monotonic()
+    def refresh(self, age: float | None = None) -> None:
+        """Reads the keys unless they were read within `age` seconds. The very first key is created here.
+
+        Threads that do so at the same time read the same.
+        """
+        if time.monotonic() - self.loaded_at < (settings.KEY_RING_TTL.total_seconds() if age is None else age):
+            return
+        if not SigningKey.objects.active().exists():
+            create_first_key()
+        rows = list(SigningKey.objects.in_use())
+        self.verifying = {row.kid: Key(row.kid, row.algorithm, PyJWK(row.public_jwk).key) for row in rows}
+        self.signing = next(signing_key_of(row) for row in rows if row.is_active)
+        self.published = [row.public_jwk for row in rows]
+        self.loaded_at = time.monotonic()
 
 
 ring = Ring()
 
 
-def verifying_key_of(row: SigningKey) -> Key:
-    public = type(signer.get_algorithm_by_name(row.algorithm)).from_jwk(row.public_jwk)
-    return Key(row.kid, row.algorithm, None, public)
-
-
 def signing_key_of(row: SigningKey) -> Key | None:
     try:
-        private: Any = serialization.load_pem_private_key(unsealed(row), None)
+        return Key(row.kid, row.algorithm, serialization.load_pem_private_key(unsealed(row), None))
     except InvalidToken:
         log.error("The signing key %s was sealed with a SECRET_KEY that is not set here", row.kid)  # noqa: TRY400
         return None
-    return Key(row.kid, row.algorithm, private, private.public_key())
 
 
 def signing_key() -> Key:
     if is_symmetric():
-        return Key(None, settings.ALGORITHM, settings.SECRET_KEY, settings.SECRET_KEY)
+        return Key(None, settings.ALGORITHM, settings.SECRET_KEY)
     return ring.signing_key()
 
 
@@ -145,8 +136,8 @@ def verifying_keys(header: dict[str, Any]) -> Iterator[Key]:
     """The keys that a token with this header may be signed with. It may choose a key, never an algorithm."""
     if is_symmetric():
         for secret in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS):
-            yield Key(None, settings.ALGORITHM, secret, secret)
-    elif key := ring.verifying_key(header.get("kid")):
+            yield Key(None, settings.ALGORITHM, secret)
+    elif key := ring.verifying_key(header.get("kid", "")):
         yield key
 
 
@@ -168,22 +159,20 @@ PAIRS: dict[str, Callable[[], Any]] = {
 def new_pair(algorithm: str) -> SigningKey:
     """A new key pair, not stored yet. Its id never begins with a dash: a command would take it for an option."""
     private = PAIRS[algorithm]()
-    jwk = public_jwk(algorithm, private.public_key())
-    if jwk["kid"].startswith("-"):
+    jwk = signer.get_algorithm_by_name(algorithm).to_jwk(private.public_key(), as_dict=True)
+    facts = {name: jwk[name] for name in THUMBPRINTED[jwk["kty"]]}
+    kid = thumbprint(facts)
+    if kid.startswith("-"):
         return new_pair(algorithm)
     pem = private.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     return SigningKey(
-        kid=jwk["kid"], algorithm=algorithm, public_jwk=jwk, sealed=seal(settings.SECRET_KEY).encrypt(pem).decode()
+        kid=kid,
+        algorithm=algorithm,
+        public_jwk={**facts, "kid": kid, "alg": algorithm, "use": "sig"},
+        sealed=seal(settings.SECRET_KEY).encrypt(pem).decode(),
     )
-
-
-def public_jwk(algorithm: str, key: Any) -> dict[str, Any]:
-    encoder: type[Algorithm] = type(signer.get_algorithm_by_name(algorithm))
-    jwk = json.loads(encoder.to_jwk(key))
-    facts = {name: jwk[name] for name in THUMBPRINTED[jwk["kty"]]}
-    return {**facts, "kid": thumbprint(facts), "alg": algorithm, "use": "sig"}
 
 
 def thumbprint(facts: dict[str, str]) -> str:
@@ -192,16 +181,12 @@ def thumbprint(facts: dict[str, str]) -> str:
     return base64.urlsafe_b64encode(hashlib.sha256(canonical.encode()).digest()).rstrip(b"=").decode()
 
 
-def make_first_key() -> None:
+def create_first_key() -> None:
     """Where there is no key yet, nothing can break: the first one is active at once. Of several at once, one stays."""
-    now = timezone.now()
     pair = new_pair(settings.ALGORITHM)
-    pair.staged_at, pair.activated_at = now, now
-    try:
-        with transaction.atomic():
-            pair.save(force_insert=True)
-    except IntegrityError:
-        return
+    pair.activated_at = pair.staged_at
+    with suppress(IntegrityError), transaction.atomic():
+        pair.save(force_insert=True)
 
 
 def seal(secret: str) -> Fernet:

@@ -1,6 +1,6 @@
 """Changing the key that signs, so that no token alive and no verifier notices: stage, activate, retire."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.conf import settings
 from django.db import transaction
@@ -23,7 +23,7 @@ def stage() -> SigningKey:
     """
     if is_symmetric():
         raise NotNow(f"{settings.ALGORITHM} signs with SECRET_KEY. Key pairs are for RS256, ES256 and EdDSA.")
-    ring.jwks()  # the very first key needs no staging, and is active
+    ring.refresh()  # the very first key needs no staging, and is active
     pair = new_pair(settings.ALGORITHM)
     with transaction.atomic():
         pair.save(force_insert=True)
@@ -63,18 +63,14 @@ def retire(kid: str, *, force: bool = False) -> None:
             raise NotNow(f"{kid} is not a key in use.")
         if key.is_active:
             raise NotNow(f"{kid} signs. Activate another key first.")
-        if key.replaced_at is not None:
-            wait(last_token(key.replaced_at), "the last token that it signed has expired", now, force)
+        if key.replaced_at is not None:  # after which other processes sign with it until they read the ring again
+            longest = max(settings.ACCESS_TTL, settings.REFRESH_TTL)
+            expired = key.replaced_at + settings.KEY_RING_TTL + longest
+            wait(expired, "the last token that it signed has expired", now, force)
         key.retired_at = now
         key.save(update_fields=["retired_at"])
         record(Kind.KEY_RETIRED, by=Actor.operator(), kid=kid, forced=force)
     ring.forget()
-
-
-def last_token(replaced_at: datetime) -> datetime:
-    """When the last token of a replaced key expires: other processes go on signing until they read the ring again."""
-    longest: timedelta = max(settings.ACCESS_TTL, settings.REFRESH_TTL)
-    return replaced_at + settings.KEY_RING_TTL + longest
 
 
 def wait(until: datetime, what: str, now: datetime, force: bool) -> None:

@@ -1,5 +1,4 @@
 from argparse import ArgumentParser
-from datetime import datetime
 from typing import Any
 
 from django.core.management.base import CommandError
@@ -56,11 +55,11 @@ keys retire OLD_KID    # a week later: tokens of the old key stop working
         if not rows:
             self.stdout.write("There are no key pairs.")
         for row in rows:
-            times = (row.staged_at, row.activated_at, row.replaced_at, row.retired_at)
-            names = ("staged", "active", "replaced", "retired")
-            story = ", ".join(f"{name} {shown(time)}" for name, time in zip(names, times, strict=True) if time)
+            steps = {
+                "staged": row.staged_at,
+                "active": row.activated_at,
+                "replaced": row.replaced_at,
+                "retired": row.retired_at,
+            }
+            story = ", ".join(f"{step} {at:%Y-%m-%d %H:%M:%S}" for step, at in steps.items() if at)
             self.stdout.write(f"{row.kid}  {row.algorithm}  {story}")
-
-
-def shown(time: datetime) -> str:
-    return f"{time:%Y-%m-%d %H:%M:%S}"
