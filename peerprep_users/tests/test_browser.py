@@ -22,6 +22,8 @@ from conftest import PASSWORD
 from core.tests.servers import free_port, served
 from peerprep_users.tests.story import Inbox, inbox
 
+pytestmark = pytest.mark.any_database
+
 PHONE: ViewportSize = {"width": 390, "height": 844}
 FINGER = 44  # CSS pixels, WCAG 2.2 success criterion 2.5.5
 

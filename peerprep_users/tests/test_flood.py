@@ -7,10 +7,13 @@ from uuid import uuid4
 
 import httpx
 import psycopg
+import pytest
 
 from conftest import PASSWORD
 from core.concurrency import REQUEST_SLOTS
 from core.tests.servers import free_port, served
+
+pytestmark = pytest.mark.any_database
 
 LOGINS = 45  # more than one process takes at once
 SLOW = {"ARGON2_TIME_COST": "5", "ARGON2_MEMORY_KIB": "16384", "WEB_CONCURRENCY": "1"}

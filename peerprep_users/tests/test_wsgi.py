@@ -11,6 +11,8 @@ import pytest
 
 from core.tests.servers import free_port, served
 
+pytestmark = pytest.mark.any_database
+
 MIB = 1024 * 1024
 LOGIN = b'{"email": "nobody@example.com", "password": "a wrong password"}'
 BROKEN_CHUNKS = {
