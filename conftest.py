@@ -69,9 +69,10 @@ def django_db_modify_db_settings(
     config = django_settings.DATABASES["default"]
     if config["ENGINE"].endswith("sqlite3"):
         config["TEST"] = {**config.get("TEST", {}), "NAME": str(tmp_path_factory.mktemp("db") / "test.sqlite3")}
+        config["OPTIONS"]["timeout"] = 20  # on a busy machine twenty writers may take longer than a request may wait
         config["OPTIONS"]["init_command"] = "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;"
     else:
-        config["OPTIONS"]["options"] += " -c synchronous_commit=off"
+        config["OPTIONS"]["options"] = "-c synchronous_commit=off"
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,14 +1,20 @@
 """How much runs at once in a process."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
-from queue import LifoQueue
+from queue import Empty, LifoQueue
+from typing import ClassVar
 
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from core.errors import Unavailable
+from core.postgresql import limit_statements
+
 REQUEST_SLOTS = 2  # the second one runs while the first waits for the database
+STATEMENT_SECONDS = 5.0  # that a statement of a request may take
+SLOT_WAIT = 5.0  # seconds
 
 
 class RequestSlots(threading.local):
@@ -21,20 +27,61 @@ class RequestSlots(threading.local):
     the database refuses connections, so that a few of them keep `/healthz` from being answered.
     """
 
-    free: "LifoQueue[BaseDatabaseWrapper]" = LifoQueue()  # shared by all threads; `acquired` is each thread's own
-    acquired = False
+    # Shared by all threads
+    free: "LifoQueue[BaseDatabaseWrapper]" = LifoQueue()
+    writers: ClassVar[set[Hashable]] = set()
+    writer_left = threading.Condition()
 
-    def acquire(self) -> None:
-        """Waits for a slot."""
-        connections[DEFAULT_DB_ALIAS] = self.free.get()
+    # Each thread's own
+    acquired = False
+    writer: Hashable = None
+
+    def acquire(self, timeout: float | None = None) -> None:
+        """Waits for a slot.
+
+        Raises:
+            Unavailable: there was none within `timeout` seconds.
+        """
+        try:
+            connections[DEFAULT_DB_ALIAS] = self.free.get(timeout=timeout)
+        except Empty:
+            raise Unavailable(retry_after=1) from None
         self.acquired = True
 
     def release(self) -> None:
-        """Releases the slot of this thread, if it has one."""
+        """Releases the slot of this thread, if it has one, and its turn to write."""
         if self.acquired:
             self.free.put(connections[DEFAULT_DB_ALIAS])
             del connections[DEFAULT_DB_ALIAS]
             self.acquired = False
+        if self.writer:
+            with self.writer_left:
+                self.writers.remove(self.writer)
+                self.writer_left.notify_all()
+            self.writer = None
+
+    def take_turn(self, user: Hashable) -> None:
+        """Waits until no other request writes for the user in this process, and holds the turn as long as the slot.
+
+        It would wait anyway, for the user's row, and have a slot meanwhile: while that row is locked for long, the
+        requests of one user could have all slots.
+
+        Raises:
+            Unavailable: after `SLOT_WAIT`.
+        """
+        if not self.acquired:
+            return
+        while not self.has_turn(user):
+            with self.yielded(), self.writer_left:
+                if not self.writer_left.wait_for(lambda: user not in self.writers, SLOT_WAIT):
+                    raise Unavailable(retry_after=1)
+
+    def has_turn(self, user: Hashable) -> bool:
+        with self.writer_left:
+            if user not in self.writers:
+                self.writers.add(user)
+                self.writer = user
+            return self.writer == user
 
     @contextmanager
     def yielded(self) -> Iterator[None]:
@@ -64,6 +111,7 @@ class RequestSlots(threading.local):
 
 def new_connection() -> BaseDatabaseWrapper:
     connection = connections.create_connection(DEFAULT_DB_ALIAS)
+    limit_statements(connection, STATEMENT_SECONDS)
     connection.inc_thread_sharing()
     return connection
 

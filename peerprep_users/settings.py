@@ -80,7 +80,8 @@ ARGON2_CONCURRENCY = env.integer("ARGON2_CONCURRENCY", max(1, processors() // WO
 ARGON2_WAITING = 31  # more that wait for their turn; any further is told to come again
 ARGON2_WAIT = timedelta(seconds=4)
 LOGIN_WAITING = 24  # that wait for another guess at the same account
-THREADS = ARGON2_CONCURRENCY + ARGON2_WAITING + LOGIN_WAITING + 4  # some are left for every other call
+REQUEST_THREADS = ARGON2_CONCURRENCY + ARGON2_WAITING + LOGIN_WAITING + 4  # some are left for every other call
+THREADS = REQUEST_THREADS + 6  # so that `/healthz` is answered however many requests wait or send files
 
 AUTH_PASSWORD_VALIDATORS = [
     {
@@ -136,13 +137,16 @@ MAIL_FROM_NAME = env.text("MAIL_FROM_NAME", "PeerPrep")
 
 # --- Data -----------------------------------------------------------------------------------------------------------
 
-POSTGRES_OPTIONS: dict[str, Any] = {
-    "connect_timeout": 5,
-    "options": "-c statement_timeout=15s -c lock_timeout=10s -c idle_in_transaction_session_timeout=30s",
+POSTGRES_OPTIONS: dict[str, Any] = {  # without `options`, which PgBouncer refuses; time limits are in core/postgresql
+    "connect_timeout": 3,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
 }
 SQLITE_OPTIONS: dict[str, Any] = {
     "transaction_mode": "IMMEDIATE",
-    "timeout": 20,
+    "timeout": 5,
     "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
 }
 
@@ -153,6 +157,8 @@ else:
     DATABASE["ENGINE"] = "core.postgresql"
     DATABASE["OPTIONS"] = {**POSTGRES_OPTIONS, **DATABASE.get("OPTIONS", {})}
     DATABASE |= {"CONN_MAX_AGE": 600, "CONN_HEALTH_CHECKS": True}
+    # PgBouncer may give each statement outside a transaction another connection, which has no such cursor.
+    DATABASE["DISABLE_SERVER_SIDE_CURSORS"] = True
 # Without ATOMIC_REQUESTS: DRF would roll the failure counts back with every error that it answers.
 DATABASES = {"default": DATABASE}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

@@ -82,12 +82,13 @@ def check_entries(last: Link, end: int, batch_size: int = CHAIN_BATCH_SIZE) -> I
     If one cannot be read it starts again behind the last good one, one at a time, to find out which.
     """
     noted = AuditEntry.objects.filter(position=OuterRef("after_position")).values("hash")
-    entries = AuditEntry.objects.filter(position__gt=last.position, position__lte=end).order_by("position")
+    entries = AuditEntry.objects.filter(position__lte=end).order_by("position").annotate(noted_hash=Subquery(noted))
     try:
-        for entry in entries.annotate(noted_hash=Subquery(noted)).iterator(batch_size):
-            check_entry(entry, last)
-            last = Link(entry.position or 0, entry.hash)
-            yield last
+        while batch := list(entries.filter(position__gt=last.position)[:batch_size]):
+            for entry in batch:
+                check_entry(entry, last)
+                last = Link(entry.position or 0, entry.hash)
+                yield last
     except UNREADABLE:
         if batch_size == 1:
             raise AuditFailure(last.position + 1, "content changed: it cannot be read") from None

@@ -11,6 +11,7 @@ from django.db.models import UUIDField
 
 from accounts.models import User
 from attempts.models import QuestionStatus
+from core.postgresql import limit_statements
 
 COLUMNS = (
     "user_id, question_id, attempts, solving_attempts, attempts_to_solve, best_passed_tests, total_tests, "
@@ -59,8 +60,8 @@ class Difference:
 
 def verify() -> list[Difference]:
     """The statuses that differ from a recount, as they are and as they should be."""
+    limit_statements(connection, None)  # no client waits for a recount of a whole table
     with transaction.atomic(), connection.cursor() as cursor:
-        lift_statement_timeout()
         cursor.execute(DIFFERENCES, user_range(UUID(int=0), UUID(int=2**128 - 1)))
         return [Difference(side, UUID(str(user)), tuple(facts)) for side, user, *facts in cursor.fetchall()]
 
@@ -83,7 +84,7 @@ def rebuild_user(user: UUID) -> None:
 
 def count_statuses(first: UUID, last: UUID) -> None:
     """Stores the statuses of the users with these ids and all between; there must be none yet."""
-    lift_statement_timeout()
+    limit_statements(connection, None)
     with connection.cursor() as cursor:
         cursor.execute(f"INSERT INTO user_question_status ({COLUMNS}) {RECOUNT}", user_range(first, last))
 
@@ -93,10 +94,3 @@ def user_range(first: UUID, last: UUID) -> dict[str, Any]:
         "first": UUIDField().get_db_prep_value(first, connection),
         "last": UUIDField().get_db_prep_value(last, connection),
     }
-
-
-def lift_statement_timeout() -> None:
-    """Until the transaction ends: no client waits for a recount of a whole table."""
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute("SET LOCAL statement_timeout = 0")

@@ -1,21 +1,65 @@
-"""Django's PostgreSQL backend, with a health check that costs busy connections nothing."""
+"""Django's PostgreSQL backend, for connections that fall silent, become read-only, or lead to a pooler."""
 
 import time
-from typing import Any
+from contextlib import suppress
+from typing import Any, TypeVar
 
+import psycopg
 from django.db.backends.postgresql import base
+from django.db.backends.postgresql.psycopg_any import IsolationLevel
+from psycopg.abc import PQGen
+from psycopg.errors import QueryCanceled, _WaitTimeout
 
 IDLE_SECONDS = 1.0
+CHECK_SECONDS = 2.0
+CANCEL_SECONDS = 1.0
+STATEMENT_SECONDS = 15.0  # of a command or a background job
+
+ResultT = TypeVar("ResultT")
+
+
+class Connection(psycopg.Connection[Any]):
+    """Gives up a statement after `seconds`, whether the server is slow, waits for a lock, or cannot be reached.
+
+    The server's own `statement_timeout` does not help against a network that drops packets, and PgBouncer refuses it
+    at the start of a connection, or loses it between transactions.
+    """
+
+    seconds: float | None = STATEMENT_SECONDS
+
+    def wait(self, gen: PQGen[ResultT], interval: float = 0.1, timeout: float | None = None) -> ResultT:
+        if timeout is not None:
+            return super().wait(gen, interval, timeout)
+        try:
+            return super().wait(gen, interval, self.seconds)
+        except _WaitTimeout:
+            with suppress(psycopg.Error):
+                self.cancel_safe(timeout=CANCEL_SECONDS)
+            self.close()
+            raise QueryCanceled(f"no result within {self.seconds:g} s") from None
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
-    """Checks a persistent connection only if it was idle for a second or more.
+    """Limits the time of every statement, and checks a persistent connection only if it was idle for a second or more.
 
     `CONN_HEALTH_CHECKS` costs a round trip per request. A connection that was used within the last second is taken to
     work. If it broke in that second, the request is answered with 503 and the next one is checked.
     """
 
+    statement_seconds: float | None = STATEMENT_SECONDS
     _last_used = 0.0
+
+    def get_new_connection(self, conn_params: dict[str, Any]) -> Connection:
+        self.isolation_level = IsolationLevel.READ_COMMITTED
+        return Connection.connect(**conn_params)
+
+    def init_connection_state(self) -> None:
+        """A client that dies without a word must not hold its locks for as long as TCP takes to notice.
+
+        PgBouncer hands the setting to one of its connections, which is harmless, since all clients set the same.
+        """
+        super().init_connection_state()
+        self.connection.execute("SET idle_in_transaction_session_timeout = '30s'")
 
     def close_if_health_check_failed(self) -> None:
         if self.connection is not None and time.monotonic() - self._last_used < IDLE_SECONDS:
@@ -23,6 +67,20 @@ class DatabaseWrapper(base.DatabaseWrapper):
             return
         super().close_if_health_check_failed()
 
+    def is_usable(self) -> bool:
+        """Whether it answers soon and may write: after a failover, the old primary may answer and be read-only.
+
+        Django asks this after an error too, and closes a connection that is not usable.
+        """
+        if self.connection is None:
+            return False
+        self.connection.seconds = CHECK_SECONDS
+        try:
+            return bool(self.connection.execute("SHOW transaction_read_only").fetchone() == ("off",))
+        except psycopg.Error:
+            return False
+
     def create_cursor(self, name: str | None = None) -> Any:
         self._last_used = time.monotonic()
+        self.connection.seconds = self.statement_seconds
         return super().create_cursor(name)
