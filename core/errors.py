@@ -8,7 +8,7 @@ from math import ceil
 from typing import Any
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
-from django.db import Error, InterfaceError, OperationalError
+from django.db import DataError, Error, IntegrityError, NotSupportedError, ProgrammingError
 from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
 from orjson import dumps
 from rest_framework import exceptions
@@ -137,7 +137,10 @@ def not_json(exc: Exception) -> ApiError:
     return Invalid([{"loc": ["body"], "msg": str(exc), "type": "json_invalid"}])
 
 
-def dependency_down(exc: Exception) -> ApiError:
+def database_down(exc: Error) -> ApiError | None:
+    """Also for InternalError, which a read-only primary raises, and whatever else is not a mistake in a statement."""
+    if isinstance(exc, STATEMENT_ERRORS):
+        return None
     log.error("The database is not available: %s", exc)
     return Unavailable(retry_after=1)
 
@@ -148,7 +151,10 @@ def of_framework(exc: exceptions.APIException) -> ApiError:
     return error
 
 
-TRANSLATIONS: dict[type[Exception], Callable[[Any], ApiError]] = {
+# A bug of ours; every other database error means that the database cannot do its work at present.
+STATEMENT_ERRORS = (DataError, IntegrityError, NotSupportedError, ProgrammingError)
+
+TRANSLATIONS: dict[type[Exception], Callable[[Any], ApiError | None]] = {
     exceptions.ParseError: not_json,
     exceptions.NotAuthenticated: lambda _: NotAuthenticated(),
     exceptions.MethodNotAllowed: lambda _: MethodNotAllowed(),
@@ -157,8 +163,7 @@ TRANSLATIONS: dict[type[Exception], Callable[[Any], ApiError]] = {
     PermissionDenied: lambda _: Forbidden(),
     RequestDataTooBig: lambda _: TooLarge(),
     UnreadablePostError: lambda _: Unreadable(),
-    OperationalError: dependency_down,
-    InterfaceError: dependency_down,
+    Error: database_down,
 }
 
 

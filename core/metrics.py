@@ -30,7 +30,7 @@ WORKER_COUNT = Gauge("workers", "Processes that answer requests.", multiprocess_
 DATABASE_ERRORS = Counter(
     "database_errors", "Database errors met by requests and background jobs.", ["error"], registry=REGISTRY
 )
-for _error in ("OperationalError", "InterfaceError"):
+for _error in ("OperationalError", "InterfaceError", "InternalError"):
     DATABASE_ERRORS.labels(_error)
 RATE_LIMITED = Counter("rate_limited_calls", "Calls refused with 429.", ["limit"], registry=REGISTRY)
 for _limit in settings.RATE_LIMITS:

@@ -10,12 +10,16 @@ from core.errors import allow
 from core.openapi import json_response
 
 OUTBOXES = {"mails": Mail.objects}
-DATABASE_DOWN_BODY = {"detail": "The database does not answer.", "code": "service_unavailable", "down": ["database"]}
+DATABASE_DOWN_BODY = {
+    "detail": "The database does not answer, or accepts no writes.",
+    "code": "service_unavailable",
+    "down": ["database"],
+}
 
 
 @allow("GET", "HEAD")
 def healthz(request: HttpRequest) -> HttpResponse:
-    """Liveness: this process answers. It asks no other service."""
+    """Liveness: this process answers. It asks no other service, and has no request slot: see wsgi.py."""
     return JsonResponse({"ok": True})
 
 
@@ -23,11 +27,13 @@ def healthz(request: HttpRequest) -> HttpResponse:
 def readyz(request: HttpRequest) -> HttpResponse:
     """Readiness: what every request needs is available."""
     try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
+        with connection.cursor():
+            if connection.is_usable():
+                return JsonResponse({"ok": True})
+        connection.close()  # a new one may lead to another server
     except Error:
-        return database_down()
-    return JsonResponse({"ok": True})
+        pass
+    return database_down()
 
 
 @allow("GET", "HEAD")

@@ -6,7 +6,7 @@ import smtplib
 from datetime import timedelta
 from typing import Any
 
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import InterfaceError, InternalError, OperationalError, transaction
 from django.utils import timezone
 
 from accounts.mail.messages import compose, is_obsolete
@@ -80,7 +80,7 @@ def deliver(mail: Mail) -> None:
             else:
                 server.send_messages([message])
                 Mail.objects.finish(mail, Mail.State.SENT, sent_at=timezone.now())
-    except (OperationalError, InterfaceError):
+    except (OperationalError, InterfaceError, InternalError):
         raise  # the claim expires, and the mail is tried again
     except Exception as exc:  # noqa: BLE001 - no failure may lose the mail, or stop those queued behind it
         reason = explained(exc, secrets=SECRETS)

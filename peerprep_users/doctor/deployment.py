@@ -16,6 +16,7 @@ from django.db.migrations import Migration
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
+from core.postgresql import limit_statements
 from core.smtp import connected, explained
 from peerprep_users.doctor.findings import Fault, Finding, Level, fine
 from peerprep_users.env import is_guessable
@@ -25,6 +26,9 @@ from peerprep_users.settings import DEVELOPMENT_KEY
 MIB = 1024**2
 
 DATABASE_DOWN = Fault("database_down", Level.PROBLEM, "Start the database, or correct DATABASE_URL.")
+DATABASE_READ_ONLY = Fault(
+    "database_read_only", Level.PROBLEM, "Point DATABASE_URL to the primary, or make the database accept writes again."
+)
 UNMIGRATED = Fault("migrations_missing", Level.PROBLEM, "Run `manage.py migrate`.")
 KEY_GUESSABLE = Fault(
     "secret_key_guessable",
@@ -60,13 +64,15 @@ UNHINTED = "Do what the message says. The code is explained in the documentation
 
 
 def database_answers() -> Finding:
+    limit_statements(connection, 5)
     try:
-        with connection.cursor() as cursor:
-            if connection.vendor == "postgresql":
-                cursor.execute("SET statement_timeout = '5s'")
+        with connection.cursor():
             version = ".".join(map(str, connection.get_database_version()))
+            accepts_writes = connection.is_usable()
     except DatabaseError as exc:
         return DATABASE_DOWN(f"The database does not answer: {' '.join(str(exc).split())}")
+    if not accepts_writes:
+        return DATABASE_READ_ONLY(f"{connection.display_name} {version} answers, but accepts no writes.")
     return fine(f"{connection.display_name} {version} answers.")
 
 
