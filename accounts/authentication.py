@@ -10,11 +10,13 @@ from django.db.models import UUIDField
 from django.utils import timezone
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication
+from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework_simplejwt.exceptions import TokenError
 
 from accounts.models import Session, User
 from accounts.tokens.jwt import AccessToken, Claims
+from core.concurrency import request_slots
 from core.errors import NotAuthenticated
 
 SESSION_COLUMNS = [field.get_col("sessions") for field in Session._meta.concrete_fields]
@@ -59,6 +61,8 @@ class BearerAuthentication(BaseAuthentication):
             claims = AccessToken.read(token.strip())
         except TokenError:
             raise InvalidToken from None
+        if request.method not in SAFE_METHODS:
+            request_slots.take_turn(claims.user_id)
         now = timezone.now()
         session = live_session(claims, now)
         if session is None:

@@ -1,6 +1,7 @@
 """The WSGI application, and what Django leaves to it."""
 
 import os
+import threading
 from collections.abc import Iterator
 from io import BytesIO
 from typing import Any
@@ -10,8 +11,10 @@ from django.conf import settings
 from django.core.handlers import wsgi
 from django.http import HttpResponse
 
-from core.concurrency import request_slots
+from core.concurrency import SLOT_WAIT, request_slots
 from core.downloads import limit_stall
+from core.errors import Unavailable, respond
+from core.middleware import RequestMiddleware
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "peerprep_users.settings")
 
@@ -25,26 +28,44 @@ class Request(wsgi.WSGIRequest):
 
 
 class Application(wsgi.WSGIHandler):
-    """Answers a request in one of the request slots."""
+    """Answers a request in one of the request slots; `/healthz`, which must not depend on the database, without one."""
 
     request_class = Request
+    threads = threading.BoundedSemaphore(settings.REQUEST_THREADS)
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
         length = int(environ.get("CONTENT_LENGTH") or 0)  # gunicorn has checked it
         if environ.get("HTTP_TRANSFER_ENCODING") or 0 < length <= settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
             read_body(environ)
-        request_slots.acquire()
+        if environ["PATH_INFO"].rstrip("/") == "/healthz":
+            return self.answer(environ, start_response)
+        if not self.threads.acquire(blocking=False):
+            return self.refuse(environ, start_response)
         try:
-            response = super().__call__(environ, start_response)
-            if isinstance(response, HttpResponse):
-                if environ["REQUEST_METHOD"] == "HEAD":
-                    response.content = b""  # Django leaves it to the server, which complains
-                return response
-            if client := environ.get("gunicorn.socket"):
-                limit_stall(client)
-            return StreamedResponse(response)
+            request_slots.acquire(SLOT_WAIT)
+            return self.answer(environ, start_response)
+        except Unavailable:
+            return self.refuse(environ, start_response)
         finally:
             request_slots.release()
+            self.threads.release()
+
+    def answer(self, environ: dict[str, Any], start_response: Any) -> Any:
+        response = super().__call__(environ, start_response)
+        if isinstance(response, HttpResponse):
+            if environ["REQUEST_METHOD"] == "HEAD":
+                response.content = b""  # Django leaves it to the server, which complains
+            return response
+        if client := environ.get("gunicorn.socket"):
+            limit_stall(client)
+        return StreamedResponse(response)
+
+    def refuse(self, environ: dict[str, Any], start_response: Any) -> Any:
+        """Answers without a slot, so without all that may need the database."""
+        middleware = RequestMiddleware(lambda request: respond(Unavailable(retry_after=1)))
+        response = middleware(self.request_class(environ))
+        start_response(f"{response.status_code} {response.reason_phrase}", list(response.items()))
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else response
 
 
 class StreamedResponse:

@@ -16,6 +16,7 @@ from accounts.metrics import REFRESHES
 from accounts.models import Session, User
 from accounts.tokens.jwt import AccessToken, RefreshToken
 from core.client import Client
+from core.concurrency import request_slots
 from core.errors import ApiError, NotFound
 from core.metrics import count_outcomes
 
@@ -80,6 +81,7 @@ def rotate(*, refresh_token: str, client: Client) -> TokenPair:
         claims = RefreshToken.read(refresh_token)
     except TokenError:
         raise InvalidRefreshToken from None
+    request_slots.take_turn(claims.user_id)
     with transaction.atomic():
         user = User.objects.lock_active(pk=claims.user_id)
         now = timezone.now()
