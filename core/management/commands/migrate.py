@@ -1,0 +1,59 @@
+"""`manage.py migrate`, one at a time for each database: replicas that start together may all run it."""
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from django.core.management.commands import migrate
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from core.postgresql import limit_statements
+
+LOCK_NUMBER = 0x7065657270726570  # "peerprep"
+POLL_SECONDS = 0.2
+
+
+class Command(migrate.Command):
+    """Waits for those that are running, then finds what they have left to do."""
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        connection = connections[options["database"]]
+        limit_statements(connection, None)
+        with locked_on_postgresql(connection) if connection.vendor == "postgresql" else locked_on_sqlite(connection):
+            super().handle(*args, **options)
+
+
+@contextmanager
+def locked_on_postgresql(connection: BaseDatabaseWrapper) -> Iterator[None]:
+    """Holds an advisory lock in a transaction of another connection, which works through PgBouncer too.
+
+    It polls: a statement that waits would have a snapshot, for the end of which CREATE INDEX CONCURRENTLY waits.
+    """
+    with closing(connection.copy()) as holder:
+        holder.set_autocommit(False)
+        with holder.cursor() as cursor:
+            cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+            while not is_locked(cursor):
+                time.sleep(POLL_SECONDS)
+            yield
+
+
+def is_locked(cursor: Any) -> bool:
+    cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [LOCK_NUMBER])
+    return bool(cursor.fetchone()[0])
+
+
+@contextmanager
+def locked_on_sqlite(connection: BaseDatabaseWrapper) -> Iterator[None]:
+    """Locks the folder of the database file: closing the file itself would drop the locks of SQLite."""
+    folder = os.open(Path(str(connection.settings_dict["NAME"])).resolve().parent, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
