@@ -1,0 +1,109 @@
+"""What lies between the service and its database."""
+
+import os
+import shutil
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from urllib.parse import urlsplit, urlunsplit
+
+import pytest
+from psycopg.conninfo import conninfo_to_dict
+
+from core.tests.servers import free_port
+from core.tests.waiting import wait_until
+
+
+def rerouted(url: str, port: int) -> str:
+    """The same database, by way of a port of this host."""
+    parts = urlsplit(url)
+    user = f"{parts.username}:{parts.password}" if parts.password else f"{parts.username}"
+    return urlunsplit(parts._replace(netloc=f"{user}@127.0.0.1:{port}", query=""))
+
+
+# It uses several connections in turn, so that no two statements of a client meet on one by chance.
+PGBOUNCER = """
+[databases]
+* = {target}
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = {port}
+unix_socket_dir =
+auth_type = any
+pool_mode = transaction
+server_round_robin = 1
+min_pool_size = 3
+"""
+
+
+class ForgetfulProxy:
+    """Forwards TCP connections until it forgets those that are open: both ends hear nothing more, not even a reset."""
+
+    def __init__(self, url: str) -> None:
+        server = conninfo_to_dict(url)
+        self.target = str(server["host"]), int(server.get("port") or 5432)
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.url = rerouted(url, self.listener.getsockname()[1])
+        self.age = 0
+        self.sockets = [self.listener]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                client = self.listener.accept()[0]
+                upstream = socket.create_connection(self.target)
+                self.sockets += [client, upstream]
+                for ends in ((client, upstream), (upstream, client)):
+                    threading.Thread(target=self.forward, args=(*ends, self.age), daemon=True).start()
+
+    def forward(self, source: socket.socket, target: socket.socket, age: int) -> None:
+        with suppress(OSError):
+            while data := source.recv(65536):
+                if age == self.age:
+                    target.sendall(data)
+            if age == self.age:
+                target.shutdown(socket.SHUT_WR)
+
+    def forget(self) -> None:
+        self.age += 1
+
+    def close(self) -> None:
+        for each in self.sockets:
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
+
+
+@contextmanager
+def pgbouncer(url: str) -> Iterator[str]:
+    """The URL of the same database through a PgBouncer in transaction mode, otherwise with its defaults."""
+    program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin") or ""
+    if not program:
+        reason = "there is no PgBouncer: apt-get install pgbouncer"
+        pytest.fail(reason) if os.environ.get("REQUIRE_SERVICES") else pytest.skip(reason)
+    server, port = conninfo_to_dict(url), free_port()
+    target = " ".join(f"{name}={server[name]}" for name in ("host", "port", "user", "password") if name in server)
+    as_nobody = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"] if os.getuid() == 0 else []
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        settings = folder / "pgbouncer.ini"
+        settings.write_text(PGBOUNCER.format(target=target, port=port))
+        with subprocess.Popen([*as_nobody, program, "-q", str(settings)]) as process:
+            try:
+                wait_until(lambda: process.poll() is not None or is_open(port))
+                yield rerouted(url, port)
+            finally:
+                process.kill()
+
+
+def is_open(port: int) -> bool:
+    with suppress(OSError):
+        socket.create_connection(("127.0.0.1", port)).close()
+        return True
+    return False
