@@ -94,6 +94,25 @@ def test_a_request_waits_for_a_slot(in_thread: InThread) -> None:
     assert acquired.is_set()
 
 
+def test_requests_of_one_user_write_one_after_the_other(in_thread: InThread, alice: Person, bob: Person) -> None:
+    def write(person: Person) -> int:
+        headers = {"Authorization": f"Bearer {person.tokens.access_token}"}
+        environ = RequestFactory().generic("POST", "/auth/logout", headers=headers).environ
+        return int(application(environ, lambda *args: None).status_code)
+
+    def hold() -> tuple[int, bool]:
+        request_slots.acquire()
+        request_slots.take_turn(alice.user.pk)
+        with ThreadPoolExecutor(2) as others:
+            second = others.submit(write, alice)
+            assert others.submit(write, bob).result(20) == 200  # the second waits without a slot
+            waited = not second.done()
+            request_slots.release()
+            return second.result(20), waited
+
+    assert in_thread(hold) == (200, True)
+
+
 def test_a_streamed_response_has_a_connection_of_its_own(in_thread: InThread, alice: Person) -> None:
     def download() -> tuple[bytes, int, bool]:
         answer = get("/users/me/export", alice)

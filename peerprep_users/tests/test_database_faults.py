@@ -23,6 +23,7 @@ pytestmark = pytest.mark.slow
 
 PASSWORD = "correct horse battery"
 LIMIT = 15  # seconds for a request, on a busy machine; the statement limit is 5
+PROBE = 3  # what a liveness probe allows
 
 
 class Server:
@@ -30,7 +31,8 @@ class Server:
 
     def __init__(self, base_url: str, box: Inbox, proxy: ForgetfulProxy) -> None:
         self.box, self.proxy = box, proxy
-        self.http = httpx.Client(base_url=base_url, timeout=60, trust_env=False)
+        limits = httpx.Limits(max_connections=None)
+        self.http = httpx.Client(base_url=base_url, timeout=60, trust_env=False, limits=limits)
         self.ann, self.ben = self.register("ann@example.com"), self.register("ben@example.com")
 
     def register(self, email: str) -> str:
@@ -60,7 +62,7 @@ def server(fresh_database: str) -> Iterator[Server]:
         service = Server(base_url, box, proxy)
         yield service
         service.http.close()
-        proxy.close()
+    proxy.close()
 
 
 def test_connections_that_fall_silent_are_given_up(server: Server) -> None:
@@ -71,7 +73,7 @@ def test_connections_that_fall_silent_are_given_up(server: Server) -> None:
             } == {200}
             server.proxy.forget()
             calls = [pool.submit(server.call, "GET", "/users/me", server.ann) for _ in range(4)]
-            assert server.call("GET", "/healthz")[1] < LIMIT / 3
+            assert server.call("GET", "/healthz")[1] < PROBE
             answers = [call.result() for call in calls]
             assert {status for status, _ in answers} <= {200, 503}
             assert max(seconds for _, seconds in answers) < LIMIT
@@ -112,13 +114,16 @@ def is_waited_for(url: str) -> bool:
 
 
 def test_a_lock_on_a_table_does_not_stop_the_liveness_probe(server: Server, fresh_database: str) -> None:
-    with ThreadPoolExecutor(100) as pool, locked(fresh_database, "LOCK TABLE sessions"):
-        calls = [pool.submit(server.call, "GET", "/users/me", server.ben) for _ in range(100)]
+    many = 160  # more than the threads of both processes
+    with ThreadPoolExecutor(many) as pool, locked(fresh_database, "LOCK TABLE sessions"):
+        calls = [pool.submit(server.call, "GET", "/users/me", server.ben) for _ in range(many)]
         wait_until(lambda: is_waited_for(fresh_database))
-        assert max(server.call("GET", "/healthz")[1] for _ in range(5)) < LIMIT / 3
+        probes = [server.call("GET", "/healthz") for _ in range(5)]
         answers = [call.result() for call in calls]
+    assert {status for status, _ in probes} == {200}
+    assert max(seconds for _, seconds in probes) < PROBE
     assert {status for status, _ in answers} == {503}
-    assert max(seconds for _, seconds in answers) < 2 * LIMIT
+    assert max(seconds for _, seconds in answers) < LIMIT
     wait_until(lambda: server.call("GET", "/users/me", server.ben)[0] == 200)
 
 
@@ -155,6 +160,6 @@ def test_another_writer_of_sqlite_does_not_stop_the_liveness_probe(fresh_databas
         while not all(call.done() for call in calls):
             asked = time.monotonic()
             assert httpx.get(f"{base_url}/healthz", timeout=60).status_code == 200
-            assert time.monotonic() - asked < LIMIT / 3
+            assert time.monotonic() - asked < PROBE
         assert [call.result()[0] for call in calls] == [503, 503]
         assert time.monotonic() - began < LIMIT
