@@ -3,8 +3,8 @@
 import weakref
 from collections.abc import Iterable, Iterator
 from itertools import chain
-from socket import SO_SNDTIMEO, SOL_SOCKET, socket
-from struct import pack
+from socket import SO_SNDBUF, SOL_SOCKET, socket
+from time import monotonic
 from typing import Any
 
 import orjson
@@ -13,11 +13,12 @@ from rest_framework.request import Request
 
 from core.concurrency import Slots
 from core.errors import ApiError
+from core.slow_clients import TooSlow
 
+# Each download has a thread and a connection for as long as its client takes: at least 8 KiB/s, and 10 minutes at most.
 PIECE_BYTES = 64 * 1024
-STALL_SECONDS = 60.0
-
-# Each download has a thread and a connection for as long as its client takes.
+PIECE_SECONDS = 8.0
+DOWNLOAD_SECONDS = 600.0
 download_slots = Slots(total=4, per_owner=2)
 
 
@@ -27,9 +28,13 @@ class TooManyDownloads(ApiError):
     detail = "Too many downloads are running. Try again in a moment."
 
 
-def limit_stall(client: socket, seconds: float = STALL_SECONDS) -> None:
-    """Makes a send fail once the client has read nothing for so long: its download has a slot that others need."""
-    client.setsockopt(SOL_SOCKET, SO_SNDTIMEO, pack("ll", int(seconds), int(seconds % 1 * 1_000_000)))
+def limit_stall(client: socket) -> None:
+    """Makes the sending of a piece fail that the client does not read in time: others need its download's slot.
+
+    The buffer is small, since the kernel accepts no more until a third of it is free.
+    """
+    client.setsockopt(SOL_SOCKET, SO_SNDBUF, PIECE_BYTES)
+    client.settimeout(PIECE_SECONDS)
 
 
 class Download(StreamingHttpResponse):
@@ -60,7 +65,7 @@ def download(request: Request, content: Iterable[bytes], kind: str, filename: st
     if not download_slots.acquire(owner):
         raise TooManyDownloads(retry_after=5)
     try:
-        made = pieces(content)
+        made = in_time(pieces(content))
         return Download(chain([next(made)], made), owner=owner, headers=headers)
     except BaseException:
         download_slots.release(owner)
@@ -76,6 +81,15 @@ def pieces(content: Iterable[bytes]) -> Iterator[bytes]:
             yield bytes(buffer)
             buffer.clear()
     yield bytes(buffer)
+
+
+def in_time(made: Iterable[bytes]) -> Iterator[bytes]:
+    """The same pieces, until the download takes too long."""
+    deadline = monotonic() + DOWNLOAD_SECONDS
+    for piece in made:
+        if monotonic() > deadline:
+            raise TooSlow
+        yield piece
 
 
 def to_json(value: Any) -> bytes:

@@ -18,7 +18,7 @@ from uuid import uuid4
 from django.conf import settings
 from gunicorn import glogging, util
 from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine, ParseException
-from gunicorn.workers.gthread import ThreadWorker
+from gunicorn.workers.gthread import _DEFER, ThreadWorker
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "peerprep_users.settings")
 
@@ -73,6 +73,28 @@ class Worker(ThreadWorker):
             status_line = f"HTTP/1.1 {response.status_code} {response.reason_phrase}\r\n"
             util.write_nonblock(client, status_line.encode() + response.serialize())
         log_request(method="OTHER", route="malformed", status=error.status, seconds=0.0, request_id=request_id)
+
+    # --- Slow clients: see core/slow_clients.py
+
+    def enqueue_req(self, conn):
+        from core.slow_clients import ClientSocket
+
+        if not isinstance(conn.sock, ClientSocket):
+            conn.sock = ClientSocket.of(conn.sock)
+        super().enqueue_req(conn)
+
+    def handle(self, conn):
+        """Answers a request. No thread waits for the first byte of it, and the main thread for no client's last.
+
+        gunicorn would wait 5 s for the one, and up to 2 s for the other.
+        """
+        if not conn.initialized and not conn.wait_for_data(0):
+            return _DEFER
+        conn.sock.begin_request()
+        is_kept = super().handle(conn)
+        if not is_kept:
+            conn.sock.linger()
+        return is_kept
 
     def handle_exit(self, sig, frame):
         """Closes idle connections at once; gunicorn would wait for them until the graceful timeout is over."""
