@@ -30,6 +30,7 @@ class ClientSocket(socket.socket):
 
     deadline = 0.0  # of the request that is being read
     first_bytes = b""  # of that request
+    has_lingered = False
     waiting: ClassVar[dict["ClientSocket", float]] = {}  # those that a thread waits for, with their deadlines
     lock = threading.Lock()
 
@@ -42,6 +43,8 @@ class ClientSocket(socket.socket):
         self.first_bytes = b""
 
     def recv(self, size: int, flags: int = 0) -> bytes:
+        if self.has_lingered:
+            return b""
         if self.gettimeout() is not None:
             return super().recv(size, flags)
         try:
@@ -89,15 +92,17 @@ class ClientSocket(socket.socket):
             raise TooSlow
 
     def linger(self) -> None:
-        """Lets the client read all that was sent: what it still sends after `close` would make it lose that."""
+        """Lets the client read all that was sent: what it still sends after `close` would make it lose that.
+
+        After this nothing is received any more, so that gunicorn's main thread closes the connection without waiting.
+        """
         with suppress(OSError):
             self.shutdown(socket.SHUT_WR)
             self.deadline = time.monotonic() + CLOSE_SECONDS
             drained = 0
             while drained < DRAINED_BYTES and (data := self.recv(4096)):
                 drained += len(data)
-        with suppress(OSError):
-            self.shutdown(socket.SHUT_RD)
+        self.has_lingered = True
 
 
 @contextmanager

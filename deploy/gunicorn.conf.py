@@ -11,8 +11,10 @@ import socket
 import sys
 import tempfile
 from contextlib import suppress
+from functools import partial
 from logging.config import dictConfig
 from pathlib import Path
+from selectors import EVENT_READ
 from uuid import uuid4
 
 from django.conf import settings
@@ -96,11 +98,32 @@ class Worker(ThreadWorker):
             conn.sock.linger()
         return is_kept
 
-    def handle_exit(self, sig, frame):
-        """Closes idle connections at once; gunicorn would wait for them until the graceful timeout is over."""
-        for connection in list(self.keepalived_conns):
-            connection.timeout = 0
-        super().handle_exit(sig, frame)
+    # --- The end of a process: after SIGTERM from the master, which may only reload, or once the master is dead
+
+    def is_parent_alive(self):
+        self.alive = self.alive and super().is_parent_alive()
+        return self.alive
+
+    def set_accept_enabled(self, enabled):
+        """Gives up the port at the end. gunicorn would keep it, and accept nothing, until every client is gone."""
+        super().set_accept_enabled(enabled)
+        if not enabled and not self.alive:
+            for listener in self.sockets:
+                listener.close()
+
+    def finish_request(self, conn, fs):
+        """Keeps a connection also at the end, if its client was told so and may be sending the next request."""
+        if self.alive or fs.cancelled() or fs.exception() or fs.result() is not True:
+            super().finish_request(conn, fs)
+            return
+        conn.sock.setblocking(False)
+        conn.set_timeout()
+        self.keepalived_conns.append(conn)
+        self.poller.register(conn.sock, EVENT_READ, partial(self.on_client_socket_readable, conn))
+
+    def wait_for_and_dispatch_events(self, timeout):
+        """Returns in time to close idle connections. At the end gunicorn would wait until the graceful timeout."""
+        super().wait_for_and_dispatch_events(min(timeout, 1.0))
 
     def handle_quit(self, sig, frame):
         """Exits at once; Python would first join the threads that wait for a silent client.

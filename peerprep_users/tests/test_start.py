@@ -9,12 +9,14 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from http.client import HTTPConnection
 from pathlib import Path
 
 import httpx
 import pytest
 
 from core.tests.servers import ROOT, free_port, wait_for
+from core.tests.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -118,6 +120,48 @@ def test_it_is_stopped_by_ctrl_c_while_clients_dawdle(server: tuple["subprocess.
         code, seconds, said = stopped(process)
     assert (code, seconds < SOON) == (0, True)
     assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
+def test_a_kept_connection_is_not_cut_by_a_reload_or_a_stop(
+    server: tuple["subprocess.Popen[bytes]", int], number: signal.Signals
+) -> None:
+    process, port = server
+    connections = [HTTPConnection("127.0.0.1", port, timeout=SOON) for _ in range(10)]
+    assert [answer_on(each)[0] for each in connections] == [200] * 10
+    process.send_signal(number)
+    for connection in connections:  # the others meanwhile are idle
+        answer = answer_on(connection)
+        while answer == (200, "keep-alive"):
+            time.sleep(0.02)
+            answer = answer_on(connection)
+        assert answer == (200, "close")
+
+
+def answer_on(connection: HTTPConnection) -> tuple[int, str | None]:
+    connection.request("GET", "/healthz")
+    answer = connection.getresponse()
+    answer.read()
+    return answer.status, answer.getheader("Connection")
+
+
+def test_the_workers_of_a_killed_master_give_up_the_port(server: tuple["subprocess.Popen[bytes]", int]) -> None:
+    process, port = server
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
+        assert client.get("/healthz").status_code == 200
+        process.kill()
+        process.wait()
+        began = time.monotonic()
+        wait_until(lambda: is_free(port))
+        assert time.monotonic() - began < SOON
+
+
+def is_free(port: int) -> bool:
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError:
+        return False
+    return True
 
 
 @pytest.fixture(scope="module")
