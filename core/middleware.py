@@ -48,6 +48,7 @@ class RequestMiddleware:
             if response.streaming:
                 response._resource_closers.append(finish)  # type: ignore[attr-defined]  # noqa: SLF001 - see `close`
             else:
+                response.headers.setdefault("Content-Length", str(len(response.content)))  # type: ignore[attr-defined]
                 finish()
             return response
         finally:

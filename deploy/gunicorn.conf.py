@@ -70,6 +70,8 @@ class Worker(ThreadWorker):
         response.headers["Connection"] = "close"
         response.headers["Cache-Control"] = "no-store"
         response.headers["Content-Length"] = str(len(response.content))
+        if client.first_bytes.startswith(b"HEAD "):
+            response.content = b""
         response.headers["X-Request-ID"] = request_id
         with suppress(OSError):  # the client may have disconnected
             status_line = f"HTTP/1.1 {response.status_code} {response.reason_phrase}\r\n"
@@ -149,6 +151,7 @@ keepalive = 5
 http_parser = "python"  # the fast one has no wheel for Python 3.11, and treats some malformed requests differently
 limit_request_line = 8190  # the service itself refuses a value of a query that is too long
 limit_request_field_size = 16384  # the service itself refuses a token of 8 KiB
+forwarded_allow_ips = ""  # not even a peer on this host may set SCRIPT_NAME; Django reads X-Forwarded-* itself
 control_socket_disable = True
 accesslog = None  # the service logs its requests itself, with their ids
 loglevel = "warning"

@@ -1,6 +1,7 @@
 """The API's own documentation: the OpenAPI document, Swagger UI and Redoc, without a CDN."""
 
 from functools import cache
+from threading import Lock
 
 from django.http import HttpRequest, HttpResponse
 from drf_spectacular.generators import SchemaGenerator
@@ -16,6 +17,9 @@ POLICY = (
 )
 
 
+building = Lock()  # drf-spectacular's generators share state
+
+
 @cache
 def document() -> bytes:
     """Built once per process: it takes as long as hundreds of requests."""
@@ -24,7 +28,9 @@ def document() -> bytes:
 
 @allow("GET", "HEAD")
 def openapi_json(request: HttpRequest) -> HttpResponse:
-    return HttpResponse(document(), "application/json", headers={"Cache-Control": "public, max-age=300"})
+    with building:
+        content = document()
+    return HttpResponse(content, "application/json", headers={"Cache-Control": "public, max-age=300"})
 
 
 def confined(view: View) -> View:

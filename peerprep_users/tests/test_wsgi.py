@@ -311,12 +311,35 @@ def test_it_minds_no_odd_bytes_in_a_header(wire: Wire, name: bytes) -> None:
     assert answer.code() == "invalid_credentials"
 
 
-def test_it_answers_head_without_a_body(wire: Wire) -> None:
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (b"HEAD /users/me HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 401),
+        (b"HEAD / HTTP/9.9\r\n\r\n", 400),
+        (b"HEAD / HTTP/1.1\r\nHost: x\r\nExpect: nonsense\r\n\r\n", 400),
+        (b"HEAD /" + b"x" * 9_000 + b" HTTP/1.1\r\n\r\n", 414),
+    ],
+    ids=["401", "version", "expectation", "URL"],
+)
+def test_it_answers_head_without_a_body(wire: Wire, sent: bytes, status: int) -> None:
     with socket.create_connection(("127.0.0.1", wire.port), timeout=20) as connection:
-        connection.sendall(b"HEAD /users/me HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        connection.sendall(sent)
         head, _, body = connection.makefile("rb").read().partition(b"\r\n\r\n")
-    assert head.startswith(b"HTTP/1.1 401 ")
+    assert head.startswith(b"HTTP/1.1 %d " % status)
     assert body == b""
+
+
+@pytest.mark.parametrize("path", [b"/healthz", b"/users/me", b"/nope", b"/openapi.json", b"/verify-email"])
+def test_it_says_how_long_an_answer_is(wire: Wire, path: bytes) -> None:
+    answer = wire.get(path)
+    assert int(answer.headers["content-length"]) == len(answer.body) > 0
+    assert "transfer-encoding" not in answer.headers
+
+
+@pytest.mark.parametrize("path", [b"/auth/metrics", b"/auth", b"/api/v1", b"/healthz"])
+def test_it_takes_no_script_name_from_a_client(wire: Wire, path: bytes) -> None:
+    named = wire.get(path, b"SCRIPT_NAME: /auth", b"PATH_INFO: /metrics")
+    assert (named.status, len(named.body)) == (wire.get(path).status, len(wire.get(path).body))
 
 
 def test_it_reads_a_body_it_was_asked_to_expect(wire: Wire) -> None:
