@@ -162,6 +162,18 @@ def origins(name: str) -> list[str]:
     return read(name, [], parse, "origins such as https://peerprep.example, comma-separated")
 
 
+def header_names(name: str) -> list[str]:
+    """Names of HTTP headers, comma-separated, in lower case."""
+
+    def parse(value: str) -> list[str]:
+        found = [part.lower() for part in split_list(value)]
+        if not all(re.fullmatch(r"[a-z0-9-]+", each) for each in found):
+            raise ValueError
+        return found
+
+    return read(name, [], parse, "names of headers, comma-separated")
+
+
 def service_url(name: str, *schemes: str, path: str = ".*") -> str:
     """The URL of another service, with one of these schemes and a path that matches; empty where it is unset."""
 

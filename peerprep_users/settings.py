@@ -232,7 +232,11 @@ SILENCED_SYSTEM_CHECKS = [
 ]
 CORS_ALLOWED_ORIGINS = env.origins("CORS_ALLOWED_ORIGINS")
 CORS_ALLOW_ALL_ORIGINS = not CORS_ALLOWED_ORIGINS and not PRODUCTION
-CORS_ALLOW_HEADERS = ["accept", "authorization", "content-type", "idempotency-key", "x-request-id"]
+CORS_ALLOW_HEADERS = [
+    *("accept", "authorization", "content-type", "idempotency-key", "x-request-id"),
+    *("baggage", "sentry-trace", "traceparent", "tracestate"),  # tracing in the front end
+    *env.header_names("CORS_ALLOWED_HEADERS"),
+]
 CORS_EXPOSE_HEADERS = [
     "Content-Disposition",
     "Idempotent-Replayed",

@@ -80,6 +80,13 @@ def test_it_answers_a_preflight(api: Api, path: str) -> None:
     assert "authorization" in answer.headers["Access-Control-Allow-Headers"]
 
 
+@pytest.mark.parametrize("name", ["idempotency-key", "traceparent", "tracestate", "baggage", "sentry-trace"])
+def test_it_lets_a_browser_send_a_header(api: Api, name: str) -> None:
+    wanted = {"Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": name}
+    answer = api("OPTIONS", "/users/me", Origin="http://localhost:3000", **wanted)
+    assert name in answer.headers["Access-Control-Allow-Headers"].split(", ")
+
+
 def test_it_lets_a_browser_read_an_error(api: Api) -> None:
     answer = api.get("/users/me", Origin="http://localhost:3000")
     assert (answer.status_code, answer.headers["Access-Control-Allow-Origin"]) == (401, "*")

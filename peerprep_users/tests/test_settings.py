@@ -105,6 +105,12 @@ def test_it_reads(house: Path, name: str, value: str, setting: str, expected: ob
     assert load(house, **{name: value})[setting] == expected
 
 
+def test_it_lets_browsers_send_more_headers(house: Path) -> None:
+    usual = load(house)["CORS_ALLOW_HEADERS"]
+    more = load(house, CORS_ALLOWED_HEADERS="X-Trace, x-b3")["CORS_ALLOW_HEADERS"]
+    assert more == [*usual, "x-trace", "x-b3"]
+
+
 @pytest.mark.parametrize("name", ["login", "register", "forgot_password", "resend_verification", "refresh"])
 @pytest.mark.parametrize(
     ("value", "calls", "period"),
@@ -288,6 +294,8 @@ def test_it_reads_a_sqlite_url(house: Path, scheme: str) -> None:
         ("PUBLIC_BASE_URL", "http://peerprep.example:99999"),
         ("PUBLIC_BASE_URL", "http://peerprep.example/?next=1"),
         ("CORS_ALLOWED_ORIGINS", "https://peerprep.example:99999"),
+        ("CORS_ALLOWED_HEADERS", "*"),
+        ("CORS_ALLOWED_HEADERS", "x-trace: 1"),
         ("HOST", "-"),
         ("HOST", "[::1"),
         ("REDIS_URL", "redis://redis/0?db=abc"),
