@@ -7,6 +7,7 @@ from typing import Any
 from dotenv import load_dotenv
 
 from core.host import memory_bytes, processors
+from core.sqlite import PrivateConnection
 from peerprep_users import env
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -146,6 +147,7 @@ POSTGRES_OPTIONS: dict[str, Any] = {  # without `options`, which PgBouncer refus
     "tcp_user_timeout": 10_000,
 }
 SQLITE_OPTIONS: dict[str, Any] = {
+    "factory": PrivateConnection,
     "transaction_mode": "IMMEDIATE",
     "timeout": 5,
     "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
