@@ -1,12 +1,13 @@
 """Liveness and readiness probes."""
 
+from functools import wraps
 from typing import Any
 
 from django.db import Error, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from accounts.models import Mail
-from core.errors import allow
+from core.errors import NotFound, View, allow, respond
 from core.openapi import json_response
 
 OUTBOXES = {"mails": Mail.objects}
@@ -15,6 +16,19 @@ DATABASE_DOWN_BODY = {
     "code": "service_unavailable",
     "down": ["database"],
 }
+
+PROXY_HEADERS = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_X_REAL_IP")
+
+
+def internal(view: View) -> View:
+    """A view for the internal network only. An existing gateway passes every path on: what came through one is 404."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest) -> HttpResponse:
+        came_through_a_proxy = any(name in request.META for name in PROXY_HEADERS)
+        return respond(NotFound()) if came_through_a_proxy else view(request)
+
+    return guarded
 
 
 @allow("GET", "HEAD")
@@ -36,6 +50,7 @@ def readyz(request: HttpRequest) -> HttpResponse:
     return database_down()
 
 
+@internal
 @allow("GET", "HEAD")
 def readiness_details(request: HttpRequest) -> HttpResponse:
     """What no request needs, but operators should know: whether the outboxes are sent."""

@@ -18,7 +18,7 @@ from prometheus_client.registry import Collector
 from accounts.metrics import session_gauges
 from core.errors import allow
 from core.metrics import REGISTRY
-from peerprep_users.health import OUTBOXES
+from peerprep_users.health import OUTBOXES, internal
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ def counts() -> CollectorRegistry:
     return registry
 
 
+@internal
 @allow("GET", "HEAD")
 def metrics(request: HttpRequest) -> HttpResponse:
-    """For the internal network only: the gateway does not pass it on."""
     return HttpResponse(generate_latest(counts()) + generate_latest(STATE), CONTENT_TYPE_PLAIN_0_0_4)

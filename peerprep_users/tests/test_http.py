@@ -209,6 +209,18 @@ def test_it_is_not_ready_when_the_database_is_down(
     assert "db.internal" not in answer.content.decode()
 
 
+@pytest.mark.usefixtures("db")
+@pytest.mark.parametrize("path", ["/metrics", "/metrics/", "/readyz/details"])
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
+@pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "X-Real-IP"])
+def test_it_shows_a_proxy_nothing_of_the_inside(api: Api, header: str, method: str, path: str) -> None:
+    assert api.get(path).status_code == 200
+    answer = api(method, path, **{header: ""})
+    assert answer.status_code == 404
+    assert method == "HEAD" or envelope(answer, 404)["code"] == "not_found"
+    assert api.get("/readyz", **{header: "203.0.113.7"}).status_code == 200
+
+
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/openapi.json", "/docs", "/redoc"])
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
 def test_it_answers_405_where_there_is_no_view_of_the_api_either(method: str, path: str) -> None:
