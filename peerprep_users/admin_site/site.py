@@ -96,6 +96,10 @@ class PasswordPage(PasswordChangeView):
 class Site(UnfoldAdminSite):
     final_catch_all_view = False  # a path that does not exist is a 404 for everyone
 
+    def get_urls(self) -> list[Any]:
+        """Without the redirects to the pages that objects have elsewhere: ours have none."""
+        return [url for url in super().get_urls() if getattr(url, "name", None) != "view_on_site"]
+
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         """With the name of the service as it is: the theme would take one such as `os.name` for a function to call."""
         names = {"site_title": settings.APP_NAME, "site_header": settings.APP_NAME}

@@ -66,6 +66,11 @@ def test_a_list_accepts_no_filter_that_it_does_not_offer(browser: Client) -> Non
         assert (answer.status_code, answer.headers["Location"]) == (302, f"/admin/{query.partition('?')[0]}?e=1"), query
 
 
+@pytest.mark.parametrize("path", ["r/1/2/", "r/1/1/", "r/accounts.user/x/", "r/", "nonsense/", "accounts/nonsense/"])
+def test_a_page_that_does_not_exist_is_not_found(browser: Client, path: str) -> None:
+    assert browser.get(f"/admin/{path}").status_code == 404
+
+
 @pytest.mark.parametrize("chosen", ["nonsense", "\x00", "9" * 20, ""])
 def test_an_action_on_no_row_does_nothing(browser: Client, chosen: str) -> None:
     for path, action in {"accounts/user": "deactivate", "accounts/mail": "resend"}.items():
