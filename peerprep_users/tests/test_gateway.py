@@ -4,12 +4,14 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import closing
-from http.client import HTTPConnection
+from contextlib import ExitStack, closing
+from http.client import HTTPConnection, HTTPResponse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from resource import RLIMIT_NOFILE, getrlimit, setrlimit
 from urllib.parse import unquote, urlsplit
 
 import pytest
@@ -23,14 +25,18 @@ pytestmark = pytest.mark.slow
 def test_the_gateway_opens_no_other_paths() -> None:
     config = (ROOT / "deploy/nginx.conf").read_text()
     opened = set(re.findall(r"location (?:= )?(/\S+) \{\s+proxy_pass", config))
-    assert opened == {"/api/v1/users/", "/auth/", "/api/v1/attempts/", "/api/v1/attempts", "/auth", "/api/v1/users"}
+    paths = {"/api/v1/users/", "/auth/", "/api/v1/attempts/", "/verify-email/"}
+    assert opened == paths | {path.rstrip("/") for path in paths}
 
 
 class Reached(BaseHTTPRequestHandler):
     """Stands where the service would, and says what came through."""
 
     def do_GET(self) -> None:
+        if self.path == "/auth/gone":
+            return  # the connection ends without an answer
         self.send_response(200)
+        self.send_header("X-Scheme", self.headers["X-Forwarded-Proto"])
         self.end_headers()
         self.wfile.write(self.path.encode())
 
@@ -67,15 +73,78 @@ def passed_on(port: int, path: str) -> tuple[int, str]:
         return answer.status, answer.read().decode()
 
 
-def test_what_the_gateway_refuses_is_json(gateway: int) -> None:
-    codes = {400: "bad_request", 404: "not_found", 414: "request_too_large"}
-    for path, status in {"/%00": 400, "/auth/%00": 400, "/x": 404, "/bad_request": 404, f"/{'x' * 40000}": 414}.items():
-        found, answer = passed_on(gateway, path)
-        assert (found, json.loads(answer)["code"]) == (status, codes[status]), path
+REFUSED = {
+    b"GET /%00 HTTP/1.1": (400, "bad_request"),
+    b"GET /auth/%00 HTTP/1.1": (400, "bad_request"),
+    b"GET /x HTTP/1.1": (404, "not_found"),
+    b"GET /error/400 HTTP/1.1": (404, "not_found"),
+    b"GET /%b HTTP/1.1" % (b"x" * 40_000): (414, "request_too_large"),
+    b"GET /auth/x HTTP/1.1\r\nX: %b" % (b"x" * 40_000): (431, "request_too_large"),
+    b"POST /auth/x HTTP/1.1\r\nContent-Length: 2000000": (413, "body_too_large"),
+    b"POST /auth/x HTTP/1.1\r\nContent-Length: x": (400, "bad_request"),
+    b"POST /auth/x HTTP/1.1\r\nTransfer-Encoding: gzip": (501, "bad_request"),
+    b"TRACE /auth/x HTTP/1.1": (405, "method_not_allowed"),
+    b"CONNECT /auth/x HTTP/1.1": (405, "method_not_allowed"),
+    b"nonsense": (400, "bad_request"),
+    b"GET /auth/x HTTP/9.9": (505, "bad_request"),
+    b"GET /auth/gone HTTP/1.1": (503, "service_unavailable"),
+}
+
+
+@pytest.mark.parametrize("sent", REFUSED, ids=lambda sent: sent[:60].decode())
+def test_what_the_gateway_refuses_is_json(gateway: int, sent: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", gateway), timeout=10) as connection:
+        connection.sendall(sent + b"\r\nHost: x\r\nConnection: close\r\n\r\n")
+        answer = HTTPResponse(connection)
+        answer.begin()
+        found = json.loads(answer.read())
+    assert (answer.status, found["code"], set(found)) == (*REFUSED[sent], {"detail", "code"})
+    assert answer.getheader("Content-Type") == "application/json"
+    assert answer.getheader("Cache-Control") == "no-store"
+    assert answer.getheader("X-Request-ID")
+    assert bool(answer.getheader("Retry-After")) == (answer.status == 503)
+
+
+TOO_MANY = '{"detail": "Too many requests from your address. Try again later.", "code": "rate_limited"}'
+
+
+@pytest.mark.parametrize("path", ["/verify-email?token=x", "/verify-email/?token=x"])
+def test_the_gateway_passes_a_mailed_link_on(gateway: int, path: str) -> None:
+    assert passed_on(gateway, path) == (200, path)
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"), [("https", "https"), ("http", "http"), (None, "http"), ("https, http", "http"), ("x", "http")]
+)
+def test_the_gateway_keeps_the_scheme_that_a_proxy_in_front_said(gateway: int, said: str | None, kept: str) -> None:
+    with closing(HTTPConnection("127.0.0.1", gateway, timeout=10)) as connection:
+        connection.request("GET", "/auth/x", headers={"X-Forwarded-Proto": said} if said else {})
+        assert connection.getresponse().getheader("X-Scheme") == kept
+
+
+def test_one_client_with_half_sent_requests_does_not_cut_others_off(gateway: int) -> None:
+    _, most = getrlimit(RLIMIT_NOFILE)
+    setrlimit(RLIMIT_NOFILE, (min(most, 4096), most))
+    heads, bodies = [b"GET / HT"] * 1200, [b"POST /auth/x HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n"] * 450
+    with ExitStack() as stack:
+        for sent in heads + bodies:
+            half = stack.enter_context(socket.create_connection(("127.0.0.1", gateway)))
+            half.sendall(sent)
+        with socket.create_connection(("127.0.0.1", gateway), 10, ("127.0.0.3", 0)) as other:
+            other.sendall(b"GET /auth/x HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert other.recv(100).startswith(b"HTTP/1.1 200 ")
+        assert passed_on(gateway, "/auth/x") == (429, TOO_MANY)
+
+
+def test_the_gateway_passes_nothing_of_the_inside_on(gateway: int) -> None:
+    assert passed_on(gateway, "/api/v1/users/users/me?x=metrics") == (200, "/users/me?x=metrics")
+    for name in ("admin", "admin/login", "docs", "redoc", "openapi.json", "static/x", "internal/revocations"):
+        assert passed_on(gateway, f"/api/v1/users/{name}")[0] == passed_on(gateway, f"/{name}")[0] == 404
+    for base in ("/auth/introspect", "/api/v1/users/auth/introspect", "/auth/introspect/", "/auth/x/../introspect"):
+        assert passed_on(gateway, base)[0] == 404
 
 
 def test_the_gateway_passes_no_metrics_on(gateway: int) -> None:
-    assert passed_on(gateway, "/api/v1/users/users/me?x=metrics") == (200, "/users/me?x=metrics")
     for name in ("metrics", "%6detrics", "metric%73", "readyz/details", "readyz%2fdetails", "readyz//details"):
         for path in (name, f"{name}/", f"{name}?x", f"/{name}", f"./{name}", f"x/../{name}", f"{name};x", f"{name}%00"):
             for base in ("/api/v1/users/", "/auth/../api/v1/users/", "/auth/../", "/api/v1/attempts/../../../", "/"):
