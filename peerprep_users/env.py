@@ -5,15 +5,27 @@ import re
 from collections.abc import Callable
 from datetime import timedelta
 from ipaddress import IPv6Address
+from pathlib import Path
 from typing import Any, Literal, NamedTuple, NoReturn, TypeVar
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import dj_database_url
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
+from dotenv import load_dotenv
 from psycopg.pq import Conninfo
 
 T = TypeVar("T")
+
+
+def load_file(path: Path) -> None:
+    """Adds what a file of variables sets to the environment, which it never overrides."""
+    try:
+        load_dotenv(path)
+    except ValueError:  # bytes that are not UTF-8, or the NUL characters that UTF-16 looks to have
+        raise SystemExit(f"Configuration error: {path} must be text in UTF-8. Save it in that encoding.") from None
+    except OSError as exc:
+        raise SystemExit(f"Configuration error: {path} cannot be read: {exc.strerror}.") from None
 
 
 def refuse(name: str, wanted: str) -> NoReturn:

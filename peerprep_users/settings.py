@@ -4,14 +4,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from dotenv import load_dotenv
-
 from core.host import memory_bytes, processors
 from core.sqlite import PrivateConnection
 from peerprep_users import env
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-load_dotenv(BASE_DIR / ".env")
+env.load_file(BASE_DIR / ".env")
 
 # --- The service ----------------------------------------------------------------------------------------------------
 

@@ -410,3 +410,13 @@ BARE
     def test_it_is_refused_by_the_name_of_what_is_wrong(self, house: Path) -> None:
         (house / ".env").write_text("SECRET_KEY=hidden\nPORT=nonsense\n")
         assert refusal(house).startswith("Configuration error: PORT must be ")
+
+    def test_it_may_begin_with_a_byte_order_mark(self, house: Path) -> None:
+        (house / ".env").write_bytes("PORT=9001\n".encode("utf-8-sig"))
+        assert load(house)["PORT"] == 9001
+
+    @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "latin-1"])
+    def test_it_is_refused_in_another_encoding(self, house: Path, encoding: str) -> None:
+        (house / ".env").write_bytes("SECRET_KEY=hidden\nMAIL_FROM_NAME=Zoë\n".encode(encoding))
+        line = f"Configuration error: {house / '.env'} must be text in UTF-8. Save it in that encoding."
+        assert refusal(house) == line
