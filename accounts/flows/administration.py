@@ -15,10 +15,11 @@ from django.utils import timezone
 from accounts import login_guard
 from accounts.addresses import normalised
 from accounts.audit.log import Actor, Kind, record
-from accounts.flows.passwords import validate_new_password
+from accounts.flows.passwords import set_password, validate_new_password
 from accounts.flows.profile import delete_user, lock_unless_last_admin
 from accounts.flows.registration import EmailTaken
 from accounts.flows.sessions import end_sessions
+from accounts.hashing import hashed
 from accounts.mail.queue import enqueue_on_demand
 from accounts.models import Mail, Role, Session, User, default_name
 from core.errors import ApiError, NotFound
@@ -100,6 +101,19 @@ def create_admin(*, email: str, password: str, by: Actor) -> User:
 def rename(*, user: User, name: str, by: Actor) -> bool:
     """Changes the name. The entry has neither name, since it outlives the account."""
     return change(user, "name", name, kind=Kind.ACCOUNT_RENAMED, by=by)
+
+
+def change_password(*, user: User, new_password: str, by: Actor) -> None:
+    """Sets a new password and ends every session.
+
+    Raises:
+        Invalid: the password is too weak.
+        TooManyHashes.
+    """
+    validate_new_password(new_password, user, "password")
+    encoded = hashed(new_password, user.email)
+    with transaction.atomic():
+        set_password(lock_account(user), encoded, Kind.PASSWORD_CHANGED, by=by)
 
 
 # --- Addresses, mail and locks --------------------------------------------------------------------------------------

@@ -66,13 +66,13 @@ def change_password(
         current = User.objects.lock_active(pk=user.pk, password=checked.password)
         if current is None:
             raise OldPasswordIncorrect  # another call has just changed it
-        set_password(current, encoded, Kind.PASSWORD_CHANGED, client, keep=session)
+        set_password(current, encoded, Kind.PASSWORD_CHANGED, by=Actor.user(current, client), keep=session)
 
 
-def set_password(user: User, encoded: str, kind: Kind, client: Client, *, keep: Session | None = None) -> None:
+def set_password(user: User, encoded: str, kind: Kind, *, by: Actor, keep: Session | None = None) -> None:
     """Stores a new hash and does what goes with it, in the caller's transaction."""
     user.password = encoded
     user.save(update_fields=["password", "is_verified", "updated_at"])
     end_sessions(user, Session.EndReason.PASSWORD, keep=keep)
-    record(kind, by=Actor.user(user, client), address=user.email, user=user)
-    enqueue(Mail.Kind.PASSWORD_CHANGED, user.email, circumstances(client))
+    record(kind, by=by, address=user.email, user=user)
+    enqueue(Mail.Kind.PASSWORD_CHANGED, user.email, circumstances(by.client))

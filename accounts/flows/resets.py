@@ -4,7 +4,7 @@ from django.db import transaction
 from django.utils.crypto import constant_time_compare
 
 from accounts import login_guard
-from accounts.audit.log import Kind
+from accounts.audit.log import Actor, Kind
 from accounts.flows.passwords import set_password, validate_new_password
 from accounts.hashing import TooManyHashes, hashed
 from accounts.mail.queue import circumstances, enqueue_on_demand
@@ -73,5 +73,5 @@ def reset_password(*, email: str, code: str, new_password: str, client: Client) 
         if user is None or not PasswordReset.objects.use(reset):
             raise InvalidResetCode
         user.is_verified = True
-        set_password(user, encoded, Kind.PASSWORD_RESET, client)
+        set_password(user, encoded, Kind.PASSWORD_RESET, by=Actor.user(user, client))
         login_guard.clear(email)

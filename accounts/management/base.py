@@ -1,5 +1,6 @@
 """The base of the operators' commands. An ApiError becomes one line and exit code 1; wrong usage is exit code 2."""
 
+import getpass
 import sys
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from typing import Any
@@ -12,7 +13,7 @@ from accounts.text import escaped
 from core.errors import ApiError
 
 USAGE = 2
-INTERRUPTED = 130  # as shells report Ctrl-C
+NO_TERMINAL = "Cannot ask without a terminal."
 
 
 class Operation(BaseCommand):
@@ -36,10 +37,6 @@ class Operation(BaseCommand):
         except ApiError as error:
             messages = [error.detail] if isinstance(error.detail, str) else [item["msg"] for item in error.detail]
             raise CommandError(" ".join(messages)) from None
-        except EOFError:
-            raise CommandError("No answer was given. Nothing changed.", returncode=USAGE) from None
-        except KeyboardInterrupt:
-            raise CommandError("Interrupted.", returncode=INTERRUPTED) from None
 
     def line(self, text: str) -> None:
         """Writes one line, with line breaks and control characters escaped."""
@@ -61,13 +58,26 @@ def get_user(email: str) -> User:
     return user
 
 
+def ask(question: str, *, secret: bool = False, without_terminal: str = NO_TERMINAL) -> str:
+    """What the operator answers. That may take hours: never call it in a transaction."""
+    if not sys.stdin.isatty():
+        raise CommandError(without_terminal, returncode=USAGE)
+    return getpass.getpass(question) if secret else input(question)
+
+
+def ask_new_password(*, without_terminal: str = NO_TERMINAL) -> str:
+    password = ask("Password: ", secret=True, without_terminal=without_terminal)
+    if password != ask("Password (again): ", secret=True, without_terminal=without_terminal):
+        raise CommandError("The passwords do not match. Nothing changed.")
+    return password
+
+
 def confirm(question: str, *, yes: bool) -> None:
     """Asks before something is taken away, unless `--yes` was given."""
     if yes:
         return
-    if not sys.stdin.isatty():
-        raise CommandError("Cannot ask for confirmation without a terminal. Use --yes.", returncode=USAGE)
-    if input(f"{question} [y/N] ").strip().lower() not in {"y", "yes"}:
+    answer = ask(f"{question} [y/N] ", without_terminal="Cannot ask for confirmation without a terminal. Use --yes.")
+    if answer.strip().lower() not in {"y", "yes"}:
         raise CommandError("Nothing changed.")
 
 
@@ -75,9 +85,7 @@ def require_reason(reason: str) -> str:
     """The given reason, or one that is asked for."""
     if reason.strip():
         return reason
-    if not sys.stdin.isatty():
-        raise CommandError("A reason is required. Use --reason TEXT.", returncode=USAGE)
-    reason = input("Reason: ")
+    reason = ask("Reason: ", without_terminal="A reason is required. Use --reason TEXT.")
     if not reason.strip():
         raise CommandError("A reason is required. Nothing changed.")
     return reason

@@ -3,10 +3,10 @@
 import json
 from io import StringIO
 from pathlib import Path
-from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command, load_command_class
+from django.db import connection
 
 from accounts.audit.log import Actor
 from accounts.flows.administration import deactivate
@@ -148,18 +148,64 @@ def test_createsuperuser_asks_and_refuses_in_one_line(alice: Person, terminal: l
     assert kinds() == ["account_created"]
 
 
-@pytest.mark.parametrize(("stopped", "said", "code"), [(EOFError, "No answer", 2), (KeyboardInterrupt, "Interr", 130)])
-def test_a_prompt_that_ends_is_one_line(
-    alice: Person, monkeypatch: pytest.MonkeyPatch, stopped: type[BaseException], said: str, code: int
-) -> None:
-    def end(*_: Any, **__: Any) -> str:
-        raise stopped
+PROMPTING: list[tuple[tuple[str, ...], list[str]]] = [
+    (("createsuperuser",), ["boss@example.com", PASSWORD, PASSWORD]),
+    (("changepassword",), ["alice@example.com", "another horse altogether", "another horse altogether"]),
+    (("delete_user", "alice@example.com"), ["y", "asked for it"]),
+    (("revoke_sessions", "--all"), ["y", "asked for it"]),
+    (("set_role", "root@example.com", "USER"), ["asked for it"]),
+]
 
-    monkeypatch.setattr("getpass.getpass", end)
-    for arguments in (("createsuperuser", "--email=boss@example.com"), ("changepassword", "alice@example.com")):
-        text, returned = refusal(*arguments)
-        assert said in text and returned == code
-    assert not AuditEntry.objects.exists()
+
+@pytest.mark.parametrize(("arguments", "answers"), PROMPTING, ids=[each[0][0] for each in PROMPTING])
+class TestACommandThatAsks:
+    def test_it_refuses_in_one_line_without_a_terminal(
+        self, alice: Person, admin: Person, arguments: tuple[str, ...], answers: list[str]
+    ) -> None:
+        text, code = refusal(*arguments)
+        assert code == 2 and ("without a terminal" in text or "--reason" in text)
+        assert not AuditEntry.objects.exists()
+
+    def test_it_asks_outside_a_transaction(
+        self, transactional_db: None, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], answers: list[str]
+    ) -> None:
+        for name in ("alice", "root", "other"):
+            User.objects.create(
+                email=f"{name}@example.com", role=Role.USER if name == "alice" else Role.ADMIN, is_verified=True
+            )
+        left = list(answers)
+
+        def answer(prompt: str) -> str:
+            assert not connection.in_atomic_block
+            return left.pop(0)
+
+        monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+        monkeypatch.setattr("builtins.input", answer)
+        monkeypatch.setattr("getpass.getpass", answer)
+        run(*arguments)
+        assert not left
+
+
+def test_changepassword_changes_nothing_but_the_password(
+    alice: Person, terminal: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answer(prompt: str) -> str:
+        User.objects.filter(pk=alice.user.pk).update(role=Role.ADMIN, name="Alice B.")
+        return "another horse altogether"
+
+    monkeypatch.setattr("getpass.getpass", answer)
+    terminal += ["Alice@example.com"]
+    assert run("changepassword") == "alice@example.com has a new password and has to sign in again.\n"
+    user = User.objects.get(pk=alice.user.pk)
+    assert (user.role, user.name, user.check_password("another horse altogether")) == (Role.ADMIN, "Alice B.", True)
+
+
+def test_changepassword_refuses_in_one_line(alice: Person, terminal: list[str]) -> None:
+    for password, again, said in (("password", "password", "too common"), (PASSWORD, PASSWORD + "x", "do not match")):
+        terminal[:] = [password, again]
+        text, code = refusal("changepassword", "alice@example.com")
+        assert said in text and code == 1
+    assert alice.api.get("/users/me").status_code == 200
 
 
 def test_changepassword_of_a_deactivated_account_leaves_its_trace(alice: Person, terminal: list[str]) -> None:

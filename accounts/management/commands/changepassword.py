@@ -1,27 +1,20 @@
+from argparse import ArgumentParser
 from typing import Any
 
-from django.contrib.auth.management.commands import changepassword
-from django.db import transaction
-
-from accounts.addresses import normalised
-from accounts.audit.log import NO_CLIENT, Actor, Kind, record
-from accounts.flows.sessions import end_sessions
-from accounts.mail.queue import circumstances, enqueue
-from accounts.management.base import Operation
-from accounts.models import Mail, Session, User
+from accounts.audit.log import Actor
+from accounts.flows import administration
+from accounts.management.base import Operation, ask, ask_new_password, get_user
 
 
-class Command(Operation, changepassword.Command):
+class Command(Operation):
     help = "Sets a user's password, found by e-mail address, and ends all their sessions."
     examples = "changepassword alice@example.com"
 
-    def handle(self, *args: Any, **options: Any) -> str | None:
-        address = normalised(options["username"] or "")
-        with transaction.atomic():
-            done = super().handle(*args, **{**options, "username": address})
-            user = User.objects.lock_any(email=address)
-            if user is not None:
-                end_sessions(user, Session.EndReason.PASSWORD)
-                record(Kind.PASSWORD_CHANGED, by=Actor.operator(), address=address, user=user)
-                enqueue(Mail.Kind.PASSWORD_CHANGED, address, circumstances(NO_CLIENT))
-        return done
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("email", nargs="?", help="asked for if it is missing")
+
+    def handle(self, *args: Any, email: str | None, **options: Any) -> None:
+        user = get_user(email or ask("E-mail address: "))
+        password = ask_new_password()
+        administration.change_password(user=user, new_password=password, by=Actor.operator())
+        self.stdout.write(f"{user.email} has a new password and has to sign in again.")

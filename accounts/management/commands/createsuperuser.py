@@ -1,4 +1,3 @@
-import getpass
 import os
 from argparse import ArgumentParser
 from typing import Any
@@ -7,7 +6,9 @@ from django.core.management.base import CommandError
 
 from accounts.audit.log import Actor
 from accounts.flows.administration import create_admin
-from accounts.management.base import USAGE, Operation
+from accounts.management.base import USAGE, Operation, ask, ask_new_password
+
+USE_NOINPUT = "Cannot ask without a terminal. Use --noinput and DJANGO_SUPERUSER_PASSWORD."
 
 
 class Command(Operation):
@@ -29,17 +30,13 @@ createsuperuser --noinput --email boss@example.com    # password from DJANGO_SUP
         )
 
     def handle(self, *args: Any, email: str, interactive: bool, **options: Any) -> None:
-        email = email or (input("E-mail address: ") if interactive else "")
-        password = prompt_for_password() if interactive else os.environ.get("DJANGO_SUPERUSER_PASSWORD", "")
+        if interactive:
+            email = email or ask("E-mail address: ", without_terminal=USE_NOINPUT)
+            password = ask_new_password(without_terminal=USE_NOINPUT)
+        else:
+            password = os.environ.get("DJANGO_SUPERUSER_PASSWORD", "")
         if not email or not password:
             raise CommandError("--email and DJANGO_SUPERUSER_PASSWORD are required.", returncode=USAGE)
         user = create_admin(email=email, password=password, by=Actor.operator())
         if options["verbosity"]:
             self.stdout.write(f"{user.email} is now an admin.")
-
-
-def prompt_for_password() -> str:
-    password = getpass.getpass("Password: ")
-    if password != getpass.getpass("Password (again): "):
-        raise CommandError("The passwords do not match. Nothing changed.")
-    return password
