@@ -1,15 +1,55 @@
 #!/usr/bin/env python
-"""The operators' command line."""
+"""The operators' command line. What ends a command early is said in one line; a traceback is a bug of the service."""
 
 import os
 import sys
+from typing import NoReturn
 
-from django.core.management import execute_from_command_line
-from django.db import OperationalError
+REFUSED, USAGE, INTERRUPTED, BROKEN_PIPE = 1, 2, 130, 141  # the last two as shells report SIGINT and SIGPIPE
 
-if __name__ == "__main__":
+
+def main() -> None:
+    open_closed_streams()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "peerprep_users.settings")
     try:
-        execute_from_command_line(sys.argv)
-    except OperationalError as exc:
-        sys.exit(f"The database does not answer: {' '.join(str(exc).split())}")
+        from django.core.management import execute_from_command_line  # noqa: PLC0415 - Ctrl-C may come that early
+        from django.db import DataError, InterfaceError, InternalError, OperationalError, ProgrammingError  # noqa: PLC0415
+
+        try:
+            execute_from_command_line(sys.argv)
+        finally:
+            sys.stdout.flush()
+    except KeyboardInterrupt:
+        stop(INTERRUPTED, "Interrupted.", prompted=True)
+    except EOFError:
+        stop(USAGE, "No answer was given. Nothing changed.", prompted=True)
+    except BrokenPipeError:  # as of `| head`
+        stop(BROKEN_PIPE)
+    except OSError as exc:
+        stop(REFUSED, f"{exc.filename}: {exc.strerror}." if exc.filename else f"{exc.strerror or exc}.")
+    except (UnicodeDecodeError, UnicodeEncodeError):
+        stop(USAGE, "An argument or an answer is not UTF-8.", prompted=True)
+    except (DataError, InterfaceError, InternalError, OperationalError, ProgrammingError) as exc:
+        problem = " ".join(str(exc).partition("\nLINE ")[0].split())
+        if isinstance(exc, ProgrammingError) or problem.startswith("no such "):
+            stop(REFUSED, f"The database has an older schema: {problem}. Run `manage.py migrate`.")
+        stop(REFUSED, f"The database does not answer: {problem}")
+
+
+def open_closed_streams() -> None:
+    """Opens those that the caller closed; and what the terminal's encoding lacks is escaped."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: PTH123, SIM115
+    sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def stop(code: int, message: str = "", *, prompted: bool = False) -> NoReturn:
+    """Exits at once. Python would first write the rest of the output, and complain if that fails."""
+    if message:
+        print(("\n" if prompted and sys.stderr.isatty() else "") + message, file=sys.stderr, flush=True)  # noqa: T201
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""`manage.py`: however a command ends, it ends in one line."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from conftest import database
+from core.tests.servers import ROOT
+
+pytestmark = pytest.mark.slow
+
+MANAGE = [sys.executable, "manage.py"]
+NO_DATABASE = {**os.environ, "DATABASE_URL": "sqlite:////nonexistent/db.sqlite3"}
+ON_A_TERMINAL = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"
+
+
+@pytest.mark.parametrize("arguments", [["version"], ["spectacular"]], ids=["little", "much"])
+def test_a_reader_that_stops_reading_is_no_error(arguments: list[str]) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as closed:
+        done = subprocess.run(
+            [*MANAGE, *arguments], cwd=ROOT, env=NO_DATABASE, stdout=closed, stderr=subprocess.PIPE, check=False
+        )
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
+@pytest.mark.parametrize(
+    ("shell", "line", "code"),
+    [
+        ("version > /dev/full", "No space left on device.", 1),
+        ("mail_gallery README.md", "README.md: File exists.", 1),
+        ("unlock a@example.com", "The database does not answer: unable to open database file", 1),
+        (
+            "createsuperuser <&- >&-",
+            "CommandError: Cannot ask without a terminal. Use --noinput and DJANGO_SUPERUSER_PASSWORD.",
+            2,
+        ),
+    ],
+)
+def test_a_command_that_cannot_go_on_says_why_in_one_line(shell: str, line: str, code: int) -> None:
+    script = f"{sys.executable} manage.py {shell}"
+    done = subprocess.run(
+        ["bash", "-c", script], cwd=ROOT, env=NO_DATABASE, stderr=subprocess.PIPE, text=True, check=False
+    )
+    assert (done.stderr.rstrip(), done.returncode) == (line, code)
+
+
+def test_a_missing_migration_is_named(tmp_path_factory: pytest.TempPathFactory, db: None) -> None:
+    with database(tmp_path_factory) as url:
+        done = subprocess.run(
+            [*MANAGE, "unlock", "a@example.com"],
+            cwd=ROOT,
+            env={**os.environ, "DATABASE_URL": url},
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr.endswith("Run `manage.py migrate`.\n") and len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("key", "line", "code"),
+    [
+        (b"\x03", "Interrupted.", 130),
+        (b"\x04", "No answer was given. Nothing changed.", 2),
+        (b"\xff\r", "An argument or an answer is not UTF-8.", 2),
+    ],
+    ids=["Ctrl-C", "Ctrl-D", "not UTF-8"],
+)
+def test_a_prompt_without_an_answer_ends_in_one_line(key: bytes, line: str, code: int) -> None:
+    command = [*MANAGE, "createsuperuser", "--email=boss@example.com"]
+    with subprocess.Popen(
+        [sys.executable, "-c", ON_A_TERMINAL, *command],
+        cwd=ROOT,
+        env={**NO_DATABASE, "PYTHONUTF8": "1"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as process:
+        assert process.stdin and process.stdout
+        assert process.stdout.read(10) == b"Password: "
+        process.stdin.write(key)
+        process.stdin.flush()
+        shown = process.stdout.read().decode(errors="replace")
+    assert (shown.removeprefix("^C").split("\r\n"), process.returncode) == (["", line, ""], code)
