@@ -12,7 +12,7 @@ from django.utils import timezone
 from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
 
 from accounts.models import AuditEntry, Session
-from accounts.tokens.jwt import RefreshToken
+from accounts.tokens.jwt import LEEWAY, RefreshToken
 from conftest import Api, Person, Together, person
 
 GRACE = timedelta(seconds=10)
@@ -94,7 +94,7 @@ def test_no_token_outlives_the_session(alice: Person) -> None:
 
 
 def test_a_token_that_lay_unused_for_a_week_is_dead(alice: Person) -> None:
-    with time_machine.travel(timezone.now() + settings.REFRESH_TTL + timedelta(seconds=1)):
+    with time_machine.travel(timezone.now() + settings.REFRESH_TTL + LEEWAY):
         assert refresh(alice.tokens.refresh_token).json()["code"] == "invalid_refresh_token"
 
 

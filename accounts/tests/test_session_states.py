@@ -16,9 +16,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from accounts.models import User
 from accounts.reset_codes import new_code
+from accounts.tokens.jwt import LEEWAY
 from conftest import PASSWORD, Api
 
-GRACE, ACCESS, REFRESH, LIFE = settings.REFRESH_GRACE, settings.ACCESS_TTL, settings.REFRESH_TTL, settings.SESSION_MAX
+GRACE, LIFE = settings.REFRESH_GRACE, settings.SESSION_MAX
+ACCESS, REFRESH = settings.ACCESS_TTL + LEEWAY, settings.REFRESH_TTL + LEEWAY
 
 
 @dataclass

@@ -2,7 +2,7 @@
 
 import warnings
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Self
 from uuid import UUID, uuid4
 
@@ -19,6 +19,7 @@ from accounts.models import Session, User
 from accounts.tokens import keys
 
 ISSUER = "user-service"
+LEEWAY = timedelta(seconds=10)  # by which the clocks of replicas and of siblings may differ
 warnings.filterwarnings("ignore", category=jwt.InsecureKeyLengthWarning)  # accounts.W003 says it, once
 
 
@@ -53,6 +54,7 @@ class Backend(TokenBackend):
                         key.material,
                         algorithms=[key.algorithm],
                         issuer=ISSUER,
+                        leeway=self.get_leeway(),
                         options={"require": ["exp", "iat", "iss", "sub", "jti"], "verify_aud": False},
                     )
                 except jwt.InvalidSignatureError:
@@ -69,7 +71,7 @@ class SessionToken(tokens.Token):
     the very token that its first answer carried, although no token is stored.
     """
 
-    _token_backend = Backend(settings.ALGORITHM)
+    _token_backend = Backend(settings.ALGORITHM, leeway=LEEWAY)
 
     @classmethod
     def of(cls, session: Session, user: User, token_id: UUID, issued: datetime, expires: datetime) -> Self:
