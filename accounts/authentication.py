@@ -45,6 +45,10 @@ class InvalidToken(NotAuthenticated):
     detail = "The access token is invalid, or its session has ended. Sign in again."
 
 
+class SessionOver(InvalidToken):
+    """The token is ours and has not expired, but its session is over, or its account blocked or gone."""
+
+
 class BearerAuthentication(BaseAuthentication):
     """Signs a request in as the user of a live session, found in one query together with its user."""
 
@@ -66,7 +70,7 @@ class BearerAuthentication(BaseAuthentication):
         now = timezone.now()
         session = live_session(claims, now)
         if session is None:
-            raise InvalidToken
+            raise SessionOver
         Session.objects.touch(session, now)
         return session.user, session
 

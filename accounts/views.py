@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.throttling import BaseThrottle
 
-from accounts.authentication import SignedInRequest
+from accounts.authentication import SessionOver, SignedInRequest
 from accounts.flows import login, registration, resets, sessions
 from accounts.flows import profile as profile_flow
 from accounts.flows.login import InvalidCredentials
@@ -52,6 +52,10 @@ from core.rate_limits import Throttle
 
 def ok() -> Response:
     return Response({"ok": True})
+
+
+def logged_out() -> Response:
+    return Response({"ok": True, "message": "Logged out successfully"})
 
 
 class PublicAuthViewSet(ApiViewSet):
@@ -169,9 +173,17 @@ class AuthViewSet(ApiViewSet):
 
     @extend_schema(responses=OkMessageSerializer)
     def logout(self, request: SignedInRequest) -> Response:
-        """Sign out everywhere: every session of the user ends at once."""
+        """Sign out everywhere: every session of the user ends at once.
+
+        The answer is the same where the session, or the account, is gone already; other sessions then stay.
+        """
         sessions.log_out(user=request.user)
-        return Response({"ok": True, "message": "Logged out successfully"})
+        return logged_out()
+
+    def handle_exception(self, exc: Exception) -> Response:
+        if self.action == "logout" and isinstance(exc, SessionOver):
+            return logged_out()  # clients forget their tokens only on success
+        return super().handle_exception(exc)
 
     @extend_schema(responses=ListedSessionSerializer(many=True))
     def list_sessions(self, request: SignedInRequest) -> Response:

@@ -106,6 +106,13 @@ def test_a_refresh_refuses_an_access_token(alice: Person) -> None:
     assert answer.json()["code"] == "invalid_refresh_token"
 
 
+@pytest.mark.parametrize("case", BAD)
+def test_a_logout_refuses_the_same_but_for_a_session_that_is_over(alice: Person, case: str) -> None:
+    answer = Api().post("/auth/logout", Authorization=f"Bearer {BAD[case](alice)}")
+    assert answer.status_code == (200 if case in {"sub of nobody", "sid of nothing"} else 401)
+    assert alice.api.get("/users/me").status_code == 200
+
+
 def test_it_refuses_the_session_of_somebody_else(alice: Person, bob: Person) -> None:
     assert Api(signed(alice, sid=str(bob.session.pk))).get("/users/me").status_code == 401
 

@@ -6,7 +6,7 @@ from django.apps import apps
 from django.core.management import call_command
 from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 
-from accounts.models import AuditEntry, LoginGuard, Mail, PasswordReset, Role, Session, User
+from accounts.models import AuditEntry, LoginGuard, Mail, PasswordReset, Role, User
 from conftest import PASSWORD, Api, Mailbox, Person, Together, person
 
 NEW = "another horse altogether"
@@ -96,16 +96,6 @@ def test_an_operator_s_change_of_the_password_ends_every_session(
 def test_verifying_the_password_says_yes_or_no(alice: Person) -> None:
     assert alice.api.post("/auth/verify-password", {"password": PASSWORD}).json() == {"ok": True}
     assert alice.api.post("/auth/verify-password", {"password": PASSWORD + " "}).json() == {"ok": False}
-
-
-def test_logging_out_ends_every_session_at_once(api: Api, alice: Person, bob: Person) -> None:
-    other = Api(api.post("/auth/login", alice.credentials).json()["access_token"])
-    answer = alice.api.post("/auth/logout")
-    assert (answer.status_code, answer.json()) == (200, {"ok": True, "message": "Logged out successfully"})
-    assert [one.get("/users/me").status_code for one in (alice.api, other, bob.api)] == [401, 401, 200]
-    assert set(Session.objects.filter(user=alice.user).values_list("end_reason", flat=True)) == {
-        Session.EndReason.LOGOUT
-    }
 
 
 def test_deleting_the_account_leaves_nothing_of_it(api: Api, alice: Person, bob: Person, mailbox: Mailbox) -> None:
