@@ -44,10 +44,20 @@ from accounts.serializers import (
 )
 from accounts.tokens.keys import published
 from core.api import ApiViewSet, uuid_in_path, validated
-from core.client import Client
-from core.errors import NotFound
+from core.client import Client, ip_of
+from core.errors import Invalid, NotFound
 from core.openapi import raises
-from core.rate_limits import Throttle
+from core.rate_limits import RateLimited, Throttle, spend
+
+# Of each call its limit per client address. A refresh counts only where it is refused.
+LIMITS = {
+    "register": "register",
+    "login": "login",
+    "forgot_password": "forgot_password",
+    "resend_verification": "resend_verification",
+    "verify_reset_code": "reset_code",
+    "reset_password": "reset_code",
+}
 
 
 def ok() -> Response:
@@ -66,7 +76,8 @@ class PublicAuthViewSet(ApiViewSet):
     tags = ["auth"]
 
     def get_throttles(self) -> list[BaseThrottle]:
-        return [Throttle(self.action)] if self.action in settings.RATE_LIMITS else []
+        name = LIMITS.get(self.action)
+        return [Throttle(name)] if name else []
 
     @extend_schema(request=RegistrationSerializer, responses={201: TokenPairSerializer})
     @raises(EmailTaken, Busy)
@@ -90,14 +101,18 @@ class PublicAuthViewSet(ApiViewSet):
         return Response(asdict(login.log_in(**body, client=Client.of(request))))
 
     @extend_schema(request=RefreshSerializer, responses=RefreshedTokenPairSerializer)
-    @raises(InvalidRefreshToken, RefreshTokenReused, EmailNotVerified)
+    @raises(InvalidRefreshToken, RefreshTokenReused, EmailNotVerified, RateLimited)
     def refresh(self, request: Request) -> Response:
         """Exchange a refresh token for the next pair; each works once.
 
         For some seconds a used token gives its successor again. After that it ends the session.
         """
-        body = validated(RefreshSerializer, request.data, "body")
-        pair = sessions.rotate(**body, client=Client.of(request))
+        try:
+            body = validated(RefreshSerializer, request.data, "body")
+            pair = sessions.rotate(**body, client=Client.of(request))
+        except (Invalid, InvalidRefreshToken, RefreshTokenReused, EmailNotVerified) as refusal:
+            refusal.headers |= spend("refresh", ip_of(request))  # a 429 for a good token would sign its owner out
+            raise
         return Response({**asdict(pair), "token_type": "bearer"})
 
     @extend_schema(request=AddressSerializer, responses=OkSerializer)

@@ -13,6 +13,7 @@ from rest_framework import exceptions, serializers
 
 from core.api import ApiSerializer
 from core.errors import ApiError, Failed, Invalid, Problem, TooLarge, Unavailable
+from core.rate_limits import RateLimited
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -135,9 +136,13 @@ class ApiSchema(AutoSchema):
         responses = operation["responses"] | {
             status: self.error_response(errors) for status, errors in by_status.items()
         }
+        refusals = set(by_status) if RateLimited in by_status.get("429", ()) else set()
+        limited = set(responses) if self.view.get_throttles() else refusals
         for status, response in responses.items():
             response["description"] = response["description"] or HTTPStatus(int(status)).phrase
-            response["headers"] = response.get("headers", {}) | self.headers(status, by_status[status])
+            response["headers"] = response.get("headers", {}) | self.headers(
+                status, by_status[status], limited=status in limited
+            )
         operation["responses"] = dict(sorted(responses.items()))
         return operation
 
@@ -162,8 +167,8 @@ class ApiSchema(AutoSchema):
             {error.code: {"detail": error.detail, "code": error.code} for error in errors},
         )
 
-    def headers(self, status: str, errors: list[type[ApiError]]) -> dict[str, Any]:
-        names = ["X-Request-ID", *(RATE_LIMIT_HEADERS if self.view.get_throttles() else [])]
+    def headers(self, status: str, errors: list[type[ApiError]], *, limited: bool) -> dict[str, Any]:
+        names = ["X-Request-ID", *(RATE_LIMIT_HEADERS if limited else [])]
         if status == "401":
             names.append("WWW-Authenticate")
         if status in {"429", "503"} or any(error.has_retry_after for error in errors):

@@ -105,7 +105,8 @@ RATE_LIMITS = {  # per client address
     "register": env.rate("RATE_LIMIT_REGISTER", "100/h"),
     "forgot_password": env.rate("RATE_LIMIT_FORGOT_PASSWORD", "60/h"),
     "resend_verification": env.rate("RATE_LIMIT_RESEND_VERIFICATION", "60/h"),
-    "refresh": env.rate("RATE_LIMIT_REFRESH", "300/5min"),
+    "reset_code": env.rate("RATE_LIMIT_RESET_CODE", "60/h"),
+    "refresh": env.rate("RATE_LIMIT_REFRESH", "300/5min"),  # of refused ones
 }
 
 AXES_HANDLER = "accounts.login_guard.AccountHandler"

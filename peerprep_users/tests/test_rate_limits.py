@@ -24,6 +24,7 @@ LIMITED = {
     "register": {"email": "nobody@example.com", "password": "password"},
     "forgot-password": {"email": "nobody@example.com"},
     "resend-verification": {"email": "nobody@example.com"},
+    "verify-reset-code": {"email": "nobody@example.com", "code": "123456"},
     "refresh": {"refresh_token": "none"},
 }
 
@@ -76,6 +77,27 @@ def test_each_call_has_its_own_limit(name: str) -> None:
     assert 429 not in first
     assert statuses(2, name) == [429, 429]
     assert 429 not in [call(other).status_code for other in LIMITED if other != name]
+
+
+@pytest.mark.usefixtures("limits", "db")
+def test_the_calls_that_take_a_reset_code_share_a_limit() -> None:
+    reset = LIMITED["verify-reset-code"] | {"new_password": "another horse altogether"}
+    assert statuses(2, "verify-reset-code") == [401, 401]
+    assert [Api().post("/auth/reset-password", reset).status_code for _ in range(2)] == [401, 429]
+    assert call("verify-reset-code").status_code == 429
+
+
+@pytest.mark.usefixtures("store")
+def test_a_good_refresh_token_is_never_limited(alice: Person) -> None:
+    pair = {"refresh_token": alice.tokens.refresh_token}
+    for _ in range(5):
+        answer = Api().post("/auth/refresh", pair)
+        assert answer.status_code == 200 and "RateLimit-Limit" not in answer.headers
+        pair = answer.json()
+    assert statuses(2, "refresh") == [401, 401]
+    assert Api().post("/auth/refresh", {}).status_code == 422  # counts too
+    assert statuses(1, "refresh") == [429]
+    assert Api().post("/auth/refresh", {"refresh_token": pair["refresh_token"]}).status_code == 200
 
 
 @pytest.mark.usefixtures("store", "db")

@@ -145,6 +145,7 @@ def test_it_has_the_defaults_of_the_contract(house: Path) -> None:
         "register": (100, 3600),
         "forgot_password": (60, 3600),
         "resend_verification": (60, 3600),
+        "reset_code": (60, 3600),
         "refresh": (300, 300),
     }
     assert settings["DATABASES"]["default"]["ENGINE"] == "django.db.backends.sqlite3"
