@@ -63,6 +63,14 @@ def test_they_lead_nowhere_but_to_the_public_address(
     assert "url(" not in content["html"] and "@import" not in content["html"]
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_they_name_no_page_but_that_of_the_link(db: None, mailbox: Mailbox, kind: Mail.Kind) -> None:
+    person("una@example.com", is_verified=kind != Mail.Kind.VERIFICATION)
+    enqueue(kind, "una@example.com", FACTS)
+    for body in bodies(mailbox.last()).values():
+        assert "Forgot" not in body and body.count("http://localhost:8001/") == body.count("/verify-email?token=")
+
+
 def test_no_host_header_gets_into_a_link(db: None, api: Api, mailbox: Mailbox) -> None:
     hosts = {"Host": "evil.example", "X-Forwarded-Host": "evil.example", "X-Forwarded-Proto": "ftp"}
     api.post("/auth/register", {"email": "una@example.com", "password": "correct horse battery"}, **hosts)
