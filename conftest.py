@@ -257,7 +257,7 @@ class Sink:
 
     async def handle_DATA(self, server: SMTP, session: SMTPSession, envelope: Envelope) -> str:  # noqa: N802
         await asyncio.sleep(self.pause)
-        content = envelope.content
+        content = envelope.original_content
         assert isinstance(content, bytes)
         self.received.append(message_from_bytes(content, policy=policy.default))
         self.recipients.append(envelope.rcpt_tos)

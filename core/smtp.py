@@ -5,7 +5,7 @@ import smtplib
 import socket
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import Any
@@ -14,6 +14,7 @@ from django.conf import settings
 from django.core.mail import EmailMessage, get_connection
 from django.core.mail.backends import console, smtp
 from django.core.mail.backends.base import BaseEmailBackend
+from django.core.mail.message import utf8_charset_qp
 
 
 class ReplyReader:
@@ -74,6 +75,11 @@ class SMTP(smtp.EmailBackend):
         except Exception:
             self.close()  # Django keeps a connection whose STARTTLS or AUTH failed for a next try, which we never make
             raise
+
+    def send_messages(self, email_messages: Sequence[EmailMessage]) -> int:
+        for message in email_messages:
+            message.encoding = utf8_charset_qp  # Django sends 8 bits unasked, which not every server takes
+        return super().send_messages(email_messages)
 
 
 class Console(console.EmailBackend):

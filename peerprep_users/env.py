@@ -51,13 +51,14 @@ def read(name: str, default: T, parse: Callable[[str], T], wanted: str, *, exact
 # --- Simple values --------------------------------------------------------------------------------------------------
 
 
-def text(name: str, default: str = "", *, exact: bool = False) -> str:
+def text(name: str, default: str = "", *, exact: bool = False, only_ascii: bool = False) -> str:
     def parse(value: str) -> str:
-        if not value.replace("\t", " ").isprintable():
+        if not value.replace("\t", " ").isprintable() or (only_ascii and not value.isascii()):
             raise ValueError
         return value
 
-    return read(name, default, parse, "text without control characters", exact=exact)
+    wanted = "text without control characters"
+    return read(name, default, parse, f"ASCII {wanted}" if only_ascii else wanted, exact=exact)
 
 
 def one_of(name: str, default: str, *choices: str) -> str:
@@ -127,9 +128,11 @@ def split_list(value: str) -> list[str]:
 def email(name: str, default: str) -> str:
     def parse(value: str) -> str:
         validate_email(value)
+        if not value.isascii():
+            raise ValueError
         return value
 
-    return read(name, default, parse, "an e-mail address")
+    return read(name, default, parse, "an e-mail address in ASCII, with an international domain in its xn-- form")
 
 
 # --- Hosts and URLs -------------------------------------------------------------------------------------------------

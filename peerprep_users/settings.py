@@ -128,8 +128,8 @@ EMAIL_TIMEOUT = 10
 EMAIL_BACKEND = "core.smtp.SMTP" if EMAIL_HOST else "core.smtp.Console"
 EMAIL_SUBJECT_PREFIX = ""
 if env.flag("USE_CREDENTIALS", True):
-    EMAIL_HOST_USER = env.text("MAIL_USERNAME")
-    EMAIL_HOST_PASSWORD = env.text("MAIL_PASSWORD", exact=True)
+    EMAIL_HOST_USER = env.text("MAIL_USERNAME", only_ascii=True)  # smtplib signs in with nothing else
+    EMAIL_HOST_PASSWORD = env.text("MAIL_PASSWORD", exact=True, only_ascii=True)
 if EMAIL_USE_SSL and EMAIL_USE_TLS:
     env.refuse("MAIL_STARTTLS", "false where MAIL_SSL_TLS is true")
 

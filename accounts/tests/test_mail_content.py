@@ -1,18 +1,21 @@
 """What mails say, what they never contain, and that nobody else can have a say in them."""
 
 import re
+from collections.abc import Iterator
 from email.message import EmailMessage
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aiosmtpd.controller import Controller
 from django.core.management import call_command
 
 from accounts.mail.queue import circumstances, deliver_due, enqueue
 from accounts.models import Mail, User
-from conftest import Api, Mailbox, person
+from conftest import Api, Mailbox, Sink, person
 from core.client import Client
+from core.tests.servers import free_port
 
 FACTS = circumstances(Client(ip="2001:db8::7", user_agent="curl/8.0"))
 KINDS = [Mail.Kind(kind) for kind in Mail.Kind.values]
@@ -114,6 +117,35 @@ def test_a_name_is_greeted(db: None, mailbox: Mailbox, name: str) -> None:
     enqueue(Mail.Kind.PASSWORD_CHANGED, "una@example.com", FACTS)
     for body in bodies(mailbox.last()).values():
         assert f"Hello {name}," in body
+
+
+@pytest.fixture
+def seven_bits(mailbox: Mailbox, settings: Any) -> Iterator[Mailbox]:
+    """A mailbox behind a server without 8BITMIME, which refuses any other bytes."""
+    sink, port = Sink(), free_port()
+    controller = Controller(sink, hostname="127.0.0.1", port=port, decode_data=True, enable_SMTPUTF8=False)
+    controller.start()
+    settings.EMAIL_PORT = port
+    yield Mailbox(sink, port)
+    controller.stop()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_they_need_no_more_than_seven_bits(db: None, seven_bits: Mailbox, settings: Any, kind: Mail.Kind) -> None:
+    settings.MAIL_FROM_NAME = "Übungsraum, 練習"
+    person("zoe@example.com", name="Zoë", is_verified=kind != Mail.Kind.VERIFICATION)
+    enqueue(kind, "zoe@example.com", FACTS)
+    received = seven_bits.last()
+    assert received["From"].addresses[0].display_name == "Übungsraum, 練習"
+    assert received["Subject"].endswith(" - Übungsraum, 練習")
+    for body in bodies(received).values():
+        assert "Übungsraum, 練習" in body and ("Zoë" in body or kind == Mail.Kind.VERIFICATION)
+
+
+def test_a_test_mail_needs_no_more_either(seven_bits: Mailbox, settings: Any) -> None:
+    settings.APP_NAME = "Übungsraum"
+    call_command("send_test_mail", "ops@example.com")
+    assert "Übungsraum can send mail" in seven_bits.sink.received[0].get_content()
 
 
 @pytest.mark.parametrize(
