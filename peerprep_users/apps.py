@@ -12,7 +12,6 @@ class ServiceConfig(AppConfig):
     def ready(self) -> None:
         for check in (checks.check_lifetimes, checks.check_worker_memory, checks.check_key_length):
             register(check, Tags.security)
-        register(checks.check_mail_server, Tags.security, deploy=True)
 
 
 class ServiceAdminConfig(admin.AdminConfig):

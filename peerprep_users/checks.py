@@ -37,9 +37,3 @@ def check_key_length(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         hint = "RFC 7518 section 3.2 asks for 32 bytes. With ENV=prod a shorter one is refused."
         return [checks.Warning("SECRET_KEY is short.", hint=hint, id="accounts.W003")]
     return []
-
-
-def check_mail_server(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    if settings.PRODUCTION and not settings.EMAIL_HOST:
-        return [checks.Warning("Mail goes to the console.", hint="Set MAIL_SERVER.", id="accounts.W002")]
-    return []

@@ -130,6 +130,8 @@ EMAIL_SUBJECT_PREFIX = ""
 if env.flag("USE_CREDENTIALS", True):
     EMAIL_HOST_USER = env.text("MAIL_USERNAME", only_ascii=True)  # smtplib signs in with nothing else
     EMAIL_HOST_PASSWORD = env.text("MAIL_PASSWORD", exact=True, only_ascii=True)
+if PRODUCTION and not EMAIL_HOST:
+    env.refuse("MAIL_SERVER", "set with ENV=prod: without it mail is printed, with its codes and links")
 if EMAIL_USE_SSL and EMAIL_USE_TLS:
     env.refuse("MAIL_STARTTLS", "false where MAIL_SSL_TLS is true")
 

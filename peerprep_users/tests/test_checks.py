@@ -7,10 +7,8 @@ import pytest
 from django.core.checks import run_checks
 
 
-def found(*, deploy: bool = False) -> set[str | None]:
-    return {
-        message.id for message in run_checks(include_deployment_checks=deploy) if str(message.id)[:9] == "accounts."
-    }
+def found() -> set[str | None]:
+    return {message.id for message in run_checks() if str(message.id)[:9] == "accounts."}
 
 
 def test_the_settings_of_the_tests_are_fine() -> None:
@@ -35,8 +33,3 @@ def test_it_warns_and_lets_the_service_start(settings: Any, changes: dict[str, A
 def test_a_short_key_is_no_matter_where_a_key_pair_signs(settings: Any) -> None:
     settings.SECRET_KEY, settings.ALGORITHM = "short", "ES256"
     assert found() == set()
-
-
-def test_in_production_mail_needs_a_server(settings: Any) -> None:
-    settings.PRODUCTION, settings.EMAIL_HOST = True, ""
-    assert "accounts.W002" in found(deploy=True)

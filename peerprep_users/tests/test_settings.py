@@ -320,6 +320,12 @@ def test_it_refuses(house: Path, name: str, value: str) -> None:
     assert message == refusal(house, **{name: "\a"})  # it never shows the value
 
 
+def test_it_refuses_to_print_mail_in_production(house: Path) -> None:
+    message = refusal(house, ENV="prod", SECRET_KEY=RANDOM_KEY)
+    assert message.startswith("Configuration error: MAIL_SERVER must be set with ENV=prod")
+    assert "\n" not in message
+
+
 def test_it_refuses_both_kinds_of_tls(house: Path) -> None:
     assert "MAIL_STARTTLS" in refusal(house, MAIL_SSL_TLS="true", MAIL_STARTTLS="true")
 
@@ -357,7 +363,7 @@ class TestTheSecretKey:
         assert refusal(house, ENV="prod").startswith("Configuration error: SECRET_KEY must be ")
 
     def test_it_is_taken_in_production_where_it_is_random(self, house: Path) -> None:
-        settings = load(house, ENV="prod", SECRET_KEY=RANDOM_KEY)
+        settings = load(house, ENV="prod", SECRET_KEY=RANDOM_KEY, MAIL_SERVER="smtp.example.com")
         assert (settings["SECRET_KEY"], settings["SIMPLE_JWT"]["SIGNING_KEY"]) == (RANDOM_KEY, RANDOM_KEY)
 
     @pytest.mark.parametrize("name", ["SECRET_KEY", "MAIL_PASSWORD"])

@@ -31,6 +31,7 @@ BAD = [
     ("SECRET_KEY", {"ENV": "prod"}),
     ("SECRET_KEY", {"ENV": "prod", "SECRET_KEY": "hidden"}),
     ("SECRET_KEY", {"ENV": "prod", "SECRET_KEY": "peerprep-development-key-that-production-refuses"}),
+    ("MAIL_SERVER", {"ENV": "prod", "SECRET_KEY": "r4nD0m-kEy/with+32=bytes_or.more~of!it"}),
 ]
 
 
