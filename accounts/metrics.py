@@ -13,6 +13,7 @@ LOGINS = Counter("logins", "Logins, in the admin site too, by how they ended.", 
 REFRESHES = Counter("refreshes", "Refreshes of tokens by how they ended.", ["outcome"], registry=REGISTRY)
 REGISTRATIONS = Counter("registrations", "Registrations by how they ended.", ["outcome"], registry=REGISTRY)
 LOCKS = Counter("account_locks", "Accounts locked after wrong passwords.", registry=REGISTRY)
+MAILS_WITHHELD = Counter("mails_withheld", "Mails that their address got no more of.", ["bound"], registry=REGISTRY)
 
 
 def session_gauges() -> Iterator[Metric]:

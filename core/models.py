@@ -2,7 +2,7 @@ from django.db import models
 
 
 class RateCount(models.Model):
-    """How many calls of a kind came from one client in the present window, where there is no Redis."""
+    """How often something happened in the present window: calls of one client, where there is no Redis; mails."""
 
     name = models.CharField(max_length=64, primary_key=True)
     count = models.PositiveIntegerField()

@@ -95,7 +95,15 @@ def record(
     )
     personal.seal = sign("personal", personal.sealed_values())
     personal.save(force_insert=True)
+    announce(kind, by=by, shown=shown, **facts)
 
+
+def announce(kind: Kind, *, by: Actor, shown: str, **facts: Any) -> None:
+    """Writes the log line of an entry, or of an event that leaves none, once the transaction is committed.
+
+    Args:
+        shown: the masked address.
+    """
     fields = {"address": shown, "by": by.kind.value, "ip": by.client.ip, "user_agent": by.client.user_agent}
     if by.id is not None:
         fields["actor"] = str(by.id)

@@ -20,7 +20,7 @@ from accounts.flows.profile import delete_user, lock_unless_last_admin
 from accounts.flows.registration import EmailTaken
 from accounts.flows.sessions import end_sessions
 from accounts.hashing import hashed
-from accounts.mail.queue import enqueue_on_demand
+from accounts.mail.queue import enqueue
 from accounts.models import Mail, Role, Session, User, default_name
 from core.errors import ApiError, NotFound
 from core.jobs import new_work
@@ -53,7 +53,7 @@ class AccountDeactivated(ApiError):
 class TooManyMails(ApiError):
     status = 429
     code = "too_many_mails"
-    detail = "This mail was requested a moment ago, or five times in the last hour. Try again later."
+    detail = "This address has had as many mails as it gets for now. Try again later."
 
 
 def lock_account(user: User) -> User:
@@ -143,14 +143,14 @@ def send_reset_code(*, user: User, by: Actor, reason: str = "") -> None:
 
 
 def send(user: User, mail: Mail.Kind, *, kind: Kind, by: Actor, reason: str) -> None:
-    """Queues a mail, within the limits for everyone. It does not mention the admin's device."""
+    """Queues a mail, within the bounds for everyone. It does not mention the admin's device."""
     with transaction.atomic():
         account = lock_account(user)
         if mail == Mail.Kind.VERIFICATION and account.is_verified:
             raise AlreadyVerified
         if not account.is_active:
             raise AccountDeactivated
-        if not enqueue_on_demand(mail, account.email, {"at": timezone.now().isoformat()}):
+        if not enqueue(mail, account.email, {"at": timezone.now().isoformat()}):
             raise TooManyMails
         record(kind, by=by, address=account.email, user=account, reason=reason)
 

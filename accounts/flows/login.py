@@ -9,7 +9,8 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef
 
 from accounts import hashing, login_guard
-from accounts.audit.log import Actor, Kind, record
+from accounts.addresses import masked
+from accounts.audit.log import Actor, Kind, announce, record
 from accounts.devices import device_name
 from accounts.flows.sessions import EmailNotVerified, TokenPair, start_session
 from accounts.login_guard import AccountLocked, Busy
@@ -104,7 +105,8 @@ def check_password(*, address: str, password: str, client: Client) -> User | Non
             if login_guard.settle_abandoned(address):
                 record_failure(address, owner, client, locked=True)
         raise
-    user = User.objects.filter(email=address, is_active=True).first()
+    account = User.objects.filter(email=address).first()
+    user = account if account and account.is_active else None
     try:
         right = hashing.matches(password, user.password if user else None, address)
     except hashing.TooManyHashes:
@@ -118,7 +120,7 @@ def check_password(*, address: str, password: str, client: Client) -> User | Non
         return user
     with transaction.atomic():
         # The user's row before the guard, as wherever both are locked.
-        owner = User.objects.lock_any(email=address) if guess.may_lock else None
+        owner = User.objects.lock_any(email=address) if guess.may_lock else account
         record_failure(address, owner, client, locked=guess.fail())
     return None
 
@@ -133,12 +135,19 @@ def upgrade_hash(user: User, password: str) -> None:
 def record_failure(address: str, owner: User | None, client: Client, *, locked: bool) -> None:
     """Records a wrong password, and mails the owner about a lock.
 
-    An unknown address gets exactly the same; the sender drops the mail.
+    For an unknown address the same is written, which takes as long, and rolled back: only a log line tells of a lock.
     """
-    AccessFailureLog.objects.create(
-        username=address, ip_address=client.ip, user_agent=client.user_agent, locked_out=locked
-    )
+    by = Actor.anyone(client)
+    with transaction.atomic():
+        AccessFailureLog.objects.create(
+            username=address, ip_address=client.ip, user_agent=client.user_agent, locked_out=locked
+        )
+        if locked:
+            record(Kind.ACCOUNT_LOCKED, by=by, address=address, user=owner)
+            enqueue(Mail.Kind.ACCOUNT_LOCKED, address, circumstances(client))
+        if owner is None:
+            transaction.set_rollback(True)
     if locked:
-        record(Kind.ACCOUNT_LOCKED, by=Actor.anyone(client), address=address, user=owner)
-        enqueue(Mail.Kind.ACCOUNT_LOCKED, address, circumstances(client))
         LOCKS.inc()
+        if owner is None:
+            announce(Kind.ACCOUNT_LOCKED, by=by, shown=masked(address))

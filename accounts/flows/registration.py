@@ -8,7 +8,7 @@ from accounts.devices import device_name
 from accounts.flows.passwords import validate_new_password
 from accounts.flows.sessions import TokenPair, start_session
 from accounts.hashing import hashed
-from accounts.mail.queue import circumstances, enqueue, enqueue_on_demand
+from accounts.mail.queue import circumstances, enqueue
 from accounts.metrics import REGISTRATIONS
 from accounts.models import KnownDevice, Mail, User, default_name
 from accounts.tokens.jwt import read_verification_token
@@ -88,4 +88,4 @@ def verify_email(*, token: str) -> bool:
 
 def request_verification(*, email: str, client: Client) -> None:
     """Sends a new link if there is an account that needs one. The answer does not tell."""
-    enqueue_on_demand(Mail.Kind.VERIFICATION, email, circumstances(client))
+    enqueue(Mail.Kind.VERIFICATION, email, circumstances(client))

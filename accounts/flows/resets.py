@@ -7,7 +7,7 @@ from accounts import login_guard
 from accounts.audit.log import Actor, Kind
 from accounts.flows.passwords import set_password, validate_new_password
 from accounts.hashing import TooManyHashes, hashed
-from accounts.mail.queue import circumstances, enqueue_on_demand
+from accounts.mail.queue import circumstances, enqueue
 from accounts.models import Mail, PasswordReset, User
 from accounts.reset_codes import digest
 from core.client import Client
@@ -21,11 +21,8 @@ class InvalidResetCode(ApiError):
 
 
 def request_code(*, email: str, client: Client) -> None:
-    """Has a code mailed. An unknown address gets exactly the same treatment; the sender drops the mail.
-
-    At most one mail a minute and five an hour go to an address, also of requests at once.
-    """
-    enqueue_on_demand(Mail.Kind.RESET_CODE, email, circumstances(client))
+    """Has a code mailed. An unknown address gets exactly the same treatment; the sender drops the mail."""
+    enqueue(Mail.Kind.RESET_CODE, email, circumstances(client))
 
 
 def guess(email: str, code: str) -> tuple[PasswordReset, User]:

@@ -22,7 +22,7 @@ SUBJECTS = {
     Mail.Kind.ACCOUNT_LOCKED: "Your account is temporarily locked",
     Mail.Kind.NEW_DEVICE: "New sign-in to your account",
 }
-# Mail clients make a link of a name like this, and a stranger may have registered the address: no name, then.
+# Mail clients make a link of a name like this: no name, then.
 LINKLIKE = re.compile(r"[/\\:@]|[.。．。]\S")
 
 
@@ -31,11 +31,14 @@ def addressee(mail: Mail) -> User | None:
 
 
 def is_obsolete(mail: Mail) -> bool:
-    """Whether there is nothing left to say. Codes are made for addresses without an account, too."""
+    """Whether there is nothing to say. Codes are made for addresses without an account, too.
+
+    Who has not verified their address gets links and codes alone: it may be a stranger's.
+    """
     if mail.kind == Mail.Kind.RESET_CODE:
         return mail.is_too_late
     user = addressee(mail)
-    return user is None or (mail.kind == Mail.Kind.VERIFICATION and user.is_verified)
+    return user is None or user.is_verified == (mail.kind == Mail.Kind.VERIFICATION)
 
 
 def compose(mail: Mail) -> EmailMultiAlternatives | None:
@@ -68,8 +71,9 @@ def render(kind: Mail.Kind, facts: dict[str, Any], *, to: str, message_id: str) 
 def context(mail: Mail, user: User) -> dict[str, Any]:
     """What all mails say. The facts of a dead mail that is queued again are wiped: only its time is known."""
     agent = mail.facts.get("user_agent")
+    is_greeted = user.is_verified and not LINKLIKE.search(user.name)  # else the name may be a stranger's text
     return {
-        "greeting": "Hello," if LINKLIKE.search(user.name) else f"Hello {user.name},",
+        "greeting": f"Hello {user.name}," if is_greeted else "Hello,",
         "product": settings.MAIL_FROM_NAME,
         "base_url": settings.PUBLIC_BASE_URL,
         "at": datetime.fromisoformat(mail.facts["at"]) if "at" in mail.facts else mail.created_at,

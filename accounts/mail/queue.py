@@ -3,23 +3,44 @@
 import logging
 import re
 import smtplib
+from collections.abc import Collection
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import InterfaceError, InternalError, OperationalError, transaction
 from django.utils import timezone
+from django.utils.crypto import salted_hmac
 
+from accounts.addresses import masked
 from accounts.mail.messages import compose, is_obsolete
-from accounts.models import Mail
+from accounts.metrics import MAILS_WITHHELD
+from accounts.models import Mail, User
 from core.client import Client
 from core.jobs import Turn, new_work
-from core.locks import lock_for_transaction
+from core.rate_limits import count_in_database
 from core.smtp import connected, explained
 
 log = logging.getLogger(__name__)
 
-HOURLY_LIMIT = 5
-PAUSES = {Mail.Kind.RESET_CODE: timedelta(minutes=1), Mail.Kind.VERIFICATION: timedelta(0)}
+
+class Bound(NamedTuple):
+    """How many mails of some kinds an address gets, in a time that begins with the first of them."""
+
+    name: str
+    kinds: Collection[Mail.Kind]
+    mails: int
+    period: timedelta
+
+
+HOUR = timedelta(hours=1)
+BOUNDS = (
+    Bound("pause", [Mail.Kind.RESET_CODE], 1, timedelta(minutes=1)),
+    Bound("on_demand", [Mail.Kind.VERIFICATION, Mail.Kind.RESET_CODE], 5, HOUR),  # anyone can ask for these
+    Bound("all", list(Mail.Kind), 10, HOUR),
+)
+for _bound in BOUNDS:
+    MAILS_WITHHELD.labels(_bound.name)
+
 PERMANENT = 500
 AUTHENTICATION_REQUIRED = 530
 SECRETS = re.compile(r"token=[^\s'\"]+|\b\d{6}\b")  # of links and codes, which a server may quote in its refusal
@@ -30,27 +51,36 @@ def circumstances(client: Client) -> dict[str, Any]:
     return {"at": timezone.now().isoformat(), "ip": client.ip, "user_agent": client.user_agent}
 
 
-def enqueue(kind: Mail.Kind, to: str, facts: dict[str, Any]) -> None:
-    """Queues a mail in the caller's transaction, so that it is sent exactly when the change that caused it happens."""
-    Mail.objects.create(kind=kind, to=to, facts=facts)
-    transaction.on_commit(new_work.set)
+def enqueue(kind: Mail.Kind, to: str, facts: dict[str, Any]) -> bool:
+    """Queues a mail in the caller's transaction, so that it is sent exactly when the change that caused it happens.
 
-
-def enqueue_on_demand(kind: Mail.Kind, to: str, facts: dict[str, Any]) -> bool:
-    """Queues a mail that anybody can ask for. Requests at once are counted one after the other.
-
-    Returns:
-        False if the address has had five of this kind within the hour, or one within the kind's pause.
+    Returns False, and queues none, where the address has had as many as it gets.
     """
-    with transaction.atomic():
-        lock_for_transaction(f"mail:{kind}:{to}")
-        now = timezone.now()
-        lately = Mail.objects.filter(to=to, kind=kind, created_at__gt=now - timedelta(hours=1)).order_by("-created_at")
-        times = list(lately.values_list("created_at", flat=True)[:HOURLY_LIMIT])
-        if len(times) == HOURLY_LIMIT or (times and times[0] > now - PAUSES[kind]):
+    with transaction.atomic(savepoint=False):
+        if exceeded := count_mail(kind, to):
+            MAILS_WITHHELD.labels(exceeded).inc()
+            log.warning(
+                "A mail was withheld: its address gets no more for now",
+                extra={"kind": kind.value, "address": masked(to), "bound": exceeded},
+            )
             return False
-        enqueue(kind, to, facts)
+        Mail.objects.create(kind=kind, to=to, facts=facts)
+        transaction.on_commit(new_work.set)
         return True
+
+
+def count_mail(kind: Mail.Kind, to: str) -> str | None:
+    """Counts a mail against each bound of its kind. Returns the name of the first one that it exceeds.
+
+    The counts have a keyed hash in place of the address, and outlive its account.
+    """
+    digest = salted_hmac("accounts.mail-count", to, algorithm="sha256").hexdigest()[:32]
+    for bound in BOUNDS:
+        if kind in bound.kinds:
+            counted = count_in_database(f"mail:{bound.name}:{digest}", bound.period)
+            if counted.calls > bound.mails:
+                return bound.name
+    return None
 
 
 def deliver_due(turn: Turn | None = None) -> int:
@@ -69,14 +99,14 @@ def deliver(mail: Mail) -> None:
     """
     try:
         if is_obsolete(mail):
-            Mail.objects.finish(mail, Mail.State.DROPPED)
+            drop(mail)
             return
         with connected() as server:
             if not Mail.objects.renew(mail):
                 return  # connecting took longer than the claim
             message = compose(mail)
             if message is None:
-                Mail.objects.finish(mail, Mail.State.DROPPED)
+                drop(mail)
             else:
                 server.send_messages([message])
                 Mail.objects.finish(mail, Mail.State.SENT, sent_at=timezone.now())
@@ -86,6 +116,14 @@ def deliver(mail: Mail) -> None:
         reason = explained(exc, secrets=SECRETS)
         log.warning("A mail could not be delivered", extra={"mail": str(mail.pk), "error": reason})
         Mail.objects.fail(mail, reason, for_good=is_permanent(exc))
+
+
+def drop(mail: Mail) -> None:
+    """Ends a mail that has nothing to say. Of an address without an account no row is kept."""
+    if User.objects.filter(email=mail.to).exists():
+        Mail.objects.finish(mail, Mail.State.DROPPED)
+    else:
+        Mail.objects.claimed(mail).delete()
 
 
 def is_permanent(exc: Exception) -> bool:

@@ -362,7 +362,9 @@ def test_an_unknown_address_costs_the_same_statements(alice: Person, together: T
         for _ in range(4):
             with CaptureQueriesContext(connection) as queries:
                 guess(email)
-            found.append([re.sub(r"'[^']*'(::\w+)?|\b\d+\b|NULL", "?", query["sql"]) for query in queries])
+            values = r"'[^']*'(::\w+)?|\b\d+(\.\d+)?(e\+\d+)?\b|NULL|\"s\d+_x\d+\""
+            sql = [re.sub(values, "?", query["sql"]) for query in queries]
+            found.append([each for each in sql if not each.startswith("ROLLBACK TO")])  # of what is not kept
         return found
 
     assert shapes(alice.user.email) == shapes("nobody@example.com")

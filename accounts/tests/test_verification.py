@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 
-import pytest
 import time_machine
 from django.core import signing
 from django.utils import timezone
@@ -63,14 +62,9 @@ def test_a_new_link_is_sent_on_demand(api: Api, unverified: Person, mailbox: Mai
     assert api.post("/auth/verify-email", {"token": mailbox.verification_token()}).status_code == 200
 
 
-@pytest.mark.parametrize("email", ["alice@example.com", "nobody@example.com"])
-def test_no_link_is_sent_where_none_is_needed(api: Api, alice: Person, mailbox: Mailbox, email: str) -> None:
-    assert api.post("/auth/resend-verification", {"email": email}).json() == {"ok": True}
+def test_no_link_is_sent_where_none_is_needed(api: Api, alice: Person, mailbox: Mailbox) -> None:
+    for email in (alice.user.email, "nobody@example.com"):
+        assert api.post("/auth/resend-verification", {"email": email}).json() == {"ok": True}
     assert not mailbox.all()
-    assert Mail.objects.get().state == Mail.State.DROPPED
-
-
-def test_five_links_an_hour_are_sent(api: Api, unverified: Person, mailbox: Mailbox) -> None:
-    for _ in range(7):
-        assert api.post("/auth/resend-verification", {"email": unverified.user.email}).status_code == 200
-    assert len(mailbox.all()) == 5
+    dropped = Mail.objects.get()
+    assert (dropped.to, dropped.state) == (alice.user.email, Mail.State.DROPPED)

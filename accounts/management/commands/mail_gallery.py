@@ -24,7 +24,8 @@ mail_gallery /tmp/mails
         folder.mkdir(parents=True, exist_ok=True)
         facts = {"at": timezone.now().isoformat(), "ip": "2001:db8::17", "user_agent": FIREFOX}
         for kind in Mail.Kind:
-            shown = context(Mail(kind=kind, facts=facts), User(name="Alice Example"))
+            alice = User(name="Alice Example", is_verified=kind != Mail.Kind.VERIFICATION)
+            shown = context(Mail(kind=kind, facts=facts), alice)
             link = f"{shown['base_url']}/verify-email?token=WyI1YTQ3ZmNhZS00ZjNk{'Xk' * 40}:1wNpQx:0fTq"
             message = render(
                 kind, shown | {"link": link, "code": "042117"}, to="alice@example.com", message_id="<1@localhost>"
