@@ -48,6 +48,10 @@ class UserManager(BaseUserManager["User"]):
         """The same, deactivated or not."""
         return self.select_for_update(no_key=True).filter(**facts).first()
 
+    def unverified(self) -> models.QuerySet[User]:
+        """Those who are deleted unless they verify their address in time. Whom an admin made an admin stays."""
+        return self.filter(is_verified=False, role=Role.USER)
+
     def create_user(self, email: str, password: str | None = None, **fields: Any) -> User:
         email = normalised(email)
         user = self.model(email=email, name=fields.pop("name", "") or default_name(email), **fields)

@@ -14,7 +14,8 @@ from django.utils import timezone
 from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 
 from accounts.audit import chain
-from accounts.models import LoginGuard, Mail, PasswordReset, Session
+from accounts.flows.profile import delete_unverified
+from accounts.models import LoginGuard, Mail, PasswordReset, Session, User
 from attempts.models import IdempotencyKey
 from core.jobs import Turn
 from core.models import RateCount
@@ -52,6 +53,8 @@ def purges() -> Iterator[tuple[str, QuerySet[Any], Iterator[int]]]:
     """For each kind of row: its name, the expired rows, and an iterator over the sizes of the batches it deletes."""
     for name, rows in expired_rows().items():
         yield name, rows, delete_in_batches(rows)
+    unverified = User.objects.unverified().filter(created_at__lte=timezone.now() - settings.UNVERIFIED_TTL)
+    yield "unverified accounts", unverified, delete_accounts(unverified)
     yield "audit trail", chain.outdated(), chain.prune()
 
 
@@ -65,6 +68,14 @@ def delete_in_batches(rows: QuerySet[Any]) -> Iterator[int]:
         if not ids:
             return
         yield len(ids)
+
+
+def delete_accounts(unverified: QuerySet[User]) -> Iterator[int]:
+    """Each is a transaction, as when its owner deletes it. Two purges at once share the work."""
+    while users := list(unverified.order_by("created_at")[:PURGE_BATCH]):
+        for user in users:
+            if delete_unverified(user=user):
+                yield 1
 
 
 def purge_expired_rows(turn: Turn) -> None:

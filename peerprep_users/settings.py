@@ -98,6 +98,7 @@ LOGIN_FAILURE_LIMIT = env.integer("LOGIN_FAILURE_LIMIT", 3, 1, 1000)
 LOGIN_LOCK = env.duration("LOGIN_LOCK_MIN", 15, "minutes")
 RESET_CODE_TTL = env.duration("RESET_CODE_TTL_MIN", 10, "minutes")
 VERIFICATION_TTL = timedelta(days=2)
+UNVERIFIED_TTL = env.duration("UNVERIFIED_DAYS", 7, "days")
 
 RATE_LIMIT_ENABLED = env.flag("RATE_LIMIT_ENABLED", True)
 RATE_LIMITS = {  # per client address

@@ -86,17 +86,30 @@ def delete_user(*, user: User, by: Actor, reason: str = "") -> None:
         NotFound: the account has just been deleted.
     """
     with transaction.atomic():
-        held = lock_unless_last_admin(user)  # from here on nothing is written for the user
-        revoked = OutstandingToken.objects.filter(user=user)
-        list(revoked.select_for_update().order_by("pk").values_list("pk"))  # the order in which a purge takes them
-        revoked.delete()
-        Mail.objects.filter(to=user.email).delete()
-        PasswordReset.objects.filter(address=user.email).delete()
-        AccessFailureLog.objects.filter(username=user.email).delete()
-        login_guard.clear(user.email)
-        held.delete()
-        record(Kind.ACCOUNT_DELETED, by=by, user=user, reason=reason)
-        erase(user.pk)
+        delete_rows_of(lock_unless_last_admin(user), by=by, reason=reason)
+
+
+def delete_unverified(*, user: User) -> bool:
+    """Deletes a user who has not verified the address in time; False if they just have, or are gone already."""
+    with transaction.atomic():
+        held = User.objects.unverified().select_for_update().filter(pk=user.pk).first()
+        if held:
+            delete_rows_of(held, by=Actor.service(), reason="The address was not verified in time.")
+        return held is not None
+
+
+def delete_rows_of(user: User, *, by: Actor, reason: str) -> None:
+    """In the caller's transaction, which holds the user's row, so that nothing is written for the user meanwhile."""
+    revoked = OutstandingToken.objects.filter(user=user)
+    list(revoked.select_for_update().order_by("pk").values_list("pk"))  # the order in which a purge takes them
+    revoked.delete()
+    Mail.objects.filter(to=user.email).delete()
+    PasswordReset.objects.filter(address=user.email).delete()
+    AccessFailureLog.objects.filter(username=user.email).delete()
+    login_guard.clear(user.email)
+    record(Kind.ACCOUNT_DELETED, by=by, user=user, reason=reason)
+    erase(user.pk)
+    user.delete()
 
 
 # Facts only: no hash of a password or a code, and no id of a refresh token.

@@ -82,8 +82,11 @@ def verify_email(*, token: str) -> bool:
         InvalidVerificationToken: see `user_for_token`.
     """
     user = user_for_token(token)
-    unverified = User.objects.filter(pk=user.pk, is_verified=False)
-    return bool(unverified.update(is_verified=True, updated_at=timezone.now()))
+    if user.is_verified:
+        return False
+    if not User.objects.filter(pk=user.pk).update(is_verified=True, updated_at=timezone.now()):
+        raise InvalidVerificationToken  # the account was deleted meanwhile
+    return True
 
 
 def request_verification(*, email: str, client: Client) -> None:

@@ -73,6 +73,7 @@ def refusal(house: Path, **variables: str) -> str:
         ("LOGIN_FAILURE_LIMIT", "5", "LOGIN_FAILURE_LIMIT", 5),
         ("LOGIN_LOCK_MIN", "1", "LOGIN_LOCK", timedelta(minutes=1)),
         ("RESET_CODE_TTL_MIN", "20", "RESET_CODE_TTL", timedelta(minutes=20)),
+        ("UNVERIFIED_DAYS", "30", "UNVERIFIED_TTL", timedelta(days=30)),
         ("SESSION_MAX_DAYS", "60", "SESSION_MAX", timedelta(days=60)),
         ("REFRESH_GRACE_SECONDS", "5", "REFRESH_GRACE", timedelta(seconds=5)),
         ("MAIL_SERVER", "smtp.example.com", "EMAIL_HOST", "smtp.example.com"),
@@ -137,6 +138,7 @@ def test_it_has_the_defaults_of_the_contract(house: Path) -> None:
     assert (settings["LOGIN_FAILURE_LIMIT"], settings["LOGIN_LOCK"]) == (3, timedelta(minutes=15))
     assert (settings["RESET_CODE_TTL"], settings["SESSION_MAX"]) == (timedelta(minutes=10), timedelta(days=30))
     assert (settings["REFRESH_GRACE"], settings["TRUSTED_PROXY_COUNT"]) == (timedelta(seconds=10), 0)
+    assert settings["UNVERIFIED_TTL"] == timedelta(days=7)
     argon2 = [settings[f"ARGON2_{name}"] for name in ("TIME_COST", "MEMORY_KIB", "PARALLELISM")]
     assert argon2 == [3, 64 * 1024, 4]
     assert settings["RATE_LIMIT_ENABLED"] is True
@@ -165,6 +167,7 @@ def test_it_takes_an_empty_variable_for_an_unset_one(house: Path) -> None:
         ("REFRESH_TTL_DAYS", "REFRESH_TTL", "days"),
         ("LOGIN_LOCK_MIN", "LOGIN_LOCK", "minutes"),
         ("RESET_CODE_TTL_MIN", "RESET_CODE_TTL", "minutes"),
+        ("UNVERIFIED_DAYS", "UNVERIFIED_TTL", "days"),
         ("SESSION_MAX_DAYS", "SESSION_MAX", "days"),
         ("REFRESH_GRACE_SECONDS", "REFRESH_GRACE", "seconds"),
     ],
