@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from ipaddress import ip_address
 from typing import Any, ClassVar
 from uuid import uuid4
 
@@ -19,7 +20,7 @@ from accounts.audit.models import AuditEntry as AuditEntry
 from accounts.audit.models import AuditHead as AuditHead
 from accounts.mail.models import Mail as Mail
 from accounts.text import no_control_characters
-from core.client import USER_AGENT_LENGTH
+from core.client import USER_AGENT_LENGTH, Client
 
 NAME_LENGTH = 100
 DEVICE_LENGTH = 100
@@ -150,7 +151,7 @@ class Session(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     user = models.ForeignKey(User, models.CASCADE, related_name="sessions", db_index=False)
-    user_agent = models.CharField(max_length=USER_AGENT_LENGTH, blank=True)
+    user_agent = models.CharField(max_length=USER_AGENT_LENGTH, blank=True)  # of the last refresh, as is the address
     ip = models.GenericIPAddressField("IP address", null=True)
     created_at = models.DateTimeField(default=timezone.now)
     last_used_at = models.DateTimeField(default=timezone.now)
@@ -191,9 +192,15 @@ class Session(models.Model):
     def refresh_expires_at(self) -> datetime:
         return min(self.rotated_at + settings.REFRESH_TTL, self.expires_at)
 
-    def rotate(self, now: datetime) -> None:
+    def rotate(self, now: datetime, client: Client) -> None:
         self.previous_id, self.refresh_id, self.rotated_at, self.last_used_at = self.refresh_id, uuid4(), now, now
-        self.save(update_fields=["previous_id", "refresh_id", "rotated_at", "last_used_at"])
+        self.ip, self.user_agent = client.ip, client.user_agent
+        self.save(update_fields=["previous_id", "refresh_id", "rotated_at", "last_used_at", "ip", "user_agent"])
+
+    def was_refreshed_by(self, client: Client) -> bool:
+        """Whether the last refresh came from this address and user agent."""
+        ip = self.ip and str(ip_address(self.ip))  # PostgreSQL spells some IPv6 addresses differently
+        return (ip, self.user_agent) == (client.ip, client.user_agent)
 
 
 class KnownDeviceManager(models.Manager["KnownDevice"]):

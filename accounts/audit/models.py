@@ -21,7 +21,14 @@ from core.client import USER_AGENT_LENGTH
 MASKED_LENGTH = 257  # a masked address may have three characters more than an address has at most
 ACTOR_NAME_LENGTH = 254
 SIGNATURE_LENGTH = 43  # HMAC-SHA256 in base64, without padding
-SECURITY_KINDS = ["account_locked", "refresh_token_reused", "password_reset", "password_changed"]
+SECURITY_KINDS = [
+    "account_locked",
+    "refresh_token_reused",
+    "refresh_token_replayed",
+    "reset_code_exhausted",
+    "password_reset",
+    "password_changed",
+]
 
 
 def sign(purpose: str, values: list[Any], key: str | None = None) -> str:
@@ -53,6 +60,8 @@ class AuditEntry(models.Model):
     class Kind(models.TextChoices):
         ACCOUNT_LOCKED = "account_locked"
         REFRESH_TOKEN_REUSED = "refresh_token_reused"  # noqa: S105
+        REFRESH_TOKEN_REPLAYED = "refresh_token_replayed"  # noqa: S105
+        RESET_CODE_EXHAUSTED = "reset_code_exhausted"
         PASSWORD_RESET = "password_reset"  # noqa: S105
         PASSWORD_CHANGED = "password_changed"  # noqa: S105
         ACCOUNT_CREATED = "account_created"

@@ -29,7 +29,7 @@ class Reason:
 
 
 class RecentLogin(NamedTuple):
-    """A login that succeeded or failed, and what became of it."""
+    """A login that succeeded, with the device of its last refresh, or failed, and what became of it."""
 
     at: datetime
     device: str

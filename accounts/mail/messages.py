@@ -21,6 +21,8 @@ SUBJECTS = {
     Mail.Kind.PASSWORD_CHANGED: "Your password was changed",
     Mail.Kind.ACCOUNT_LOCKED: "Your account is temporarily locked",
     Mail.Kind.NEW_DEVICE: "New sign-in to your account",
+    Mail.Kind.TOKEN_REPLAYED: "Your account was used on a new device or network",
+    Mail.Kind.CODE_EXHAUSTED: "Too many wrong reset codes",
 }
 # Mail clients make a link of a name like this: no name, then.
 LINKLIKE = re.compile(r"[/\\:@]|[.。．。]\S")

@@ -25,6 +25,8 @@ class Mail(Outgoing):
         PASSWORD_CHANGED = "password_changed"  # noqa: S105
         ACCOUNT_LOCKED = "account_locked"
         NEW_DEVICE = "new_device"
+        TOKEN_REPLAYED = "token_replayed"  # noqa: S105
+        CODE_EXHAUSTED = "code_exhausted"
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     kind = models.CharField(max_length=16, choices=Kind)

@@ -2,6 +2,7 @@
 
 from dataclasses import asdict
 from datetime import timedelta
+from ipaddress import ip_address
 from typing import Any
 
 import jwt
@@ -11,15 +12,16 @@ from django.conf import settings
 from django.utils import timezone
 from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
 
-from accounts.models import AuditEntry, Session
+from accounts.models import AuditEntry, Mail, Session
 from accounts.tokens.jwt import LEEWAY, RefreshToken
 from conftest import Api, Person, Together, person
+from core.metrics import REGISTRY
 
 GRACE = timedelta(seconds=10)
 
 
-def refresh(token: str) -> Any:
-    return Api().post("/auth/refresh", {"refresh_token": token})
+def refresh(token: str, **headers: str) -> Any:
+    return Api().post("/auth/refresh", {"refresh_token": token}, **headers)
 
 
 def test_it_gives_a_new_pair_of_the_same_session(alice: Person) -> None:
@@ -40,6 +42,53 @@ def test_a_replay_within_the_grace_gives_the_very_same_token(alice: Person) -> N
         again = refresh(alice.tokens.refresh_token)
     assert again.status_code == 200
     assert again.json()["refresh_token"] == first["refresh_token"]
+
+
+PHONE = {"User-Agent": "phone", "X-Forwarded-For": "198.51.100.7"}
+LAPTOP = {"User-Agent": "laptop", "X-Forwarded-For": "::102:304"}  # which PostgreSQL spells ::1.2.3.4
+
+
+def replayed_elsewhere() -> tuple[int, int, int]:
+    """The entries, the mails and the count of replays by another client."""
+    entries = AuditEntry.objects.filter(kind=AuditEntry.Kind.REFRESH_TOKEN_REPLAYED)
+    mails = Mail.objects.filter(kind=Mail.Kind.TOKEN_REPLAYED, to="alice@example.com")
+    count = REGISTRY.get_sample_value("refresh_tokens_replayed_elsewhere_total") or 0
+    return entries.count(), mails.count(), int(count)
+
+
+@pytest.mark.parametrize(("changed", "noticed"), [("User-Agent", 1), ("X-Forwarded-For", 1), (None, 0)])
+def test_a_replay_from_elsewhere_is_recorded_and_mailed(
+    alice: Person, settings: Any, changed: str | None, noticed: int
+) -> None:
+    settings.TRUSTED_PROXY_COUNT = 1
+    *_, before = replayed_elsewhere()
+    replaying = LAPTOP | ({changed: PHONE[changed]} if changed else {})
+    assert refresh(alice.tokens.refresh_token, **LAPTOP).status_code == 200
+    assert refresh(alice.tokens.refresh_token, **replaying).status_code == 200
+    assert replayed_elsewhere() == (noticed, noticed, before + noticed)
+    for entry in AuditEntry.objects.all():
+        assert (entry.user_id, entry.user_agent) == (alice.user.pk, replaying["User-Agent"])
+
+
+def test_replays_from_elsewhere_are_recorded_once_an_hour_and_all_counted(alice: Person) -> None:
+    *_, before = replayed_elsewhere()
+    with time_machine.travel(timezone.now(), tick=False) as clock:
+        token = refresh(alice.tokens.refresh_token).json()["refresh_token"]
+        for number in range(3):
+            refresh(alice.tokens.refresh_token, **{"User-Agent": f"phone {number}"})
+        assert replayed_elsewhere() == (1, 1, before + 3)
+        clock.shift(timedelta(hours=1))
+        refresh(token)
+        refresh(token, **PHONE)
+    assert replayed_elsewhere() == (2, 2, before + 4)
+
+
+def test_the_session_shows_the_device_and_the_address_of_the_last_refresh(alice: Person, settings: Any) -> None:
+    settings.TRUSTED_PROXY_COUNT = 1
+    access = refresh(alice.tokens.refresh_token, **LAPTOP).json()["access_token"]
+    refresh(alice.tokens.refresh_token, **PHONE)  # a replay is no refresh
+    (session,) = Api(access).get("/auth/sessions").json()
+    assert session["user_agent"] == "laptop" and ip_address(session["ip"]) == ip_address("::102:304")
 
 
 def test_the_grace_does_not_slide(alice: Person) -> None:

@@ -23,7 +23,7 @@ class Command(Operation):
             self.line(f"  {reason.remedy}")
         for name, value in [*found.facts, ("live sessions", str(found.live_sessions))]:
             self.line(f"{name}: {value}")
-        self.show("last logins", found.successes)
+        self.show("last sessions", found.successes)
         self.show("last wrong passwords", found.failures)
         if found.reasons:
             raise CommandError(escaped(found.verdict))
