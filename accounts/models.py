@@ -239,14 +239,10 @@ class PasswordResetQuerySet(models.QuerySet["PasswordReset"]):
         fields = ["id", "code_hash", "created_at", "expires_at", "guesses", "used_at"]
         self.bulk_create([code], update_conflicts=True, unique_fields=["address"], update_fields=fields)
 
-    def count_guess(self, code: PasswordReset) -> bool:
-        """Takes one of the guesses left, in one statement; False if there is none."""
-        usable = self.filter(id=code.id, used_at=None, expires_at__gt=timezone.now(), guesses__lt=RESET_GUESSES)
-        return bool(usable.update(guesses=F("guesses") + 1))
-
-    def uncount_guess(self, code: PasswordReset) -> None:
-        """For a guess that turned out right: only wrong ones use a code up."""
-        self.filter(id=code.id, guesses__gt=0).update(guesses=F("guesses") - 1)
+    def lock_usable(self, address: str) -> PasswordReset | None:
+        """The address's code if it has guesses left, its row locked until the transaction ends."""
+        usable = self.filter(address=address, used_at=None, expires_at__gt=timezone.now(), guesses__lt=RESET_GUESSES)
+        return usable.select_for_update().first()
 
     def use(self, code: PasswordReset) -> bool:
         """Uses the code up, in one statement; False if another request already has."""
@@ -277,6 +273,14 @@ class PasswordReset(models.Model):
 
     def __str__(self) -> str:
         return f"reset code for {self.address}"
+
+    @property
+    def is_exhausted(self) -> bool:
+        return self.guesses >= RESET_GUESSES
+
+    def count_wrong_guess(self) -> None:
+        self.guesses += 1
+        self.save(update_fields=["guesses"])
 
 
 class SigningKeyQuerySet(models.QuerySet["SigningKey"]):

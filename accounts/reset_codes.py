@@ -1,5 +1,6 @@
 """Reset codes: six digits, made when they are mailed, stored as a hash."""
 
+import re
 import secrets
 
 from django.conf import settings
@@ -7,6 +8,9 @@ from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
 from accounts.models import PasswordReset
+
+CODE = re.compile(r"[0-9]{6}")
+SEPARATORS = re.compile(r"[\s\u2010-\u2015-]")  # spaces and dashes
 
 
 def new_code(address: str) -> str:
@@ -16,6 +20,12 @@ def new_code(address: str) -> str:
     reset.code_hash = digest(reset, code)
     PasswordReset.objects.replace(reset)
     return code
+
+
+def digits_of(text: str) -> str:
+    """The digits of a code as people type and paste it, such as `042-117`; empty if it cannot be a code."""
+    digits = SEPARATORS.sub("", text)
+    return digits if CODE.fullmatch(digits) else ""
 
 
 def digest(reset: PasswordReset, code: str) -> str:

@@ -131,7 +131,7 @@ class PublicAuthViewSet(ApiViewSet):
 
         Every error is the same, whether or not there is such an account. Wrong guesses use a code up.
         """
-        resets.verify_code(**validated(ResetCodeSerializer, request.data, "body"))
+        resets.verify_code(**validated(ResetCodeSerializer, request.data, "body"), client=Client.of(request))
         return ok()
 
     @extend_schema(request=ResetSerializer, responses=OkSerializer)

@@ -103,8 +103,8 @@ def delete_rows_of(user: User, *, by: Actor, reason: str) -> None:
     revoked = OutstandingToken.objects.filter(user=user)
     list(revoked.select_for_update().order_by("pk").values_list("pk"))  # the order in which a purge takes them
     revoked.delete()
+    PasswordReset.objects.filter(address=user.email).delete()  # first: waits for a guess, which may queue a mail
     Mail.objects.filter(to=user.email).delete()
-    PasswordReset.objects.filter(address=user.email).delete()
     AccessFailureLog.objects.filter(username=user.email).delete()
     login_guard.clear(user.email)
     record(Kind.ACCOUNT_DELETED, by=by, user=user, reason=reason)

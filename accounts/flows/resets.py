@@ -4,14 +4,15 @@ from django.db import transaction
 from django.utils.crypto import constant_time_compare
 
 from accounts import login_guard
-from accounts.audit.log import Actor, Kind
+from accounts.audit.log import Actor, Kind, record
 from accounts.flows.passwords import set_password, validate_new_password
-from accounts.hashing import TooManyHashes, hashed
+from accounts.hashing import hashed
 from accounts.mail.queue import circumstances, enqueue
+from accounts.metrics import RESET_CODES_REFUSED
 from accounts.models import Mail, PasswordReset, User
-from accounts.reset_codes import digest
+from accounts.reset_codes import digest, digits_of
 from core.client import Client
-from core.errors import ApiError, Invalid
+from core.errors import ApiError
 
 
 class InvalidResetCode(ApiError):
@@ -25,29 +26,52 @@ def request_code(*, email: str, client: Client) -> None:
     enqueue(Mail.Kind.RESET_CODE, email, circumstances(client))
 
 
-def guess(email: str, code: str) -> tuple[PasswordReset, User]:
-    """The reset and the user that `code` is right for. Counts the guess before it compares.
+def guess(email: str, code: str, client: Client) -> tuple[PasswordReset, User]:
+    """The reset and the user that `code` is right for. What cannot be a code costs no guess.
 
     Raises:
         InvalidResetCode: alike for a wrong, old, used or worn-out code and an unknown address, after the same work.
     """
-    reset = PasswordReset.objects.filter(address=email).first()
-    if reset is None or not PasswordReset.objects.count_guess(reset):
+    digits = digits_of(code)
+    found = evaluate(email, digits, client) if digits else None
+    if found is None:
+        RESET_CODES_REFUSED.inc()
         raise InvalidResetCode
-    user = User.objects.filter(email=email, is_active=True).first()
-    if user is None or not constant_time_compare(digest(reset, code), reset.code_hash):
-        raise InvalidResetCode
-    return reset, user
+    return found
 
 
-def verify_code(*, email: str, code: str) -> None:
+def evaluate(email: str, code: str, client: Client) -> tuple[PasswordReset, User] | None:
+    """Compares a guess, and counts a wrong one before the next is compared: the code's row is locked."""
+    with transaction.atomic():
+        reset = PasswordReset.objects.lock_usable(email)
+        user = User.objects.filter(email=email, is_active=True).first()
+        if reset and user and constant_time_compare(digest(reset, code), reset.code_hash):
+            return reset, user
+        if reset:
+            reset.count_wrong_guess()
+            if reset.is_exhausted:
+                report_exhausted(email, user, client)
+    return None
+
+
+def report_exhausted(email: str, user: User | None, client: Client) -> None:
+    """Records that a code was guessed at too often, and mails its owner.
+
+    For an unknown address the same is written, which takes as long, and rolled back.
+    """
+    with transaction.atomic():
+        record(Kind.RESET_CODE_EXHAUSTED, by=Actor.anyone(client), address=email, user=user)
+        enqueue(Mail.Kind.CODE_EXHAUSTED, email, circumstances(client))
+        transaction.set_rollback(user is None)
+
+
+def verify_code(*, email: str, code: str, client: Client) -> None:
     """Checks the code without using it up.
 
     Raises:
         InvalidResetCode.
     """
-    reset, _ = guess(email, code)
-    PasswordReset.objects.uncount_guess(reset)
+    guess(email, code, client)
 
 
 def reset_password(*, email: str, code: str, new_password: str, client: Client) -> None:
@@ -58,13 +82,9 @@ def reset_password(*, email: str, code: str, new_password: str, client: Client) 
         Invalid: the new password is too easy to guess. Said only after the right code, which stays valid.
         TooManyHashes: the code stays valid.
     """
-    reset, owner = guess(email, code)
-    try:
-        validate_new_password(new_password, owner, "new_password")
-        encoded = hashed(new_password, email)
-    except (Invalid, TooManyHashes):
-        PasswordReset.objects.uncount_guess(reset)
-        raise
+    reset, owner = guess(email, code, client)
+    validate_new_password(new_password, owner, "new_password")
+    encoded = hashed(new_password, email)
     with transaction.atomic():
         user = User.objects.lock_active(pk=owner.pk)
         if user is None or not PasswordReset.objects.use(reset):

@@ -5,11 +5,14 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.models import AuditEntry, Mail, PasswordReset
 from accounts.reset_codes import digest, new_code
 from conftest import PASSWORD, Api, Mailbox, Person, Together
+from core.metrics import REGISTRY
 
 NEW = "another horse altogether"
 
@@ -61,6 +64,57 @@ def test_a_code_dies_after_five_wrong_guesses_over_both_calls(alice: Person) -> 
     assert reset(code).status_code == 401
 
 
+def exhaust(email: str = "alice@example.com") -> None:
+    code = new_code(email)
+    for _ in range(5):
+        assert verify(wrong(code), email).status_code == 401
+
+
+def test_an_exhausted_code_is_recorded_and_mailed_once_an_hour(alice: Person, mailbox: Mailbox) -> None:
+    with time_machine.travel(timezone.now(), tick=False) as clock:
+        exhaust()
+        assert verify("123456").status_code == 401  # is no guess any more
+        exhaust()
+        assert [mail["Subject"] for mail in mailbox.all()] == ["Too many wrong reset codes - PeerPrep"]
+        clock.shift(timedelta(hours=1, seconds=1))
+        exhaust()
+        assert len(mailbox.all()) == 2
+    entries = AuditEntry.objects.filter(kind=AuditEntry.Kind.RESET_CODE_EXHAUSTED)
+    assert [(entry.actor_kind, entry.user_id, entry.ip) for entry in entries] == [
+        (AuditEntry.ActorKind.ANYONE, alice.user.pk, "127.0.0.1")
+    ] * 3
+
+
+def test_an_exhausted_code_leaves_nothing_of_an_unknown_address(db: None) -> None:
+    exhaust("nobody@example.com")
+    assert not AuditEntry.objects.exists() and not Mail.objects.exists()
+
+
+def test_an_unverified_address_gets_no_mail_about_an_exhausted_code(unverified: Person) -> None:
+    exhaust(unverified.user.email)
+    assert AuditEntry.objects.get().user_id == unverified.user.pk
+    assert not Mail.objects.exists()
+
+
+def test_an_exhausted_code_takes_the_same_statements_whoever_has_the_address(alice: Person, unverified: Person) -> None:
+    found = []
+    for email in (alice.user.email, alice.user.email, unverified.user.email, "nobody@example.com"):
+        with CaptureQueriesContext(connection) as queries:
+            exhaust(email)
+        verbs = [query["sql"].split()[0] for query in queries.captured_queries]
+        found.append([verb for verb in verbs if verb not in {"ROLLBACK", "RELEASE"}])
+    assert "INSERT" in found[0][3:] and all(verbs == found[0] for verbs in found)
+
+
+def test_refused_codes_are_counted(alice: Person) -> None:
+    def refused() -> float:
+        return REGISTRY.get_sample_value("reset_codes_refused_total") or 0
+
+    code, before = new_code(alice.user.email), refused()
+    assert [verify(wrong(code)).status_code, verify(code).status_code, reset("x").status_code] == [401, 200, 401]
+    assert refused() - before == 2
+
+
 def test_right_guesses_do_not_wear_a_code_out(alice: Person) -> None:
     code = new_code(alice.user.email)
     for _ in range(4):
@@ -101,11 +155,20 @@ def test_every_refusal_looks_alike(alice: Person) -> None:
     assert len({(answer.status_code, answer.content) for answer in answers}) == 1
 
 
-def test_spaces_around_a_code_are_forgiven_and_other_digits_are_not(alice: Person) -> None:
+def test_spaces_and_dashes_in_a_code_are_forgiven_and_other_digits_are_not(alice: Person) -> None:
     code = new_code(alice.user.email)
-    assert verify(f" {code}\n").status_code == 200
+    for separator in " -\N{EN DASH}\N{NO-BREAK SPACE}":
+        assert verify(f" {code[:3]}{separator}{code[3:]}\n").status_code == 200
     assert verify("".join(chr(0x0660 + int(digit)) for digit in code)).status_code == 401
     assert Api().post("/auth/verify-reset-code", {"email": alice.user.email, "code": int(code)}).status_code == 422
+
+
+def test_what_cannot_be_a_code_costs_no_guess(alice: Person) -> None:
+    code = new_code(alice.user.email)
+    for text in ("12345", f"{code}0", "abcdef", "-", f"+{code[1:]}"):
+        assert [verify(text).json()["code"], reset(text).json()["code"]] == ["invalid_reset_code"] * 2
+    assert PasswordReset.objects.get().guesses == 0
+    assert reset(code).status_code == 200
 
 
 def test_an_easy_password_is_told_only_to_who_knows_the_code_which_stays_good(alice: Person) -> None:
