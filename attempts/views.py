@@ -13,7 +13,7 @@ from attempts.cursors import Cursor, HistoryCursor, QuestionCursor
 from attempts.exports import FORMATS
 from attempts.flows import history, progress, recording
 from attempts.flows.history import Page
-from attempts.flows.recording import IdempotencyKeyReused
+from attempts.flows.recording import IdempotencyKeyReused, TooManyUnverifiedAttempts
 from attempts.serializers import (
     ActivityQuerySerializer,
     ActivitySerializer,
@@ -33,6 +33,7 @@ from core.api import ApiViewSet, uuid_in_path, validated
 from core.downloads import TooManyDownloads, download
 from core.errors import NotFound
 from core.openapi import raises
+from core.rate_limits import RateLimited
 
 
 class AttemptViewSet(ApiViewSet):
@@ -45,7 +46,7 @@ class AttemptViewSet(ApiViewSet):
         request=NewAttemptSerializer,
         responses={201: ListedAttemptSerializer},
     )
-    @raises(IdempotencyKeyReused)
+    @raises(IdempotencyKeyReused, TooManyUnverifiedAttempts, RateLimited)
     def record_attempt(self, request: SignedInRequest) -> Response:
         """Record an attempt.
 
@@ -54,7 +55,7 @@ class AttemptViewSet(ApiViewSet):
         key = idempotency_key(request.META.get("HTTP_IDEMPOTENCY_KEY"))
         facts = validated(NewAttemptSerializer, request.data, "body")
         recorded = recording.record_attempt(user=request.user, key=key, **facts)
-        headers = {"Idempotent-Replayed": "true"} if recorded.replayed else {}
+        headers = {"Idempotent-Replayed": "true"} if recorded.replayed else recorded.headers
         return Response(recorded.attempt, status=201, headers=headers)
 
     @extend_schema(

@@ -136,12 +136,11 @@ class ApiSchema(AutoSchema):
         responses = operation["responses"] | {
             status: self.error_response(errors) for status, errors in by_status.items()
         }
-        refusals = set(by_status) if RateLimited in by_status.get("429", ()) else set()
-        limited = set(responses) if self.view.get_throttles() else refusals
+        is_throttled = bool(self.view.get_throttles())
         for status, response in responses.items():
             response["description"] = response["description"] or HTTPStatus(int(status)).phrase
             response["headers"] = response.get("headers", {}) | self.headers(
-                status, by_status[status], limited=status in limited
+                status, by_status[status], is_limited=is_throttled or RateLimited in by_status[status]
             )
         operation["responses"] = dict(sorted(responses.items()))
         return operation
@@ -167,8 +166,8 @@ class ApiSchema(AutoSchema):
             {error.code: {"detail": error.detail, "code": error.code} for error in errors},
         )
 
-    def headers(self, status: str, errors: list[type[ApiError]], *, limited: bool) -> dict[str, Any]:
-        names = ["X-Request-ID", *(RATE_LIMIT_HEADERS if limited else [])]
+    def headers(self, status: str, errors: list[type[ApiError]], *, is_limited: bool) -> dict[str, Any]:
+        names = ["X-Request-ID", *(RATE_LIMIT_HEADERS if is_limited else [])]
         if status == "401":
             names.append("WWW-Authenticate")
         if status in {"429", "503"} or any(error.has_retry_after for error in errors):

@@ -1,4 +1,4 @@
-"""Rate limits per client address, and how many proxies the calls came through.
+"""Rate limits per client address or user, and how many proxies the calls came through.
 
 All processes and replicas share the counts, in Redis where REDIS_URL is set, otherwise in the database. The lockout and
 the reset codes have counters of their own.
@@ -36,7 +36,7 @@ REDIS_RETRY_AFTER = 5.0  # seconds without Redis after an error
 class RateLimited(ApiError):
     status = 429
     code = "rate_limited"
-    detail = "Too many requests from your address. Try again later."
+    detail = "Too many requests. Try again later."
 
 
 class Throttle(BaseThrottle):
@@ -61,7 +61,12 @@ class Spent(NamedTuple):
 
 
 def spend(name: str, ip: str | None) -> dict[str, str]:
-    """Counts a call from `ip` against the limit `name`.
+    """Counts a call from `ip` against the limit `name`; see `spend_of`."""
+    return spend_of(network_of(ip), name)
+
+
+def spend_of(caller: str, name: str) -> dict[str, str]:
+    """Counts a call of `caller` against the limit `name`.
 
     Returns:
         The RateLimit headers (draft-ietf-httpapi-ratelimit-headers-07) of the response.
@@ -72,7 +77,7 @@ def spend(name: str, ip: str | None) -> dict[str, str]:
     if not settings.RATE_LIMIT_ENABLED:
         return {}
     limit = settings.RATE_LIMITS[name]
-    key = f"{name}:{network_of(ip)}"
+    key = f"{name}:{caller}"
     spent = count_in_redis(key, limit.period) or count_in_database(key, limit.period)
     headers = {
         "RateLimit-Limit": str(limit.calls),

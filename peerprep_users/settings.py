@@ -101,13 +101,14 @@ VERIFICATION_TTL = timedelta(days=2)
 UNVERIFIED_TTL = env.duration("UNVERIFIED_DAYS", 7, "days")
 
 RATE_LIMIT_ENABLED = env.flag("RATE_LIMIT_ENABLED", True)
-RATE_LIMITS = {  # per client address
+RATE_LIMITS = {  # per client address; attempts per user
     "login": env.rate("RATE_LIMIT_LOGIN", "60/min"),
     "register": env.rate("RATE_LIMIT_REGISTER", "100/h"),
     "forgot_password": env.rate("RATE_LIMIT_FORGOT_PASSWORD", "60/h"),
     "resend_verification": env.rate("RATE_LIMIT_RESEND_VERIFICATION", "60/h"),
     "reset_code": env.rate("RATE_LIMIT_RESET_CODE", "60/h"),
     "refresh": env.rate("RATE_LIMIT_REFRESH", "300/5min"),  # of refused ones
+    "attempts": env.rate("RATE_LIMIT_ATTEMPTS", "60/min"),
 }
 
 AXES_HANDLER = "accounts.login_guard.AccountHandler"

@@ -2,7 +2,7 @@
 
 # ruff: noqa: S608 - the statements are put together from what is in this file
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from hashlib import sha256
 from typing import Any
@@ -12,10 +12,12 @@ from django.db.models import UUIDField
 from django.utils import timezone
 from orjson import OPT_SORT_KEYS, dumps
 
+from accounts.flows.sessions import EmailNotVerified
 from accounts.models import User
 from attempts.metrics import REPLAYED, SOLVED, UNSOLVED
 from attempts.models import Attempt, IdempotencyKey, QuestionStatus
 from core.errors import ApiError, NotAuthenticated, NotFound
+from core.rate_limits import spend_of
 
 ON_POSTGRESQL = connection.vendor == "postgresql"
 # The share of the user's row comes before every other lock, as in the deletion of an account: so neither can wait for
@@ -71,9 +73,20 @@ class IdempotencyKeyReused(ApiError):
     detail = "This Idempotency-Key was sent with a different body within the last 24 hours. Use a new key."
 
 
+UNVERIFIED_ATTEMPTS = 20
+
+
+class TooManyUnverifiedAttempts(EmailNotVerified):
+    detail = (
+        f"To record more than {UNVERIFIED_ATTEMPTS} attempts, verify your e-mail address: follow the link in the mail "
+        "we sent, or ask for a new one."
+    )
+
+
 @dataclass(frozen=True)
 class Recorded:
     attempt: dict[str, Any]
+    headers: dict[str, str] = field(default_factory=dict)  # of the rate limit; a replay is not counted
     replayed: bool = False
 
 
@@ -84,20 +97,33 @@ def record_attempt(*, user: User, key: str | None = None, **facts: Any) -> Recor
         NotAuthenticated: the account was deleted meanwhile.
         IdempotencyKeyReused: the key came with a different body before.
         NotFound: the attempt that the key stands for was removed by hand.
+        RateLimited, TooManyUnverifiedAttempts: not for an attempt that is stored already.
     """
     attempt = Attempt(user=user, **facts)
-    recorded = record_once(attempt, key, facts) if key else Recorded(record(attempt))
+    one_by_one = key or not user.is_verified
+    recorded = record_one_by_one(attempt, key, facts) if one_by_one else record(attempt)
     outcome = REPLAYED if recorded.replayed else SOLVED if recorded.attempt["is_solved"] else UNSOLVED
     outcome.inc()
     return recorded
 
 
 @transaction.atomic
-def record_once(attempt: Attempt, key: str, facts: dict[str, Any]) -> Recorded:
-    """Calls with a key queue at the user's row: the second finds what the first has stored."""
-    user, now = attempt.user, timezone.now()
-    if not User.objects.select_for_update(no_key=True).filter(pk=user.pk).exists():
+def record_one_by_one(attempt: Attempt, key: str | None, facts: dict[str, Any]) -> Recorded:
+    """A user's calls queue at their row: the second with a key finds what the first has stored."""
+    rows = User.objects.select_for_update(no_key=True).filter(pk=attempt.user_id)
+    is_verified = rows.values_list("is_verified", flat=True).first()
+    if is_verified is None:
         raise NotAuthenticated
+    if key and (replay := replay_or_claim(attempt, key, facts)):
+        return replay
+    if not is_verified and Attempt.objects.filter(user=attempt.user).count() >= UNVERIFIED_ATTEMPTS:
+        raise TooManyUnverifiedAttempts
+    return record(attempt)
+
+
+def replay_or_claim(attempt: Attempt, key: str, facts: dict[str, Any]) -> Recorded | None:
+    """What the key stands for; None where it is new, or expired, and stands for `attempt` from now on."""
+    user, now = attempt.user, timezone.now()
     fingerprint = sha256(dumps(facts, option=OPT_SORT_KEYS)).hexdigest()
     first = IdempotencyKey.objects.filter(user=user, key=key, created_at__gt=now - IdempotencyKey.LIFE).first()
     if first is None:
@@ -108,7 +134,7 @@ def record_once(attempt: Attempt, key: str, facts: dict[str, Any]) -> Recorded:
             unique_fields=["user", "key"],
             update_fields=["fingerprint", "attempt_id", "created_at"],
         )
-        return Recorded(record(attempt))
+        return None
     if first.fingerprint != fingerprint:
         raise IdempotencyKeyReused
     found = Attempt.objects.filter(user=user, pk=first.attempt_id).as_listed().first()
@@ -117,12 +143,13 @@ def record_once(attempt: Attempt, key: str, facts: dict[str, Any]) -> Recorded:
     return Recorded(found, replayed=True)
 
 
-def record(attempt: Attempt) -> dict[str, Any]:
+def record(attempt: Attempt) -> Recorded:
     """Stores the attempt and counts it, both or neither, and returns it as a list shows it."""
+    headers = spend_of(str(attempt.user_id), "attempts")
     stored = insert_on_postgresql(attempt) if ON_POSTGRESQL else insert_on_sqlite(attempt)
     if not stored:
         raise NotAuthenticated
-    return {
+    shown = {
         "id": attempt.pk,
         "question_id": attempt.question_id,
         "language": attempt.language,
@@ -131,6 +158,7 @@ def record(attempt: Attempt) -> dict[str, Any]:
         "created_at": attempt.created_at,
         "is_solved": attempt.is_solved,
     }
+    return Recorded(shown, headers)
 
 
 def insert_on_postgresql(attempt: Attempt) -> bool:

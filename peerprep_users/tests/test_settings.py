@@ -112,7 +112,7 @@ def test_it_lets_browsers_send_more_headers(house: Path) -> None:
     assert more == [*usual, "x-trace", "x-b3"]
 
 
-@pytest.mark.parametrize("name", ["login", "register", "forgot_password", "resend_verification", "refresh"])
+@pytest.mark.parametrize("name", ["login", "register", "forgot_password", "resend_verification", "refresh", "attempts"])
 @pytest.mark.parametrize(
     ("value", "calls", "period"),
     [
@@ -149,6 +149,7 @@ def test_it_has_the_defaults_of_the_contract(house: Path) -> None:
         "resend_verification": (60, 3600),
         "reset_code": (60, 3600),
         "refresh": (300, 300),
+        "attempts": (60, 60),
     }
     assert settings["DATABASES"]["default"]["ENGINE"] == "django.db.backends.sqlite3"
 
