@@ -57,12 +57,12 @@ def evaluate(email: str, code: str, client: Client) -> tuple[PasswordReset, User
 def report_exhausted(email: str, user: User | None, client: Client) -> None:
     """Records that a code was guessed at too often, and mails its owner.
 
-    For an unknown address the same is written, which takes as long, and rolled back.
+    An unknown address gets exactly the same treatment; its entry is rolled back, and the sender drops the mail.
     """
     with transaction.atomic():
         record(Kind.RESET_CODE_EXHAUSTED, by=Actor.anyone(client), address=email, user=user)
-        enqueue(Mail.Kind.CODE_EXHAUSTED, email, circumstances(client))
         transaction.set_rollback(user is None)
+    enqueue(Mail.Kind.CODE_EXHAUSTED, email, circumstances(client))
 
 
 def verify_code(*, email: str, code: str, client: Client) -> None:
