@@ -8,7 +8,6 @@ import logging
 import os
 import socket
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Self
 from uuid import UUID
 
@@ -111,11 +110,6 @@ def announce(kind: Kind, *, by: Actor, shown: str, **facts: Any) -> None:
     extra = {**fields, "facts": facts} if facts else fields
     level = logging.WARNING if by.kind in {ActorKind.ANYONE, ActorKind.USER} else logging.INFO
     transaction.on_commit(lambda: log.log(level, kind.value, extra=extra))
-
-
-def is_recorded(kind: Kind, user: User | None, since: datetime) -> bool:
-    """Whether there is such an entry about the user since then."""
-    return AuditEntry.objects.filter(kind=kind, user_id=user.pk if user else None, occurred_at__gt=since).exists()
 
 
 def erase(user_id: UUID) -> None:

@@ -1,7 +1,7 @@
 """Sessions: starting one, rotating its refresh token, ending it."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +11,7 @@ from django.utils import timezone
 from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
 
-from accounts.audit.log import Actor, Kind, is_recorded, record
+from accounts.audit.log import Actor, Kind, record
 from accounts.mail.queue import circumstances, enqueue
 from accounts.metrics import REFRESHES, REPLAYS_ELSEWHERE
 from accounts.models import Mail, Session, User
@@ -22,7 +22,6 @@ from core.errors import ApiError, NotFound
 from core.metrics import count_outcomes
 
 SESSION_FIELDS = ("id", "user_agent", "ip", "created_at", "last_used_at", "expires_at")
-REPLAYS_PAUSE = timedelta(hours=1)
 
 
 class InvalidRefreshToken(ApiError):
@@ -98,7 +97,7 @@ def rotate(*, refresh_token: str, client: Client) -> TokenPair:
             revoke_token(session)
             session.rotate(now, client)
         elif is_replay and not session.was_refreshed_by(client):
-            report_replay_elsewhere(user, client, now)
+            report_replay_elsewhere(user, client)
         pair = None
         if is_current or is_replay:
             pair = TokenPair.of(session, user)  # before the commit: what cannot be signed must not be used up
@@ -110,15 +109,14 @@ def rotate(*, refresh_token: str, client: Client) -> TokenPair:
     return pair
 
 
-def report_replay_elsewhere(user: User, client: Client, now: datetime) -> None:
+def report_replay_elsewhere(user: User, client: Client) -> None:
     """Counts a replay by another device or from another address than the rotation's: a thief's, or a change of network.
 
     Records it and mails the user, at most once an hour, since the holder of a token can replay it at will.
     """
     REPLAYS_ELSEWHERE.inc()
-    if not is_recorded(Kind.REFRESH_TOKEN_REPLAYED, user, since=now - REPLAYS_PAUSE):
+    if enqueue(Mail.Kind.TOKEN_REPLAYED, user.email, circumstances(client)):
         record(Kind.REFRESH_TOKEN_REPLAYED, by=Actor.anyone(client), address=user.email, user=user)
-        enqueue(Mail.Kind.TOKEN_REPLAYED, user.email, circumstances(client))
 
 
 def log_out(*, user: User) -> None:

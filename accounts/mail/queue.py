@@ -36,6 +36,7 @@ HOUR = timedelta(hours=1)
 BOUNDS = (
     Bound("pause", [Mail.Kind.RESET_CODE], 1, timedelta(minutes=1)),
     Bound("exhausted", [Mail.Kind.CODE_EXHAUSTED], 1, HOUR),
+    Bound("replayed", [Mail.Kind.TOKEN_REPLAYED], 1, HOUR),
     Bound("on_demand", [Mail.Kind.VERIFICATION, Mail.Kind.RESET_CODE], 5, HOUR),  # anyone can ask for these
     Bound("all", list(Mail.Kind), 10, HOUR),
 )
