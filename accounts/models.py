@@ -148,6 +148,7 @@ class Session(models.Model):
         REUSE = "reuse"
         PASSWORD = "password"  # noqa: S105
         ADMIN = "admin"
+        LIMIT = "limit"
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     user = models.ForeignKey(User, models.CASCADE, related_name="sessions", db_index=False)

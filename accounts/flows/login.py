@@ -12,7 +12,7 @@ from accounts import hashing, login_guard
 from accounts.addresses import masked
 from accounts.audit.log import Actor, Kind, announce, record
 from accounts.devices import device_name
-from accounts.flows.sessions import EmailNotVerified, TokenPair, start_session
+from accounts.flows.sessions import SESSIONS_PER_USER, EmailNotVerified, TokenPair, end_surplus, start_session
 from accounts.login_guard import AccountLocked, Busy
 from accounts.mail.queue import circumstances, enqueue
 from accounts.metrics import LOCKS, LOGINS
@@ -75,15 +75,22 @@ def begin_session(user: User, client: Client, lasts: timedelta) -> Session:
     """
     device = device_name(client.user_agent)
     known = KnownDevice.objects.filter(user=OuterRef("pk"), name=device)
-    users = User.objects.annotate(knows_device=Exists(known)).select_for_update(no_key=True)
+    # Half of the most: logins at once are not counted yet. Few users have as many, so few logins count exactly.
+    many = Session.objects.live().filter(user=OuterRef("pk"))[SESSIONS_PER_USER // 2 :]
+    users = User.objects.annotate(knows_device=Exists(known), has_many_sessions=Exists(many))
     with transaction.atomic():
-        current = users.filter(pk=user.pk, password=user.password, is_active=True).first()
+        current = (
+            users.select_for_update(no_key=True).filter(pk=user.pk, password=user.password, is_active=True).first()
+        )
         if current is None:
             raise InvalidCredentials
         # What is known was read before the wait for the row, so another login may have added the device meanwhile.
         if not current.knows_device and KnownDevice.objects.remember(user, device):
             enqueue(Mail.Kind.NEW_DEVICE, user.email, circumstances(client))
-        return start_session(current, client, lasts)
+        session = start_session(current, client, lasts)
+        if current.has_many_sessions:
+            end_surplus(current)
+        return session
 
 
 def check_password(*, address: str, password: str, client: Client) -> User | None:

@@ -21,6 +21,7 @@ from core.concurrency import request_slots
 from core.errors import ApiError, NotFound
 from core.metrics import count_outcomes
 
+SESSIONS_PER_USER = 50
 SESSION_FIELDS = ("id", "user_agent", "ip", "created_at", "last_used_at", "expires_at")
 
 
@@ -137,6 +138,12 @@ def end_sessions(user: User, reason: Session.EndReason, *, keep: Session | None 
     """Ends the user's sessions, in the caller's transaction, which holds the user's row. Returns how many."""
     sessions = Session.objects.filter(user=user, ended_at=None)
     return end(list(sessions.exclude(pk=keep.pk) if keep else sessions), reason)
+
+
+def end_surplus(user: User) -> int:
+    """Ends the oldest of the user's live sessions beyond the most that one may have; as `end_sessions` does."""
+    newest_first = Session.objects.live().filter(user=user).order_by("-created_at")
+    return end(list(newest_first[SESSIONS_PER_USER:]), Session.EndReason.LIMIT)
 
 
 def end(sessions: list[Session], reason: Session.EndReason) -> int:

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from accounts.devices import device_name
 from accounts.models import Session, User
-from conftest import Api, Person
+from conftest import Api, Person, Together
 
 IPHONE = (
     "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) "
@@ -78,6 +78,41 @@ def test_only_one_s_own_live_ones_can_be_revoked(api: Api, alice: Person, bob: P
         answer = alice.api.delete(f"/auth/sessions/{session_id}")
         assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
     assert bob.api.get("/users/me").status_code == 200
+
+
+def started(someone: Person, number: int, **facts: Any) -> None:
+    """Sessions from before the one that the person has."""
+    now = timezone.now()
+    Session.objects.bulk_create(
+        Session(
+            user=someone.user,
+            created_at=now - timedelta(hours=number - index),
+            expires_at=now + timedelta(days=10),
+            **facts,
+        )
+        for index in range(number)
+    )
+
+
+def test_the_fifty_first_ends_the_oldest(api: Api, alice: Person, bob: Person) -> None:
+    started(alice, 48)
+    started(alice, 5, ended_at=timezone.now(), end_reason=Session.EndReason.LOGOUT)
+    live = Session.objects.live().filter(user=alice.user)
+    oldest = live.earliest("created_at")
+    assert api.post("/auth/login", alice.credentials).status_code == 200
+    assert live.count() == 50
+    newest = api.post("/auth/login", alice.credentials).json()
+    assert live.count() == 50 and Api(newest["access_token"]).get("/users/me").status_code == 200
+    oldest.refresh_from_db()
+    assert (oldest.end_reason, oldest.is_live(timezone.now())) == ("limit", False)
+    assert bob.api.get("/users/me").status_code == 200
+
+
+def test_of_many_logins_at_once_fifty_sessions_stay(alice: Person, together: Together) -> None:
+    for _ in range(5):
+        started(alice, 48)
+        together(lambda _: Api().post("/auth/login", alice.credentials).status_code, 10)
+        assert Session.objects.live().filter(user=alice.user).count() == 50
 
 
 def test_an_id_that_is_none_is_refused(alice: Person) -> None:
