@@ -68,7 +68,7 @@ class Worker(threading.Thread):
             for job in self.jobs:
                 if time.monotonic() >= self.due[job.name] or (woken and job.at_once):
                     self.run_job(job)
-            close_old_connections()
+                    close_old_connections()  # what one job has found broken must not fail the next
             new_work.wait(max(0.0, min(self.due.values()) - time.monotonic()))
         connection.close()
 
