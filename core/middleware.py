@@ -48,7 +48,7 @@ class RequestMiddleware:
             if response.streaming:
                 response._resource_closers.append(finish)  # type: ignore[attr-defined]  # noqa: SLF001 - see `close`
             else:
-                response.headers.setdefault("Content-Length", str(len(response.content)))  # type: ignore[attr-defined]
+                set_length(request, response)
                 finish()
             return response
         finally:
@@ -70,6 +70,12 @@ def canonical_path(request: HttpRequest) -> str:
 
 def is_admin(request: HttpRequest) -> bool:
     return request.path_info == ADMIN or request.path_info.startswith(f"{ADMIN}/")
+
+
+def set_length(request: HttpRequest, response: Any) -> None:
+    """States the length of the body, or of what GET would send; HEAD of a download has no body to measure."""
+    if response.content or request.method != "HEAD":
+        response.headers.setdefault("Content-Length", str(len(response.content)))
 
 
 def with_body(response: HttpResponseBase) -> HttpResponseBase:

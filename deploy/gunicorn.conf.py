@@ -4,6 +4,7 @@ gunicorn reads this file before Django is set up, so what needs Django is import
 """
 
 import atexit
+import ctypes
 import os
 import shutil
 import signal
@@ -43,6 +44,16 @@ def remove_metrics_folder(folder, master):
 
 
 make_metrics_folder()
+
+
+def share_heaps():
+    """Has all threads of a process share two of glibc's heaps. With one for each, what any thread ever used stays."""
+    m_arena_max = -8  # of malloc.h
+    with suppress(AttributeError, OSError):  # another C library
+        ctypes.CDLL(None).mallopt(m_arena_max, 2)
+
+
+share_heaps()
 
 
 class Logger(glogging.Logger):

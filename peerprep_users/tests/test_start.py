@@ -1,5 +1,6 @@
 """Starting and stopping the server: bad settings stop it at once, Ctrl-C soon, a lost database not at all."""
 
+import ctypes
 import os
 import signal
 import socket
@@ -155,6 +156,30 @@ def test_the_workers_of_a_killed_master_give_up_the_port(server: tuple["subproce
         began = time.monotonic()
         wait_until(lambda: is_free(port))
         assert time.monotonic() - began < SOON
+
+
+HEAPS = """
+import ctypes, runpy, threading
+runpy.run_path("deploy/gunicorn.conf.py")
+libc = ctypes.CDLL(None)
+barrier = threading.Barrier(20)
+def allocate():
+    barrier.wait()
+    libc.malloc(1000)
+    barrier.wait()
+threads = [threading.Thread(target=allocate) for _ in range(20)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+libc.malloc_info(0, ctypes.c_void_p.in_dll(libc, "stdout"))
+libc.fflush(None)
+"""
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_info"), reason="not glibc")
+def test_the_threads_of_a_process_share_two_heaps(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", HEAPS]
+    done = subprocess.run(command, cwd=ROOT, env=environment(tmp_path), capture_output=True, text=True, check=True)
+    assert 1 <= done.stdout.count("<heap nr=") <= 2
 
 
 def is_free(port: int) -> bool:
