@@ -67,10 +67,25 @@ def test_csv_has_the_same(alice: Person) -> None:
     ]
 
 
-@pytest.mark.parametrize("code", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1"])
-def test_csv_holds_nothing_that_a_spreadsheet_would_run(alice: Person, code: str) -> None:
-    attempt(alice, submitted_code=code, language="=x")
-    assert [(row["submitted_code"], row["language"]) for row in rows_of(alice)] == [(f"'{code}", "'=x")]
+FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", " =1", '"=1', "\uff1d1"]
+INSIDE = "".join(f"a{separator}{formula}" for separator in ",;\t|\n\r" for formula in FORMULAS)
+
+
+@pytest.mark.parametrize("separator", list(",;\t|"))
+def test_csv_holds_nothing_that_a_spreadsheet_would_run_whatever_it_splits_at(alice: Person, separator: str) -> None:
+    for code in [*FORMULAS, INSIDE]:
+        attempt(alice, submitted_code=code, language="=x")
+    text = exported(alice, "format=csv").decode()
+    quoted = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    plain = (line.split(separator) for line in text.splitlines())
+    cells = [cell.lstrip('" ') for row in (*quoted, *plain) for cell in row]
+    assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@", "\uff1d"))]
+
+
+@pytest.mark.parametrize("code", ["x = a + b", "for i in range(3):\n\tprint(-i)", "a == b; c -= 1", "m.x=@y"])
+def test_csv_leaves_other_text_alone(alice: Person, code: str) -> None:
+    attempt(alice, submitted_code=code)
+    assert [row["submitted_code"] for row in rows_of(alice)] == [code]
 
 
 def test_nothing_exports_as_nothing(alice: Person) -> None:
