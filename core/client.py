@@ -1,5 +1,6 @@
 """The client of a request: its address, as far as it can be trusted, and its user agent."""
 
+import re
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Self
@@ -9,6 +10,10 @@ from django.http import HttpRequest
 from rest_framework.request import Request
 
 USER_AGENT_LENGTH = 255
+# RFC 7239 section 6: an IPv6 address in brackets, a port after either kind. A bare IPv6 address cannot have one.
+NODE_WITH_PORT = re.compile(
+    r"(?:\[(?P<v6>[^\]]{2,64})\]|(?P<v4>[0-9.]{7,15}))(?::(?:[0-9]{1,5}|_[A-Za-z0-9._-]{1,64}))?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +23,8 @@ class Client:
 
     @classmethod
     def of(cls, request: HttpRequest | Request) -> Self:
-        agent = request.META.get("HTTP_USER_AGENT", "").replace("\0", "")
-        return cls(ip=ip_of(request), user_agent=agent[:USER_AGENT_LENGTH])
+        agent = request.META.get("HTTP_USER_AGENT", "")[:USER_AGENT_LENGTH].replace("\0", "")
+        return cls(ip=ip_of(request), user_agent=agent)
 
 
 def ip_of(request: HttpRequest | Request) -> str | None:
@@ -29,15 +34,17 @@ def ip_of(request: HttpRequest | Request) -> str | None:
     entries from the right, and entries further left are the caller's own.
     """
     hops = [request.META.get("REMOTE_ADDR", "")]
-    if settings.TRUSTED_PROXY_COUNT:
-        hops = [*request.META.get("HTTP_X_FORWARDED_FOR", "").split(","), *hops]
-    trusted = hops[-(settings.TRUSTED_PROXY_COUNT + 1) :]
-    return next((address for hop in trusted if (address := normalized(hop))), None)
+    if proxies := settings.TRUSTED_PROXY_COUNT:
+        hops = [*request.META.get("HTTP_X_FORWARDED_FOR", "").rsplit(",", proxies)[-proxies:], *hops]
+    return next((address for hop in hops if (address := normalized(hop))), None)
 
 
 def normalized(text: str) -> str | None:
+    """The address in an entry, in one spelling: without port, brackets, quotes and zone."""
+    text = text.strip().strip('"')
+    node = NODE_WITH_PORT.fullmatch(text)
     try:
-        address = ip_address(text.strip().partition("%")[0])
+        address = ip_address((node["v6"] or node["v4"] if node else text).partition("%")[0])
     except ValueError:
         return None
     mapped = getattr(address, "ipv4_mapped", None)

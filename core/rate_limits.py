@@ -163,6 +163,11 @@ MAX_HOPS = 20
 
 hops_noted_at: dict[int, float] = {}
 
+BEHIND_PROXY = (  # logged once by each process
+    "Calls have X-Forwarded-For, and TRUSTED_PROXY_COUNT is 0: all clients of a proxy count as one, by its address. "
+    "If a proxy stands in front of the service, set TRUSTED_PROXY_COUNT to the number of proxies."
+)
+
 # In `rate_counts`, since it is a count that expires and is purged like the others.
 NOTE_HOPS = """
 INSERT INTO rate_counts AS old (name, count, until) VALUES (%s, 1, %s)
@@ -177,6 +182,8 @@ def note_hops(request: HttpRequest | Request) -> None:
     now = time.monotonic()
     if now - hops_noted_at.get(hops, float("-inf")) < HOPS_NOTE_SECONDS:
         return
+    if hops and not settings.TRUSTED_PROXY_COUNT and not any(hops_noted_at):
+        log.warning(BEHIND_PROXY)
     hops_noted_at[hops] = now
     with suppress(DatabaseError), connection.cursor() as cursor:
         cursor.execute(NOTE_HOPS, [f"hops:{hops}", time.time() + HOPS_KEPT.total_seconds()])

@@ -6,6 +6,7 @@ import pytest
 from django.test import RequestFactory
 
 from conftest import Api, Person
+from core import rate_limits
 from core.client import ip_of
 
 PROXY = "10.0.0.1"
@@ -40,14 +41,19 @@ def test_without_an_entry_it_is_whoever_connected(settings: Any, proxies: int, f
         "localhost",
         "192.0.2",
         "192.0.2.256",
-        "192.0.2.1:4711",
+        "192.0.2.256:4711",
+        "192.0.2.1:",
+        "192.0.2.1:port",
+        "192.0.2.1:4711:4712",
+        "[192.0.2.1",
+        "[2001:db8::1]4711",
+        "2001:db8::1]:4711",
+        "_hidden:4711",
+        "[]",
         "192.0.2.1/32",
         "3221225985",
-        "[2001:db8::1]",
-        "[2001:db8::1]:4711",
         "2001:db8::1::2",
         "%eth0",
-        '"192.0.2.1"',
         "for=192.0.2.1",
         "192.0.2.1 192.0.2.2",
         "192.0.2.1\0",
@@ -72,6 +78,15 @@ class TestWhatIsNoAddress:
         ("fe80::1%eth0", "fe80::1"),
         ("::ffff:192.0.2.1", "192.0.2.1"),
         ("::ffff:c000:201", "192.0.2.1"),
+        ("192.0.2.1:51234", "192.0.2.1"),
+        ('"192.0.2.1:51234"', "192.0.2.1"),
+        ("192.0.2.1:_hidden", "192.0.2.1"),
+        ("[2001:DB8::1]", "2001:db8::1"),
+        ("[2001:db8::1]:443", "2001:db8::1"),
+        ('"[2001:db8::1]:443"', "2001:db8::1"),
+        ('"2001:db8::1"', "2001:db8::1"),
+        ("[fe80::1%eth0]:443", "fe80::1"),
+        ("[::ffff:192.0.2.1]:443", "192.0.2.1"),
     ],
 )
 def test_one_address_has_one_spelling(settings: Any, entry: str, expected: str) -> None:
@@ -92,3 +107,19 @@ def test_a_session_shows_the_address_that_is_believed(
     pair = Api().post("/auth/login", alice.credentials, **forwarded).json()
     sessions = Api(pair["access_token"]).get("/auth/sessions").json()
     assert [session["ip"] for session in sessions if session["current"]] == [expected]
+
+
+@pytest.mark.usefixtures("db")
+@pytest.mark.parametrize(("proxies", "lines"), [(0, 1), (1, 0)])
+def test_the_log_says_once_that_a_proxy_is_not_trusted(
+    api: Api, settings: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, proxies: int, lines: int
+) -> None:
+    settings.TRUSTED_PROXY_COUNT = proxies
+    monkeypatch.setattr(rate_limits, "hops_noted_at", {})
+    for forwarded in (
+        {},
+        *[{"X-Forwarded-For": chain} for chain in ("192.0.2.1", "192.0.2.1, 192.0.2.2", "192.0.2.3")],
+    ):
+        api.post("/auth/login", {}, **forwarded)
+    said = [record.getMessage() for record in caplog.records if "TRUSTED_PROXY_COUNT" in record.getMessage()]
+    assert len(said) == lines
