@@ -1,9 +1,15 @@
 """What a password may be; Django's validators, and so its settings and forms, do the rest."""
 
+import logging
 import re
+from collections.abc import Iterable
+from hashlib import sha1
+from pathlib import Path
 from typing import Any
 
 from django.core.exceptions import ValidationError
+
+log = logging.getLogger(__name__)
 
 PASSWORD_LENGTH = 1024
 
@@ -35,6 +41,61 @@ class RepetitionValidator:
 
     def get_help_text(self) -> str:
         return "Your password must not only repeat your e-mail address or your name."
+
+
+class ContextWordValidator:
+    """Refuses a password that is little more than the name of this service: `peerprep123`."""
+
+    LEAST_WORD = 4  # shorter names are in too many other words
+    LEAST_REST = 8  # letters and digits, as many as a password has at least
+
+    def __init__(self, words: Iterable[str]) -> None:
+        names = [word for word in map(letters, words) if len(word) >= self.LEAST_WORD]
+        self.words = sorted(names, key=len, reverse=True)
+
+    def validate(self, password: str, user: object = None) -> None:
+        rest = letters(password)
+        for word in self.words:
+            rest = rest.replace(word, "")
+        if len(rest) < self.LEAST_REST and rest != letters(password):
+            message = "The password is little more than the name of this service."
+            raise ValidationError(message, "password_too_common")
+
+    def get_help_text(self) -> str:
+        return "Your password must not be little more than the name of this service."
+
+
+class BreachedPasswordValidator:
+    """Refuses a password that is in a local copy of Pwned Passwords.
+
+    Args:
+        folder: has a file for each range, as https://api.pwnedpasswords.com/range/ serves them: `21BD1`, or
+            `21BD1.txt`, has the hashes that begin so, without these five digits, each with a colon and a count.
+    """
+
+    PREFIX = 5
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def validate(self, password: str, user: object = None) -> None:
+        if self.is_breached(sha1(password.encode(), usedforsecurity=False).hexdigest().upper()):
+            message = "The password was found among those that became public in a data breach."
+            raise ValidationError(message, "password_too_common")
+
+    def is_breached(self, digest: str) -> bool:
+        """A range that cannot be read refuses nothing: people need to choose a password all the same."""
+        path = self.folder / digest[: self.PREFIX]
+        try:
+            text = (path if path.exists() else path.with_suffix(".txt")).read_text("ascii", "replace")
+        except OSError as exc:
+            log.warning("A range of breached passwords cannot be read: %s", exc.strerror)
+            return False
+        found = re.search(rf"^{digest[self.PREFIX :]}:([0-9]+)", text, re.MULTILINE | re.IGNORECASE)
+        return found is not None and int(found[1]) > 0  # zero pads an answer
+
+    def get_help_text(self) -> str:
+        return "Your password must not be one that became public in a data breach."
 
 
 def words_of(text: str) -> list[str]:

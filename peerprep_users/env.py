@@ -125,6 +125,17 @@ def split_list(value: str) -> list[str]:
     return [part.strip() for part in value.split(",") if part.strip()]
 
 
+def folder(name: str) -> Path | None:
+    """A folder that exists; None where it is unset."""
+
+    def parse(value: str) -> Path:
+        if not Path(value).is_dir():
+            raise ValueError
+        return Path(value)
+
+    return read(name, None, parse, "a folder that exists")
+
+
 def email(name: str, default: str) -> str:
     def parse(value: str) -> str:
         validate_email(value)

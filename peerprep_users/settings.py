@@ -92,7 +92,15 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "accounts.password_validators.MaximumLengthValidator"},
     {"NAME": "accounts.password_validators.RepetitionValidator"},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {
+        "NAME": "accounts.password_validators.ContextWordValidator",
+        "OPTIONS": {"words": env.split_list(env.text("PASSWORD_CONTEXT_WORDS", f"PeerPrep,{APP_NAME}"))},
+    },
 ]
+if BREACHED_PASSWORDS := env.folder("BREACHED_PASSWORDS_DIR"):
+    AUTH_PASSWORD_VALIDATORS.append(
+        {"NAME": "accounts.password_validators.BreachedPasswordValidator", "OPTIONS": {"folder": BREACHED_PASSWORDS}}
+    )
 
 LOGIN_FAILURE_LIMIT = env.integer("LOGIN_FAILURE_LIMIT", 3, 1, 1000)
 LOGIN_LOCK = env.duration("LOGIN_LOCK_MIN", 15, "minutes")

@@ -330,6 +330,17 @@ def test_it_refuses_to_print_mail_in_production(house: Path) -> None:
     assert "\n" not in message
 
 
+def test_it_looks_passwords_up_where_a_folder_is_given(house: Path, tmp_path: Path) -> None:
+    def last(**variables: str) -> dict[str, Any]:
+        validator: dict[str, Any] = load(house, **variables)["AUTH_PASSWORD_VALIDATORS"][-1]
+        return validator
+
+    assert last(BREACHED_PASSWORDS_DIR=str(tmp_path))["OPTIONS"] == {"folder": tmp_path}
+    assert last()["OPTIONS"] == {"words": ["PeerPrep", "PeerPrep User Service"]}
+    assert last(PASSWORD_CONTEXT_WORDS="Pair & Co, pairs")["OPTIONS"] == {"words": ["Pair & Co", "pairs"]}
+    assert "BREACHED_PASSWORDS_DIR must be a folder" in refusal(house, BREACHED_PASSWORDS_DIR=f"{tmp_path}/none")
+
+
 def test_it_refuses_both_kinds_of_tls(house: Path) -> None:
     assert "MAIL_STARTTLS" in refusal(house, MAIL_SSL_TLS="true", MAIL_STARTTLS="true")
 
