@@ -1,12 +1,10 @@
 """What comes in and what goes out. Serializers check fields; they never write."""
 
-import re
 from typing import Any
 
-from django.core.validators import EmailValidator
 from rest_framework import serializers
 
-from accounts.addresses import EMAIL_LENGTH, normalised
+from accounts.addresses import EMAIL_LENGTH, normalised, validate_address
 from accounts.models import NAME_LENGTH, Role
 from accounts.password_validators import PASSWORD_LENGTH
 from accounts.text import no_control_characters
@@ -17,25 +15,12 @@ TOKEN_LENGTH = 16 * 1024
 CODE_LENGTH = 32
 
 
-class AddressValidator(EmailValidator):
-    """Stricter than Django's: no letters beyond ASCII, no `localhost` or IP address after the `@`, and at most 64
-    characters before it (RFC 5321 section 4.5.3.1.1).
-    """
-
-    message = "Enter a valid e-mail address."
-    literal_regex = re.compile(r"(?!)")
-    user_regex = re.compile(rf"(?=.{{1,64}}\Z)(?:{EmailValidator.user_regex.pattern})", re.IGNORECASE)
-
-    def __call__(self, value: str | None) -> None:
-        super().__call__(value if value and value.isascii() else "")
-
-
 class Email(Text):
     """Normalised before it is checked."""
 
     def __init__(self) -> None:
         super().__init__(label="e-mail address", prompt="Enter an e-mail address.", max_length=EMAIL_LENGTH)
-        self.validators.append(AddressValidator(allowlist=[]))
+        self.validators.append(validate_address)
 
     def to_internal_value(self, data: Any) -> str:
         return normalised(super().to_internal_value(data))

@@ -8,12 +8,11 @@ from datetime import datetime
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from accounts import login_guard
-from accounts.addresses import normalised
+from accounts.addresses import normalised, validate_address
 from accounts.audit.log import Actor, Kind, record
 from accounts.flows.passwords import set_password, validate_new_password
 from accounts.flows.profile import delete_user, lock_unless_last_admin
@@ -85,7 +84,7 @@ def create_admin(*, email: str, password: str, by: Actor) -> User:
     """
     address = normalised(email)
     try:
-        validate_email(address)
+        validate_address(address)
     except ValidationError:
         raise InvalidAddress from None
     validate_new_password(password, User(email=address, name=default_name(address)), "password")

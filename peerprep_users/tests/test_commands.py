@@ -141,6 +141,9 @@ def test_createsuperuser_asks_and_refuses_in_one_line(alice: Person, terminal: l
         ("new@example.com", "password", "password", "too common"),
         ("new@example.com", PASSWORD, PASSWORD + "x", "do not match"),
         ("new", PASSWORD, PASSWORD, "Enter a valid e-mail address."),
+        ("new@localhost", PASSWORD, PASSWORD, "Enter a valid e-mail address."),
+        ('"new"@example.com', PASSWORD, PASSWORD, "Enter a valid e-mail address."),
+        ("new@example.com", "peerprep123", "peerprep123", "name of this service"),
     ):
         terminal[:] = [email, password, again]
         text, code = refusal("createsuperuser")

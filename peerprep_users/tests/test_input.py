@@ -62,6 +62,29 @@ MALFORMED_ADDRESSES = [
     "alice@exam\u3000ple.com",
     "alice@exam\ue000ple.com",
     "x" * 65 + "@example.com",
+    '"alice"@example.com',
+    '"al\\ice"@example.com',
+    '"alice.."@example.com',
+    "alice(comment)@example.com",
+    "alice@(comment)example.com",
+    "@relay.example:alice@example.com",
+    "alice@\N{SNOWMAN}.example",
+]
+INVISIBLE_NAMES = [
+    "\u3164",
+    "\u2800",
+    "\u115f\u1160",
+    "\uffa0",
+    "\ufe0f",
+    "\u0301",
+    "\u20e3",
+    "\u093e",
+    "\u034f",
+    "\u200d",
+    "\u200b",
+    "\U000e0041",
+    "\U000e0100",
+    "\u3164 \u2800\u00a0\u0301",
 ]
 
 
@@ -176,6 +199,13 @@ def test_it_refuses_a_new_password_of_seven_characters(api: Api, alice: Person, 
 def test_it_refuses_a_name_with_control_characters(api: Api, alice: Person, call: Call, control: str) -> None:
     body = {**call.body, "name": f"Al{control}ice"}
     assert places(refused(sender(call, api, alice), call.method, call.path, body)) == {("body", "name")}
+
+
+@pytest.mark.parametrize("name", INVISIBLE_NAMES, ids=ascii)
+def test_it_refuses_a_name_that_shows_nothing(api: Api, alice: Person, name: str) -> None:
+    for call in [call for call in CALLS if "name" in call.body]:
+        body = {**call.body, "name": name}
+        assert places(refused(sender(call, api, alice), call.method, call.path, body)) == {("body", "name")}
 
 
 def test_it_refuses_more_passed_tests_than_there_are(alice: Person) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from accounts.models import User
 from attempts.models import Attempt
-from conftest import PASSWORD, Api, Person
+from conftest import PASSWORD, Api, Mailbox, Person
 from peerprep_users.tests.calls import ATTEMPT, LARGEST, LEAST, REGISTRATION, nothing_written, places, refused
 
 
@@ -101,6 +101,56 @@ def test_it_gives_no_second_account_to_one_mailbox(api: Api, alice: Person, look
 @pytest.mark.usefixtures("db")
 def test_it_takes_every_address_that_is_one(api: Api, address: str) -> None:
     assert api.post("/auth/register", {**REGISTRATION, "email": address}).status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("sent", "domain"),
+    [
+        ("ann@straße.example", "xn--strae-oqa.example"),
+        ("Ann@STRAßE.example", "xn--strae-oqa.example"),
+        ("ann@βόλος.example", "xn--nxasmm1c.example"),
+        ("ann@ΒΌΛΟΣ.example", "xn--nxasmq6b.example"),  # in capitals another one: a final sigma has none of its own
+        ("ann@bücher.example", "xn--bcher-kva.example"),
+        ("ann@BU\u0308CHER\u3002example", "xn--bcher-kva.example"),
+        ("ann@نامه\u200cای.example", "xn--mgba3gch31f060k.example"),
+        ("ann@r3---sn.example", "r3---sn.example"),
+    ],
+    ids=ascii,
+)
+@pytest.mark.usefixtures("db")
+def test_it_keeps_a_domain_beyond_ascii_the_one_that_it_is(api: Api, mailbox: Mailbox, sent: str, domain: str) -> None:
+    assert api.post("/auth/register", {**REGISTRATION, "email": sent}).status_code == 201
+    assert api.post("/auth/register", {**REGISTRATION, "email": f"ann@{domain}"}).status_code == 409
+    assert (User.objects.get().email, mailbox.last()["To"]) == (f"ann@{domain}", f"ann@{domain}")
+    assert mailbox.sink.recipients == [[f"ann@{domain}"]]
+    api.post("/auth/verify-email", {"token": mailbox.verification_token()})
+    assert api.post("/auth/login", {**REGISTRATION, "email": sent}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "\U0001f469\u200d\U0001f4bb",  # woman, joiner, laptop
+        "\u2764\ufe0f",
+        "\U0001f1f8\U0001f1ec",
+        "1\ufe0f\u20e3",
+        "\U0001f44d\U0001f3fd",
+        "\U0001f3f4\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\U000e007f",  # Scotland
+        "\u0645\u062d\u0645\u062f",
+        "\u05e0\u05b8\u05ea\u05b8\u05df",
+        "\u0639\u0644\u06cc\u200c\u0631\u0636\u0627",
+        "\u0936\u094d\u0930\u0940",
+        "\u0e01\u0e49\u0e2d\u0e07",
+        "Zoe\u0308",
+        "\u1112\u119e\u11ab",
+        "\u674e",
+    ],
+    ids=ascii,
+)
+@pytest.mark.usefixtures("db")
+def test_it_takes_a_name_that_people_have(api: Api, name: str) -> None:
+    assert api.post("/auth/register", {**REGISTRATION, "name": name}).status_code == 201
+    assert User.objects.get().name == name
 
 
 @pytest.mark.parametrize("name", [None, "", "   "], ids=repr)

@@ -6,8 +6,8 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.mail import EmailMessage
 from django.core.management.base import CommandError
-from django.core.validators import validate_email
 
+from accounts.addresses import normalised, validate_address
 from accounts.management.base import Operation
 from core.smtp import connected, explained
 
@@ -22,8 +22,9 @@ send_test_mail ops@example.com
         parser.add_argument("address", help="where to send it")
 
     def handle(self, *args: Any, address: str, **options: Any) -> None:
+        address = normalised(address)
         try:
-            validate_email(address)
+            validate_address(address)
         except ValidationError:
             raise CommandError(f"{address} is not a valid e-mail address.") from None
         if not settings.EMAIL_HOST:
