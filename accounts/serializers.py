@@ -8,10 +8,10 @@ from accounts.addresses import EMAIL_LENGTH, normalised, validate_address
 from accounts.models import NAME_LENGTH, Role
 from accounts.password_validators import PASSWORD_LENGTH
 from accounts.text import no_control_characters
+from accounts.tokens.jwt import TOKEN_LENGTH
 from core.api import ApiSerializer
 from core.fields import Text
 
-TOKEN_LENGTH = 16 * 1024
 CODE_LENGTH = 32
 
 

@@ -5,6 +5,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.csrf import csrf_exempt
 
+from accounts.addresses import EMAIL_LENGTH
 from accounts.flows import registration
 from accounts.flows.registration import ExpiredVerificationToken, InvalidVerificationToken
 from accounts.mail.messages import link_hours
@@ -47,7 +48,7 @@ def send_new_link(request: HttpRequest, email: str) -> HttpResponse:
     try:
         body = validated(AddressSerializer, {"email": email}, "body")
     except Invalid:
-        return render_page(request, "invalid_email", email=email, status=422)
+        return render_page(request, "invalid_email", email=email[:EMAIL_LENGTH], status=422)
     try:
         spend("resend_verification", ip_of(request))
     except RateLimited as error:

@@ -27,7 +27,7 @@ class SubmittedCode(Text):
     default_error_messages = {"max_length": f"may have at most {CODE_BYTES:,} bytes of UTF-8."}
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(trim_whitespace=False, allow_blank=True, **kwargs)
+        super().__init__(trim_whitespace=False, allow_blank=True, max_length=CODE_BYTES, **kwargs)
 
     def to_internal_value(self, data: Any) -> str:
         code: str = super().to_internal_value(data)

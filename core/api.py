@@ -12,6 +12,8 @@ from rest_framework.viewsets import ViewSet
 from core.errors import Invalid, Problem
 from core.fields import InputField
 
+UUID_LENGTH = 36
+
 
 class ApiSerializer(serializers.Serializer[Any]):
     """A body, a query or an answer. Checks fields, never writes."""
@@ -90,7 +92,7 @@ def uuid_in_path(name: str, value: str) -> UUID:
         Invalid: where it is no UUID in its usual form of 36 characters.
     """
     try:
-        parsed = UUID(value)
+        parsed = UUID(value) if len(value) == UUID_LENGTH else None
     except ValueError:
         parsed = None
     if parsed is None or str(parsed) != value.lower():

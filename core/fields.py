@@ -10,6 +10,7 @@ from django.core.validators import ProhibitNullCharactersValidator
 from django.utils.dateparse import parse_datetime
 from rest_framework import serializers
 
+ZONE_LENGTH = MOMENT_LENGTH = 64
 DIGITS = re.compile(r"-?[0-9]{1,20}")
 
 
@@ -26,6 +27,8 @@ class InputField(serializers.Field[Any, Any, Any, Any]):
 
 class Text(InputField, serializers.CharField):
     """A string, without NUL and lone surrogates, which PostgreSQL and UTF-8 cannot hold.
+
+    One that is too long as it was sent is refused before anything else is done with it.
 
     Args:
         prompt: a sentence that asks for a missing value.
@@ -48,6 +51,8 @@ class Text(InputField, serializers.CharField):
 
     def run_validation(self, data: Any = serializers.empty) -> Any:
         if isinstance(data, str):
+            if self.max_length is not None and len(data) > self.max_length:
+                self.fail("max_length", max_length=self.max_length)
             if self.allow_null and not (data.strip() if self.trim_whitespace else data):
                 data = None
         elif data is not serializers.empty and data is not None:
@@ -111,7 +116,7 @@ class Moment(InputField, serializers.DateTimeField):
     default_error_messages = {"datetime_parsing": "must be a time such as 2026-11-24T12:00:00Z."}
 
     def to_internal_value(self, data: Any) -> datetime:
-        if not (data.isascii() and data.isprintable()):
+        if len(data) > MOMENT_LENGTH or not (data.isascii() and data.isprintable()):
             self.fail("datetime_parsing")
         try:
             moment = parse_datetime(data[:11] + data[11:].replace(" ", "+"))
@@ -138,6 +143,10 @@ class TimeZone(Text):
     """The name of a zone in the IANA database."""
 
     default_error_messages = {"zone": "must be the name of a time zone, such as Asia/Singapore."}
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.max_length = ZONE_LENGTH  # no validator: that would get the parsed value
 
     def to_internal_value(self, data: Any) -> ZoneInfo:
         name = super().to_internal_value(data)

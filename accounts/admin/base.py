@@ -25,7 +25,7 @@ from unfold.forms import ActionForm
 from unfold.paginator import InfinitePaginator
 from unfold.views import ChangeList
 
-from accounts.addresses import normalised
+from accounts.addresses import EMAIL_LENGTH, normalised
 from accounts.audit.log import Actor
 from accounts.devices import device_name
 from accounts.models import User
@@ -42,10 +42,13 @@ class CappedPaginator(InfinitePaginator):
 
 class FilteredChangeList(ChangeList):
     def get_filters(self, request: HttpRequest) -> Any:
-        """Refuses lookups that are not on offer: with `refresh_id__startswith` a column could be guessed by letters."""
+        """Refuses lookups that are not on offer: with `refresh_id__startswith` a column could be guessed by letters.
+
+        And searches for more than the longest address.
+        """
         filters = super().get_filters(request)
         lookups = filters[2]
-        if set(lookups) - set(self.model_admin.link_parameters):
+        if set(lookups) - set(self.model_admin.link_parameters) or len(self.query) > EMAIL_LENGTH:
             raise IncorrectLookupParameters
         return filters
 

@@ -31,6 +31,7 @@ REMEDIES = {  # actions, by the code of the reason why a user cannot sign in
     "locked": ["unlock"],
     "no_password": ["send_reset_code"],
 }
+SEARCH_WORDS = 5
 TRIGRAM = 3  # an index of trigrams finds terms of so many letters anywhere, and shorter ones where a word begins
 
 
@@ -55,7 +56,7 @@ class BaseUserAdmin(BaseAdmin):
     # users_admins, users_unverified, users_inactive; users_newest for their opposites, which most rows are
     list_filter = ["role", "is_verified", LockedFilter, "is_active", ("created_at", DayRangeFilter)]
     search_fields = ["email", "name"]
-    search_help_text = "E-mail address or name"
+    search_help_text = f"E-mail address or name, of which the first {SEARCH_WORDS} words count"
     ordering = ["-created_at", "id"]  # users_newest
     sortable_by = ["account", "joined"]
     fields = ["name", "email", "id", "role", "is_verified", "is_active", "created_at", "updated_at"]
@@ -70,7 +71,7 @@ class BaseUserAdmin(BaseAdmin):
         return False  # deleting is an action, which requires a reason
 
     def get_search_results(self, request: HttpRequest, queryset: QuerySet[User], search_term: str) -> Any:
-        terms = search_term.split()
+        terms = search_term.split()[:SEARCH_WORDS]
         lookup = "contains" if any(len(term) >= TRIGRAM for term in terms) else "startswith"
         for term in terms:
             if "@" in term.strip("@"):

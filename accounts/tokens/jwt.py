@@ -20,6 +20,7 @@ from accounts.tokens import keys
 
 ISSUER = "user-service"
 LEEWAY = timedelta(seconds=10)  # by which the clocks of replicas and of siblings may differ
+TOKEN_LENGTH = 16 * 1024
 warnings.filterwarnings("ignore", category=jwt.InsecureKeyLengthWarning)  # accounts.W003 says it, once
 
 
@@ -93,6 +94,8 @@ class SessionToken(tokens.Token):
         Raises:
             TokenError: for any fault of it.
         """
+        if len(raw) > TOKEN_LENGTH:
+            raise TokenError("Token is too long")
         try:
             claims: dict[str, Any] = cls(raw).payload  # type: ignore[arg-type]  # simplejwt takes the encoded form here
             return Claims(UUID(claims["sub"]), UUID(claims["sid"]), UUID(claims["jti"]))
@@ -138,5 +141,7 @@ def read_verification_token(token: str) -> tuple[str, str]:
     Raises:
         django.core.signing.BadSignature: forged, or older than `VERIFICATION_TTL`.
     """
+    if len(token) > TOKEN_LENGTH:
+        raise signing.BadSignature
     user_id, email = link_signer().unsign_object(token, max_age=settings.VERIFICATION_TTL)
     return user_id, email

@@ -12,7 +12,6 @@ from django.urls import reverse, reverse_lazy
 from django.utils import timezone
 from unfold.sites import UnfoldAdminSite
 
-from accounts.addresses import normalised
 from accounts.flows.login import NotAnAdmin, log_in_to_admin_site
 from accounts.flows.passwords import change_password
 from accounts.flows.sessions import end_session
@@ -46,7 +45,7 @@ class LoginPage(LoginView):
         return response
 
     def form_valid(self, form: Any) -> HttpResponse:
-        email, password = normalised(form.cleaned_data["username"]), form.cleaned_data["password"]
+        email, password = form.cleaned_data["username"], form.cleaned_data["password"]
         try:
             session = log_in_to_admin_site(email=email, password=password, client=Client.of(self.request))
         except NotAnAdmin as error:
