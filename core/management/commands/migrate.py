@@ -21,11 +21,12 @@ POLL_SECONDS = 0.2
 class Command(migrate.Command):
     """Waits for those that are running, then finds what they have left to do."""
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        """Not only `handle`: the checks before it query the database too."""
         connection = connections[options["database"]]
         limit_statements(connection, None)
         with locked_on_postgresql(connection) if connection.vendor == "postgresql" else locked_on_sqlite(connection):
-            super().handle(*args, **options)
+            return super().execute(*args, **options)
 
 
 @contextmanager
