@@ -2,17 +2,22 @@
 
 import logging
 import threading
+import time
 from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
+from fcntl import LOCK_EX, LOCK_NB, flock
 from functools import cache
+from pathlib import Path
 from secrets import token_bytes
+from typing import IO
 
 from argon2 import Parameters, PasswordHasher, extract_parameters
 from argon2.exceptions import HashingError, VerificationError, VerifyMismatchError
 from django.conf import settings
 from django.contrib.auth import hashers
 
+from accounts.models import User
 from core.concurrency import Slots, request_slots
 from core.errors import ApiError
 
@@ -26,13 +31,21 @@ MOST_LANES = 64
 class TooManyHashes(ApiError):
     status = 503
     code = "busy"
-    detail = "Too many people are signing in at this moment. Try again in a moment."
+    detail = "Too many passwords are being checked at this moment. Try again in a moment."
 
 
 # A hash takes 64 MiB and several processors for a tenth of a second, so few are made at once, and few wait for theirs.
+# A login holds a slot for its address, which has one guess evaluated at a time. All new passwords share an owner, which
+# leaves a third to the logins.
 HASHES = settings.ARGON2_CONCURRENCY + settings.ARGON2_WAITING
 hash_slots = Slots(total=HASHES, per_owner=HASHES * 2 // 3)
 under_way = threading.BoundedSemaphore(settings.ARGON2_CONCURRENCY)
+NEW_PASSWORDS = "new passwords"
+
+# Users who are signed in have slots of their own, and need none of the above.
+own_slots = Slots(total=settings.CONFIRMATIONS_WAITING, per_owner=settings.CONFIRMATIONS_WAITING // 3)
+OWN_WAIT = 10.0  # seconds
+POLL_INTERVAL = 0.05  # seconds
 
 
 @contextmanager
@@ -54,6 +67,49 @@ def turn_to_hash(account: str) -> Iterator[None]:
                 under_way.release()
     finally:
         hash_slots.release(account)
+
+
+@contextmanager
+def own_slot(user: User) -> Iterator[None]:
+    """A slot of a user who is signed in, for as long as they wait for a hash.
+
+    Raises:
+        TooManyHashes: all of them are taken, or as many as one user may have.
+    """
+    if not own_slots.acquire(str(user.pk)):
+        raise TooManyHashes(retry_after=1)
+    try:
+        yield
+    finally:
+        own_slots.release(str(user.pk))
+
+
+@contextmanager
+def own_turn() -> Iterator[None]:
+    """Waits for the turn to hash of those who are signed in; like the other, its block must not touch the database.
+
+    There is one for all processes of this host, so that a login shares the processors with one such hash at most. Its
+    lock is on this very file, and a process that dies releases it.
+
+    Raises:
+        TooManyHashes: it has not come within `OWN_WAIT`.
+    """
+    deadline = time.monotonic() + OWN_WAIT
+    with request_slots.yielded(), Path(__file__).open("rb") as file:
+        while not locked(file):
+            if time.monotonic() > deadline:
+                raise TooManyHashes(retry_after=1)
+            time.sleep(POLL_INTERVAL)
+        yield
+
+
+def locked(file: IO[bytes]) -> bool:
+    """Locks the file until it is closed; False if it is locked already."""
+    try:
+        flock(file, LOCK_EX | LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 class Argon2id(hashers.Argon2PasswordHasher):
@@ -109,21 +165,30 @@ def unmatchable() -> str:
 
 
 def matches(password: str, encoded: str | None, account: str) -> bool:
-    """Whether `password` is the one behind `encoded`; None stands for an account that does not exist.
-
-    Such an account takes as long as any other, and so does one whose hash is unusable, corrupt, or of a scheme that
-    this service does not use. The last two are logged.
+    """The answer of `verifies`, in the turn of that address.
 
     Raises:
         TooManyHashes.
     """
     with turn_to_hash(account):
-        try:
-            if encoded is not None and hashers.is_password_usable(encoded):
-                return hashers.identify_hasher(encoded).verify(password, encoded)
-        except ValueError:
-            log.error("A stored password hash cannot be read")  # noqa: TRY400 - a traceback might show it
-        return Argon2id().verify(password, unmatchable())
+        return verifies(password, encoded)
+
+
+def verifies(password: str, encoded: str | None) -> bool:
+    """Whether `password` is the one behind `encoded`; None stands for an account that does not exist.
+
+    Such an account takes as long as any other, and so does one whose hash is unusable, corrupt, or of a scheme that
+    this service does not use. The last two are logged. Call it in a turn to hash.
+
+    Raises:
+        TooManyHashes: there is no memory left for it.
+    """
+    try:
+        if encoded is not None and hashers.is_password_usable(encoded):
+            return hashers.identify_hasher(encoded).verify(password, encoded)
+    except ValueError:
+        log.error("A stored password hash cannot be read")  # noqa: TRY400 - a traceback might show it
+    return Argon2id().verify(password, unmatchable())
 
 
 def is_outdated(encoded: str) -> bool:

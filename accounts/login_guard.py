@@ -29,7 +29,7 @@ from core.concurrency import Slots, request_slots
 from core.errors import ApiError
 
 TURN = timedelta(seconds=5)  # longer than ARGON2_WAIT and a hash; a holder that died, or is slower, gives way
-TURN_WAIT = 10.0  # seconds
+TURN_WAIT = 10.0  # seconds; longer than TURN, so that a login gets through after a holder that died
 POLL_INTERVAL = 0.1  # seconds
 
 # Those who wait for the turn of an address, in this process. Each has a thread.

@@ -18,6 +18,9 @@ REPLAYS_ELSEWHERE = Counter(
 )
 RESET_CODES_REFUSED = Counter("reset_codes_refused", "Reset codes that were refused.", registry=REGISTRY)
 REGISTRATIONS = Counter("registrations", "Registrations by how they ended.", ["outcome"], registry=REGISTRY)
+CONFIRMATIONS = Counter(
+    "confirmations", "Users' confirmations of their own password by how they ended.", ["outcome"], registry=REGISTRY
+)
 LOCKS = Counter("account_locks", "Accounts locked after wrong passwords.", registry=REGISTRY)
 MAILS_WITHHELD = Counter("mails_withheld", "Mails that their address got no more of.", ["bound"], registry=REGISTRY)
 

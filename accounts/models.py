@@ -284,6 +284,28 @@ class PasswordReset(models.Model):
         self.save(update_fields=["guesses"])
 
 
+class ConfirmationGuess(models.Model):
+    """A password that a signed-in user gave as their own: it was wrong, or has not been evaluated to the end.
+
+    A right one is removed, and so are all of them when the password changes: a row is about the present password.
+    """
+
+    user = models.ForeignKey(User, models.CASCADE, related_name="confirmation_guesses", db_index=False)
+    digest = models.CharField(max_length=64)
+    guessed_at = models.DateTimeField(default=timezone.now)
+    is_wrong = models.BooleanField(default=False)  # False until it is known
+
+    class Meta:
+        db_table = "confirmation_guesses"
+        constraints = [
+            # Its index finds a user's guesses, also for the cascade of a deleted user.
+            models.UniqueConstraint(fields=["user", "digest"], name="confirmation_guesses_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"guess of {self.guessed_at}"
+
+
 class SigningKeyQuerySet(models.QuerySet["SigningKey"]):
     def in_use(self) -> SigningKeyQuerySet:
         """Those that are published and verify, the newest first."""

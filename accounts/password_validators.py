@@ -11,6 +11,7 @@ from django.core.exceptions import ValidationError
 
 log = logging.getLogger(__name__)
 
+MIN_PASSWORD_LENGTH = 8
 PASSWORD_LENGTH = 1024
 
 

@@ -6,7 +6,7 @@ from rest_framework import serializers
 
 from accounts.addresses import EMAIL_LENGTH, normalised, validate_address
 from accounts.models import NAME_LENGTH, Role
-from accounts.password_validators import PASSWORD_LENGTH
+from accounts.password_validators import MIN_PASSWORD_LENGTH, PASSWORD_LENGTH
 from accounts.text import no_control_characters
 from accounts.tokens.jwt import TOKEN_LENGTH
 from core.api import ApiSerializer
@@ -35,7 +35,7 @@ class Password(Text):
 
 class NewPassword(Password):
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(min_length=8, **kwargs)
+        super().__init__(min_length=MIN_PASSWORD_LENGTH, **kwargs)
 
 
 class Name(Text):

@@ -11,14 +11,16 @@ from rest_framework.response import Response
 from rest_framework.throttling import BaseThrottle
 
 from accounts.authentication import SessionOver, SignedInRequest
-from accounts.flows import login, registration, resets, sessions
+from accounts.flows import confirmation, login, registration, resets, sessions
 from accounts.flows import profile as profile_flow
+from accounts.flows.confirmation import OldPasswordIncorrect, TooManyConfirmations
 from accounts.flows.login import InvalidCredentials
-from accounts.flows.passwords import OldPasswordIncorrect, OldPasswordRequired
+from accounts.flows.passwords import OldPasswordRequired
 from accounts.flows.profile import LastAdmin
 from accounts.flows.registration import EmailTaken, InvalidVerificationToken
 from accounts.flows.resets import InvalidResetCode
 from accounts.flows.sessions import EmailNotVerified, InvalidRefreshToken, RefreshTokenReused
+from accounts.hashing import TooManyHashes
 from accounts.login_guard import AccountLocked, Busy
 from accounts.models import User
 from accounts.serializers import (
@@ -215,15 +217,14 @@ class AuthViewSet(ApiViewSet):
         return Response(status=204)
 
     @extend_schema(request=PasswordSerializer, responses=OkSerializer)
-    @raises(AccountLocked, Busy)
+    @raises(TooManyConfirmations, TooManyHashes)
     def verify_password(self, request: SignedInRequest) -> Response:
-        """Whether this is the user's password; counts as a login attempt.
+        """Whether this is the user's password.
 
-        A wrong password is `{"ok": false}`, and counts towards the lockout.
+        A wrong password is `{"ok": false}`. After ten different ones within 15 minutes further ones are not evaluated.
         """
         body = validated(PasswordSerializer, request.data, "body")
-        user = login.check_password(address=request.user.email, client=Client.of(request), **body)
-        return Response({"ok": user is not None})
+        return Response({"ok": confirmation.verify_password(user=request.user, **body)})
 
 
 class ProfileViewSet(ApiViewSet):
@@ -237,7 +238,7 @@ class ProfileViewSet(ApiViewSet):
         return Response(profile_of(request.user))
 
     @extend_schema(request=ProfileChangeSerializer, responses=ProfileSerializer)
-    @raises(OldPasswordIncorrect, OldPasswordRequired, AccountLocked, Busy)
+    @raises(OldPasswordIncorrect, OldPasswordRequired, TooManyConfirmations, TooManyHashes)
     def update_me(self, request: SignedInRequest) -> Response:
         """Change the name, the password, or both.
 
@@ -248,7 +249,7 @@ class ProfileViewSet(ApiViewSet):
         return Response(profile_of(user))
 
     @extend_schema(request=ProfileChangeSerializer, responses=ProfileSerializer)
-    @raises(OldPasswordIncorrect, OldPasswordRequired, AccountLocked, Busy)
+    @raises(OldPasswordIncorrect, OldPasswordRequired, TooManyConfirmations, TooManyHashes)
     def patch_me(self, request: SignedInRequest) -> Response:
         """Change the name, the password, or both, as PUT does.
 

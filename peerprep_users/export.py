@@ -49,6 +49,7 @@ class AccountExportSerializer(ApiSerializer):
     security_events = serializers.ListField(child=RowField())
     failed_login_counts = serializers.ListField(child=RowField())
     failed_logins = serializers.ListField(child=RowField())
+    confirmation_guesses = serializers.ListField(child=RowField())
     admin_actions = serializers.ListField(child=RowField())
     attempts = serializers.ListField(child=RowField())
     questions = serializers.ListField(child=RowField())
@@ -64,6 +65,7 @@ class AccountExportSerializer(ApiSerializer):
         "security_events": [],
         "failed_login_counts": [],
         "failed_logins": [],
+        "confirmation_guesses": [],
         "admin_actions": [],
         "attempts": [ListedAttemptSerializer.example],
         "questions": [QuestionSerializer.example],

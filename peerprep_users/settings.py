@@ -79,8 +79,10 @@ ARGON2_CONCURRENCY = env.integer("ARGON2_CONCURRENCY", max(1, processors() // WO
 ARGON2_WAITING = 31  # more that wait for their turn; any further is told to come again
 ARGON2_WAIT = timedelta(seconds=4)
 LOGIN_WAITING = 24  # that wait for another guess at the same account
+CONFIRMATIONS_WAITING = 60  # requests of users who are signed in, for a hash
 SLOW_CLIENTS = 16  # that a thread waits for: see core/slow_clients.py
-REQUEST_THREADS = ARGON2_CONCURRENCY + ARGON2_WAITING + LOGIN_WAITING + 4  # some are left for every other call
+# Some are left for every other call.
+REQUEST_THREADS = ARGON2_CONCURRENCY + ARGON2_WAITING + LOGIN_WAITING + CONFIRMATIONS_WAITING + 4
 THREADS = REQUEST_THREADS + SLOW_CLIENTS + 6  # so that `/healthz` is answered however many wait or send files
 
 AUTH_PASSWORD_VALIDATORS = [

@@ -2,16 +2,17 @@
 
 from typing import Any
 
+from django.contrib.auth.hashers import make_password
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from accounts.audit.log import Actor, Kind, record
-from accounts.flows.login import check_password
+from accounts.flows.confirmation import OldPasswordIncorrect, confirm_password
 from accounts.flows.sessions import end_sessions
-from accounts.hashing import hashed
+from accounts.hashing import own_slot, own_turn
 from accounts.mail.queue import circumstances, enqueue
-from accounts.models import Mail, Session, User
+from accounts.models import ConfirmationGuess, Mail, Session, User
 from core.client import Client
 from core.errors import ApiError, Invalid
 
@@ -20,12 +21,6 @@ class OldPasswordRequired(ApiError):
     status = 400
     code = "old_password_required"
     detail = "Enter the old password to change it."
-
-
-class OldPasswordIncorrect(ApiError):
-    status = 401
-    code = "old_password_incorrect"
-    detail = "The old password is wrong."
 
 
 def validate_new_password(password: str, user: User, field: str) -> None:
@@ -53,17 +48,16 @@ def change_password(
         session: the one to keep, if there is one.
 
     Raises:
-        OldPasswordRequired, OldPasswordIncorrect, AccountLocked, Busy, TooManyHashes, Invalid.
+        OldPasswordRequired, OldPasswordIncorrect, TooManyConfirmations, TooManyHashes, NotAuthenticated, Invalid.
     """
     if old_password is None:
         raise OldPasswordRequired
     validate_new_password(new_password, user, "new_password")
-    checked = check_password(address=user.email, password=old_password, client=client)
-    if checked is None:
-        raise OldPasswordIncorrect
-    encoded = hashed(new_password, user.email)
+    confirmed = confirm_password(user=user, password=old_password)
+    with own_slot(user), own_turn():
+        encoded = make_password(new_password)
     with transaction.atomic():
-        current = User.objects.lock_active(pk=user.pk, password=checked.password)
+        current = User.objects.lock_active(pk=user.pk, password=confirmed)
         if current is None:
             raise OldPasswordIncorrect  # another call has just changed it
         set_password(current, encoded, Kind.PASSWORD_CHANGED, by=Actor.user(current, client), keep=session)
@@ -73,6 +67,7 @@ def set_password(user: User, encoded: str, kind: Kind, *, by: Actor, keep: Sessi
     """Stores a new hash and does what goes with it, in the caller's transaction."""
     user.password = encoded
     user.save(update_fields=["password", "is_verified", "updated_at"])
+    ConfirmationGuess.objects.filter(user=user).delete()
     end_sessions(user, Session.EndReason.PASSWORD, keep=keep)
     record(kind, by=by, address=user.email, user=user)
     enqueue(Mail.Kind.PASSWORD_CHANGED, user.email, circumstances(by.client))

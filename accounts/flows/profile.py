@@ -12,7 +12,17 @@ from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 from accounts import login_guard
 from accounts.audit.log import Actor, ActorKind, Kind, erase, record
 from accounts.flows.passwords import change_password
-from accounts.models import AuditEntry, KnownDevice, LoginGuard, Mail, PasswordReset, Role, Session, User
+from accounts.models import (
+    AuditEntry,
+    ConfirmationGuess,
+    KnownDevice,
+    LoginGuard,
+    Mail,
+    PasswordReset,
+    Role,
+    Session,
+    User,
+)
 from core.client import Client
 from core.errors import ApiError, NotAuthenticated, NotFound
 
@@ -37,7 +47,7 @@ def update_profile(
     """Changes the name, the password, or both. Where the password is refused, the name stays too.
 
     Raises:
-        OldPasswordRequired, OldPasswordIncorrect, AccountLocked, Invalid: see `change_password`.
+        OldPasswordRequired, OldPasswordIncorrect, TooManyConfirmations, Invalid: see `change_password`.
         NotAuthenticated: the account has just been deleted.
     """
     user.name = name if name is not None else user.name
@@ -154,5 +164,7 @@ def export_account(*, user: User) -> Iterator[Section]:
     yield "failed_login_counts", counts.values("failures", "failed_at").iterator()
     failures = AccessFailureLog.objects.filter(username=user.email).order_by("attempt_time")
     yield "failed_logins", failures.values(*FAILURE_FIELDS).iterator()
+    guesses = ConfirmationGuess.objects.filter(user=user).order_by("guessed_at")
+    yield "confirmation_guesses", guesses.values("guessed_at", "is_wrong").iterator()
     done = AuditEntry.objects.filter(actor_id=user.pk, actor_kind=ActorKind.ADMIN).order_by("pk").iterator()
     yield "admin_actions", ({name: getattr(entry, name) for name in ADMIN_ACTION_FIELDS} for entry in done)

@@ -7,7 +7,7 @@ from django.utils import timezone
 from accounts.devices import device_name
 from accounts.flows.passwords import validate_new_password
 from accounts.flows.sessions import TokenPair, start_session
-from accounts.hashing import hashed
+from accounts.hashing import NEW_PASSWORDS, hashed
 from accounts.mail.queue import circumstances, enqueue
 from accounts.metrics import REGISTRATIONS
 from accounts.models import KnownDevice, Mail, User, default_name
@@ -45,7 +45,7 @@ def register(*, email: str, password: str, name: str | None, client: Client) -> 
     validate_new_password(password, user, "password")
     if User.objects.filter(email=email).exists():
         raise EmailTaken
-    user.password = hashed(password, email)
+    user.password = hashed(password, NEW_PASSWORDS)
     try:
         with transaction.atomic():
             user.save(force_insert=True)

@@ -6,7 +6,7 @@ from django.utils.crypto import constant_time_compare
 from accounts import login_guard
 from accounts.audit.log import Actor, Kind, record
 from accounts.flows.passwords import set_password, validate_new_password
-from accounts.hashing import hashed
+from accounts.hashing import NEW_PASSWORDS, hashed
 from accounts.mail.queue import circumstances, enqueue
 from accounts.metrics import RESET_CODES_REFUSED
 from accounts.models import Mail, PasswordReset, User
@@ -84,7 +84,7 @@ def reset_password(*, email: str, code: str, new_password: str, client: Client) 
     """
     reset, owner = guess(email, code, client)
     validate_new_password(new_password, owner, "new_password")
-    encoded = hashed(new_password, email)
+    encoded = hashed(new_password, NEW_PASSWORDS)
     with transaction.atomic():
         user = User.objects.lock_active(pk=owner.pk)
         if user is None or not PasswordReset.objects.use(reset):

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from accounts.models import PasswordReset, Session
+from accounts.models import ConfirmationGuess, PasswordReset, Session
 from accounts.reset_codes import new_code
 from conftest import Api, Mailbox, Person
 
@@ -21,6 +21,7 @@ PARTS = {
     "security_events",
     "failed_login_counts",
     "failed_logins",
+    "confirmation_guesses",
     "admin_actions",
     "attempts",
     "questions",
@@ -33,6 +34,7 @@ def live(person: Person, mailbox: Mailbox) -> None:
     person.api.post("/api/v1/attempts", ATTEMPT, **{"Idempotency-Key": "my-key"})
     Api().post("/auth/login", person.credentials)
     Api().post("/auth/login", {**person.credentials, "password": "wrong"})
+    person.api.post("/auth/verify-password", {"password": "wrong password"})
     Api().post("/auth/forgot-password", {"email": person.user.email})
     mailbox.all()
     refreshed = Api().post("/auth/refresh", {"refresh_token": person.tokens.refresh_token}).json()["refresh_token"]
@@ -72,7 +74,8 @@ def test_it_holds_no_secret(alice: Person, mailbox: Mailbox) -> None:
     new_code(alice.user.email)
     text = json.dumps(exported(alice))
     session = Session.objects.get(pk=alice.session.pk)
-    secrets = [alice.user.password, PasswordReset.objects.get().code_hash, alice.tokens.refresh_token]
+    hashes = [alice.user.password, PasswordReset.objects.get().code_hash, ConfirmationGuess.objects.get().digest]
+    secrets = [*hashes, alice.tokens.refresh_token]
     ids = [session.refresh_id, session.previous_id, alice.tokens.refresh_token_id]
     assert not [secret for secret in (*secrets, *map(str, ids)) if secret in text]
     assert not re.search(r"argon2|_hash|\"jti\"|eyJ", text)

@@ -1,5 +1,7 @@
 """Hashing within bounds: few at once, few that wait, none of them for ever."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -10,7 +12,7 @@ from argon2.exceptions import VerificationError
 from django.test import Client
 
 from accounts import hashing
-from accounts.models import LoginGuard, User
+from accounts.models import ConfirmationGuess, LoginGuard, User
 from accounts.reset_codes import new_code
 from conftest import PASSWORD, Api, Person
 
@@ -61,13 +63,6 @@ def test_a_registration_is_told_to_come_again_and_leaves_nothing(api: Api) -> No
 
 
 @pytest.mark.usefixtures("overload")
-def test_a_change_of_password_is_told_to_come_again(alice: Person) -> None:
-    body = {"old_password": PASSWORD, "new_password": "another horse altogether"}
-    assert_busy(alice.api.put("/users/me", body))
-    assert_busy(alice.api.post("/auth/verify-password", {"password": PASSWORD}))
-
-
-@pytest.mark.usefixtures("overload")
 def test_a_right_reset_code_stays_good(alice: Person) -> None:
     code = new_code(alice.user.email)
     body = {"email": alice.user.email, "code": code, "new_password": "another horse altogether"}
@@ -76,15 +71,14 @@ def test_a_right_reset_code_stays_good(alice: Person) -> None:
     assert Api().post("/auth/verify-reset-code", {"email": alice.user.email, "code": code}).status_code == 200
 
 
-def test_one_account_cannot_have_every_hash(api: Api, alice: Person, bob: Person) -> None:
-    mine = hashing.hash_slots.per_owner
-    for _ in range(mine):
-        assert hashing.hash_slots.acquire(alice.user.email)
-    assert_busy(api.post("/auth/login", alice.credentials))
-    assert api.post("/auth/login", bob.credentials).status_code == 200
-    for _ in range(mine):
-        hashing.hash_slots.release(alice.user.email)
+def test_registrations_cannot_have_every_hash(api: Api, alice: Person) -> None:
+    for _ in range(hashing.hash_slots.per_owner):
+        assert hashing.hash_slots.acquire(hashing.NEW_PASSWORDS)
+    assert_busy(api.post("/auth/register", NEW))
     assert api.post("/auth/login", alice.credentials).status_code == 200
+    for _ in range(hashing.hash_slots.per_owner):
+        hashing.hash_slots.release(hashing.NEW_PASSWORDS)
+    assert api.post("/auth/register", NEW).status_code == 201
     assert not hashing.hash_slots.owners
 
 
@@ -126,3 +120,77 @@ def test_a_hash_for_which_there_is_no_memory_is_an_overload(
     monkeypatch.setattr(PasswordHasher, "verify", no_memory)
     assert_busy(api.post("/auth/login", alice.credentials))
     assert not LoginGuard.objects.exclude(failures=0, holder=None).exists()
+
+
+# --- Users who are signed in ----------------------------------------------------------------------------------------
+
+CHANGE = {"old_password": PASSWORD, "new_password": "another horse altogether"}
+
+
+def confirm(somebody: Person, password: str = PASSWORD) -> Any:
+    return somebody.api.post("/auth/verify-password", {"password": password})
+
+
+@pytest.fixture
+def own_busy(monkeypatch: pytest.MonkeyPatch) -> Iterator["subprocess.Popen[bytes]"]:
+    """Another process of this host takes for ever over the hash of a user who is signed in."""
+    monkeypatch.setattr(hashing, "OWN_WAIT", 0.05)
+    hold = f"import fcntl; file = open({hashing.__file__!r}); fcntl.flock(file, fcntl.LOCK_EX); print(); input()"
+    command = [sys.executable, "-uc", hold]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout and process.stdout.readline()
+        yield process
+        process.kill()
+
+
+@pytest.fixture
+def own_full() -> Iterator[None]:
+    """As many users who are signed in as may wait for a hash already do."""
+    for number in range(hashing.own_slots.total):
+        assert hashing.own_slots.acquire(str(number))
+    yield
+    for number in range(hashing.own_slots.total):
+        hashing.own_slots.release(str(number))
+
+
+@pytest.mark.parametrize("state", ["own_busy", "own_full"])
+def test_they_keep_nobody_from_signing_in(api: Api, alice: Person, request: Any, state: str) -> None:
+    request.getfixturevalue(state)
+    assert_busy(confirm(alice))
+    assert_busy(alice.api.put("/users/me", CHANGE))
+    assert api.post("/auth/login", alice.credentials).status_code == 200
+    assert api.post("/auth/register", NEW).status_code == 201
+
+
+@pytest.mark.usefixtures("overload")
+def test_they_need_no_slot_of_the_logins(alice: Person) -> None:
+    assert confirm(alice).json() == {"ok": True}
+    assert alice.api.put("/users/me", CHANGE).status_code == 200
+
+
+def test_what_is_known_to_be_wrong_is_not_hashed_again(alice: Person, request: Any) -> None:
+    assert confirm(alice, "wrong password").json() == {"ok": False}
+    request.getfixturevalue("own_busy")
+    assert confirm(alice, "wrong password").json() == {"ok": False}
+    assert_busy(confirm(alice, "another wrong password"))
+
+
+def test_a_process_that_dies_leaves_the_turn_to_the_next(
+    alice: Person, own_busy: "subprocess.Popen[bytes]", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert_busy(confirm(alice))
+    monkeypatch.setattr(hashing, "OWN_WAIT", 20)
+    own_busy.kill()
+    assert confirm(alice).json() == {"ok": True}
+    assert not ConfirmationGuess.objects.exists()
+
+
+def test_one_user_cannot_have_every_slot(alice: Person, bob: Person) -> None:
+    for _ in range(hashing.own_slots.per_owner):
+        assert hashing.own_slots.acquire(str(alice.user.pk))
+    assert_busy(confirm(alice))
+    assert confirm(bob).json() == {"ok": True}
+    for _ in range(hashing.own_slots.per_owner):
+        hashing.own_slots.release(str(alice.user.pk))
+    assert confirm(alice).json() == {"ok": True}
+    assert not hashing.own_slots.owners

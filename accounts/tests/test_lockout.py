@@ -128,21 +128,6 @@ def test_an_unknown_address_locks_like_a_known_one(alice: Person) -> None:
     assert kept == {name: value for name, value in unknown.headers.items() if name != "X-Request-ID"}
 
 
-def test_every_place_that_checks_a_password_counts_and_is_locked(alice: Person) -> None:
-    assert alice.api.post("/auth/verify-password", {"password": WRONG}).json() == {"ok": False}
-    change = {"old_password": WRONG, "new_password": "a new one altogether"}
-    assert alice.api.put("/users/me", change).json()["code"] == "old_password_incorrect"
-    assert guess(alice.user.email) == 401
-    change["old_password"] = PASSWORD
-    for answer in (
-        Api().post("/auth/login", alice.credentials),
-        alice.api.post("/auth/verify-password", {"password": PASSWORD}),
-        alice.api.put("/users/me", change),
-    ):
-        assert (answer.status_code, answer.json()["code"]) == (403, "account_locked")
-        assert "Retry-After" in answer.headers
-
-
 def test_it_leaves_a_trace_and_one_mail(
     alice: Person, mailbox: Mailbox, caplog: pytest.LogCaptureFixture, django_capture_on_commit_callbacks: Any
 ) -> None:

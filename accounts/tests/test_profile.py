@@ -6,7 +6,7 @@ from django.apps import apps
 from django.core.management import call_command
 from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 
-from accounts.models import AuditEntry, LoginGuard, Mail, PasswordReset, Role, User
+from accounts.models import AuditEntry, ConfirmationGuess, LoginGuard, Mail, PasswordReset, Role, User
 from conftest import PASSWORD, Api, Mailbox, Person, Together, person
 
 NEW = "another horse altogether"
@@ -103,13 +103,14 @@ def test_deleting_the_account_leaves_nothing_of_it(api: Api, alice: Person, bob:
     alice.api.post("/api/v1/attempts", attempt)
     bob.api.post("/api/v1/attempts", attempt)
     api.post("/auth/login", {**alice.credentials, "password": "wrong"})
+    alice.api.post("/auth/verify-password", {"password": "wrong password"})
     api.post("/auth/forgot-password", {"email": alice.user.email})
     mailbox.all()
     api.post("/auth/refresh", {"refresh_token": alice.tokens.refresh_token})
     answer = alice.api.delete("/users/me")
     assert (answer.status_code, answer.json()) == (200, {"message": "Account deleted successfully."})
     assert alice.api.get("/users/me").status_code == 401
-    for model in (OutstandingToken, Mail, PasswordReset, LoginGuard, AccessFailureLog):
+    for model in (OutstandingToken, Mail, PasswordReset, LoginGuard, AccessFailureLog, ConfirmationGuess):
         assert not model.objects.exists(), model
     assert AuditEntry.objects.get().kind == AuditEntry.Kind.ACCOUNT_DELETED
     assert list(User.objects.all()) == [bob.user]

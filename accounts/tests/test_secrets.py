@@ -31,6 +31,7 @@ def live_through(api: Api, mailbox: Mailbox) -> list[str]:
     logged_in = api.post("/auth/login", {"email": EMAIL, "password": PASSWORD}).json()
     refreshed = api.post("/auth/refresh", {"refresh_token": logged_in["refresh_token"]}).json()
     api.post("/auth/login", {"email": EMAIL, "password": "a wrong password"})
+    Api(refreshed["access_token"]).post("/auth/verify-password", {"password": "another wrong password"})
     api.post("/auth/forgot-password", {"email": EMAIL})
     code = mailbox.code()
     api.get(f"/auth/verify-email?token={link}")
@@ -38,7 +39,7 @@ def live_through(api: Api, mailbox: Mailbox) -> list[str]:
     assert reset.status_code == 200
     pairs = [registered, logged_in, refreshed]
     tokens = [pair[name] for pair in pairs for name in ("access_token", "refresh_token")]
-    return [*tokens, link, code, PASSWORD, NEW, "a wrong password"]
+    return [*tokens, link, code, PASSWORD, NEW, "a wrong password", "another wrong password"]
 
 
 @pytest.mark.parametrize("algorithm", ["HS256", "EdDSA"])

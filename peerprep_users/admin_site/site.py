@@ -68,7 +68,7 @@ class LoginPage(LoginView):
 
 
 class PasswordPage(PasswordChangeView):
-    """Changes an admin's own password as the API does: the guess at the old one counts, other sessions end."""
+    """Changes an admin's own password as the API does: a wrong old one counts as a confirmation, other sessions end."""
 
     form_class = PasswordForm
     template_name = "registration/password_change_form.html"

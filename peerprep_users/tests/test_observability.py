@@ -171,6 +171,8 @@ def test_what_happens_is_counted(api: Api, alice: Person, settings: Any) -> None
     for _ in range(3):
         api.post("/auth/login", {**alice.credentials, "password": "a wrong one"})
     api.post("/auth/login", alice.credentials)
+    for password in (PASSWORD, "a wrong one", "a wrong one", "short"):
+        alice.api.post("/auth/verify-password", {"password": password})
     api.post("/auth/refresh", {"refresh_token": alice.tokens.refresh_token})
     api.post("/auth/register", alice.credentials)
     alice.api.post("/api/v1/attempts", ATTEMPT, **{"Idempotency-Key": "k"})
@@ -181,6 +183,8 @@ def test_what_happens_is_counted(api: Api, alice: Person, settings: Any) -> None
         (3, "logins_total", {"outcome": "invalid_credentials"}),
         (1, "logins_total", {"outcome": "account_locked"}),
         (1, "account_locks_total", {}),
+        (1, "confirmations_total", {"outcome": "succeeded"}),
+        (3, "confirmations_total", {"outcome": "old_password_incorrect"}),
         (1, "refreshes_total", {"outcome": "succeeded"}),
         (1, "registrations_total", {"outcome": "email_taken"}),
         (1, "attempts_total", {"outcome": "solved"}),

@@ -9,7 +9,7 @@ from django.core.management import call_command
 from django.utils import timezone
 from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
 
-from accounts.models import AuditEntry, LoginGuard, Mail, PasswordReset, Session, User
+from accounts.models import AuditEntry, ConfirmationGuess, LoginGuard, Mail, PasswordReset, Session, User
 from accounts.reset_codes import new_code
 from conftest import PASSWORD, Api, Mailbox, Person, Together, person
 from core.jobs import Turn
@@ -17,7 +17,7 @@ from core.models import RateCount
 from peerprep_users.purge import delete_in_batches, expired_rows, purge_expired_rows
 
 TOKENS = (OutstandingToken, BlacklistedToken)
-EVERYTHING = (*TOKENS, Session, PasswordReset, LoginGuard, Mail, AccessFailureLog, AuditEntry)
+EVERYTHING = (*TOKENS, Session, PasswordReset, LoginGuard, ConfirmationGuess, Mail, AccessFailureLog, AuditEntry)
 
 
 def live_through(alice: Person, mailbox: Mailbox) -> None:
@@ -25,6 +25,7 @@ def live_through(alice: Person, mailbox: Mailbox) -> None:
     alice.api.put("/users/me", {"old_password": PASSWORD, "new_password": "another horse altogether"})
     Api().post("/auth/login", {**alice.credentials, "password": "wrong"})
     Api().post("/auth/refresh", {"refresh_token": alice.tokens.refresh_token})
+    alice.api.post("/auth/verify-password", {"password": "wrong password"})
     Api().post("/auth/forgot-password", {"email": alice.user.email})
     mailbox.all()
 

@@ -1,0 +1,55 @@
+"""A process that is killed in the middle of a login, on a real server."""
+
+import os
+import signal
+import sqlite3
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+from accounts.login_guard import TURN
+from conftest import PASSWORD
+from core.tests.servers import free_port, served
+from core.tests.waiting import wait_until
+
+BODY = {"email": "alice@example.com", "password": PASSWORD}
+SLOW = {"ARGON2_TIME_COST": "40", "ARGON2_MEMORY_KIB": "16384", "WEB_CONCURRENCY": "1"}
+
+
+def holder(url: str) -> Any:
+    """Who has the turn of the only address."""
+    connect: Any = psycopg.connect if url.startswith("postgres") else sqlite3.connect
+    with closing(connect(url.removeprefix("sqlite:///"))) as database:
+        row = database.execute("SELECT holder FROM login_guards").fetchone()
+    return row and row[0]
+
+
+def children(process: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+
+
+def test_the_account_is_kept_out_no_longer_than_a_turn_lasts(fresh_database: str) -> None:
+    with served(free_port(), DATABASE_URL=fresh_database, **SLOW) as url, ThreadPoolExecutor() as pool:
+
+        def log_in() -> int:
+            return httpx.post(f"{url}/auth/login", json=BODY, timeout=120, trust_env=False).status_code
+
+        assert httpx.post(f"{url}/auth/register", json=BODY, timeout=120, trust_env=False).status_code == 201
+        killed = pool.submit(log_in)
+        wait_until(lambda: holder(fresh_database))
+        began, first = time.monotonic(), holder(fresh_database)
+        for worker in children(children(os.getpid())[-1]):
+            os.kill(worker, signal.SIGKILL)
+        with pytest.raises(httpx.TransportError):
+            killed.result(60)
+        next_one = pool.submit(log_in)
+        wait_until(lambda: holder(fresh_database) not in {first, None})
+        assert time.monotonic() - began < TURN.total_seconds() + 10  # of them for the next worker, on a busy machine
+        assert next_one.result(120) == 403  # the right password, and an address that is not verified
+        assert holder(fresh_database) is None
