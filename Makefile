@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 unexport PYTHONDONTWRITEBYTECODE # or each of the tests' processes would compile the same modules
 
-.PHONY: run test test-fast lint format requirements clean
+.PHONY: run test test-fast faults lint format requirements clean
 
 run: $(VENV)/run.stamp staticfiles
 	@$(BIN)/python manage.py migrate --noinput --verbosity 0
@@ -15,6 +15,9 @@ test: $(VENV)/dev.stamp staticfiles
 
 test-fast: $(VENV)/dev.stamp staticfiles
 	@DATABASE_URL= $(BIN)/python -m pytest --numprocesses=auto --dist=worksteal -m "not slow"
+
+faults: $(VENV)/dev.stamp staticfiles
+	@DATABASE_URL= $(BIN)/python -m pytest tests/faults -vv -m ""
 
 lint: $(VENV)/dev.stamp
 	@PATH="$(CURDIR)/$(BIN):$$PATH" .ci/lint
