@@ -19,7 +19,7 @@ from accounts.flows.profile import delete_user, lock_unless_last_admin
 from accounts.flows.registration import EmailTaken
 from accounts.flows.sessions import end_sessions
 from accounts.hashing import hashed
-from accounts.mail.queue import enqueue
+from accounts.mail.queue import ALL_MAIL, enqueue
 from accounts.models import Mail, Role, Session, User, default_name
 from core.errors import ApiError, NotFound
 from core.jobs import new_work
@@ -142,14 +142,14 @@ def send_reset_code(*, user: User, by: Actor, reason: str = "") -> None:
 
 
 def send(user: User, mail: Mail.Kind, *, kind: Kind, by: Actor, reason: str) -> None:
-    """Queues a mail, within the bounds for everyone. It does not mention the admin's device."""
+    """Queues a mail, also where strangers have used up theirs. It does not mention the admin's device."""
     with transaction.atomic():
         account = lock_account(user)
         if mail == Mail.Kind.VERIFICATION and account.is_verified:
             raise AlreadyVerified
         if not account.is_active:
             raise AccountDeactivated
-        if not enqueue(mail, account.email, {"at": timezone.now().isoformat()}):
+        if not enqueue(mail, account.email, {"at": timezone.now().isoformat()}, bounds=[ALL_MAIL]):
             raise TooManyMails
         record(kind, by=by, address=account.email, user=account, reason=reason)
 

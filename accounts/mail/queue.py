@@ -3,7 +3,7 @@
 import logging
 import re
 import smtplib
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import Any, NamedTuple
 
@@ -33,12 +33,13 @@ class Bound(NamedTuple):
 
 
 HOUR = timedelta(hours=1)
+ALL_MAIL = Bound("all", list(Mail.Kind), 10, HOUR)
 BOUNDS = (
     Bound("pause", [Mail.Kind.RESET_CODE], 1, timedelta(minutes=1)),
     Bound("exhausted", [Mail.Kind.CODE_EXHAUSTED], 1, HOUR),
     Bound("replayed", [Mail.Kind.TOKEN_REPLAYED], 1, HOUR),
     Bound("on_demand", [Mail.Kind.VERIFICATION, Mail.Kind.RESET_CODE], 5, HOUR),  # anyone can ask for these
-    Bound("all", list(Mail.Kind), 10, HOUR),
+    ALL_MAIL,
 )
 for _bound in BOUNDS:
     MAILS_WITHHELD.labels(_bound.name)
@@ -53,13 +54,13 @@ def circumstances(client: Client) -> dict[str, Any]:
     return {"at": timezone.now().isoformat(), "ip": client.ip, "user_agent": client.user_agent}
 
 
-def enqueue(kind: Mail.Kind, to: str, facts: dict[str, Any]) -> bool:
+def enqueue(kind: Mail.Kind, to: str, facts: dict[str, Any], bounds: Sequence[Bound] = BOUNDS) -> bool:
     """Queues a mail in the caller's transaction, so that it is sent exactly when the change that caused it happens.
 
     Returns False, and queues none, where the address has had as many as it gets.
     """
     with transaction.atomic(savepoint=False):
-        if exceeded := count_mail(kind, to):
+        if exceeded := count_mail(kind, to, bounds):
             MAILS_WITHHELD.labels(exceeded).inc()
             log.warning(
                 "A mail was withheld: its address gets no more for now",
@@ -71,13 +72,13 @@ def enqueue(kind: Mail.Kind, to: str, facts: dict[str, Any]) -> bool:
         return True
 
 
-def count_mail(kind: Mail.Kind, to: str) -> str | None:
+def count_mail(kind: Mail.Kind, to: str, bounds: Sequence[Bound]) -> str | None:
     """Counts a mail against each bound of its kind. Returns the name of the first one that it exceeds.
 
     The counts have a keyed hash in place of the address, and outlive its account.
     """
     digest = salted_hmac("accounts.mail-count", to, algorithm="sha256").hexdigest()[:32]
-    for bound in BOUNDS:
+    for bound in bounds:
         if kind in bound.kinds:
             counted = count_in_database(f"mail:{bound.name}:{digest}", bound.period)
             if counted.calls > bound.mails:

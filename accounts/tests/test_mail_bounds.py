@@ -8,6 +8,8 @@ import time_machine
 from axes.models import AccessFailureLog
 from django.utils import timezone
 
+from accounts.audit.log import Actor
+from accounts.flows.administration import TooManyMails, send_reset_code
 from accounts.mail.queue import circumstances, deliver_due, enqueue
 from accounts.models import AuditEntry, LoginGuard, Mail, PasswordReset, User
 from conftest import PASSWORD, Api, Mailbox, Person, Together
@@ -133,3 +135,17 @@ def test_a_code_that_is_too_late_is_not_kept_either(db: None) -> None:
     with time_machine.travel(timezone.now() + timedelta(minutes=11)):
         assert deliver_due() == 1
     assert not Mail.objects.exists()
+
+
+def test_an_admin_may_send_a_code_after_strangers_have_asked_for_theirs(alice: Person, mailbox: Mailbox) -> None:
+    with time_machine.travel(timezone.now(), tick=False) as clock:
+        for _ in range(6):
+            Api().post("/auth/forgot-password", {"email": alice.user.email})
+            clock.shift(timedelta(minutes=1))
+        assert len(mailbox.all()) == 5
+        for _ in range(5):
+            send_reset_code(user=alice.user, by=Actor.operator())
+            clock.shift(timedelta(seconds=1))
+        with pytest.raises(TooManyMails):
+            send_reset_code(user=alice.user, by=Actor.operator())
+        assert len(mailbox.all()) == 10
