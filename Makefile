@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 unexport PYTHONDONTWRITEBYTECODE # or each of the tests' processes would compile the same modules
 
-.PHONY: run test test-fast faults lint format requirements clean
+.PHONY: run test test-fast faults fuzz lint format requirements clean
 
 run: $(VENV)/run.stamp staticfiles
 	@$(BIN)/python manage.py migrate --noinput --verbosity 0
@@ -18,6 +18,9 @@ test-fast: $(VENV)/dev.stamp staticfiles
 
 faults: $(VENV)/dev.stamp staticfiles
 	@DATABASE_URL= $(BIN)/python -m pytest tests/faults -vv -m ""
+
+fuzz: $(VENV)/dev.stamp staticfiles
+	@$(BIN)/python .ci/fuzz
 
 lint: $(VENV)/dev.stamp
 	@PATH="$(CURDIR)/$(BIN):$$PATH" .ci/lint

@@ -47,6 +47,13 @@ class Name(Text):
         )
 
 
+class Token(Text):
+    documented = {"pattern": "^[!-~]+$"}
+
+    def __init__(self) -> None:
+        super().__init__(max_length=TOKEN_LENGTH)
+
+
 EXAMPLE_EMAIL = "alice@example.com"
 EXAMPLE_PHRASE = "correct horse battery"
 EXAMPLE_TOKENS = {
@@ -74,7 +81,7 @@ class LoginSerializer(ApiSerializer):
 
 
 class RefreshSerializer(ApiSerializer):
-    refresh_token = Text(max_length=TOKEN_LENGTH)
+    refresh_token = Token()
 
     example = {"refresh_token": EXAMPLE_TOKENS["refresh_token"]}
 
@@ -105,7 +112,7 @@ class PasswordSerializer(ApiSerializer):
 
 
 class VerificationTokenSerializer(ApiSerializer):
-    token = Text(max_length=TOKEN_LENGTH)
+    token = Token()
 
     example = {"token": "WyIwYjZjMWY1ZSIsImFsaWNlQGV4YW1wbGUuY29tIl0:1vN:c2ln"}
 

@@ -10,7 +10,7 @@ from attempts.serializers import ExportedAttemptSerializer
 ATTEMPT_ID = OpenApiParameter("attempt_id", OpenApiTypes.UUID, OpenApiParameter.PATH)
 IDEMPOTENCY_KEY = OpenApiParameter(
     "Idempotency-Key",
-    {"type": "string", "minLength": 1, "maxLength": 255},
+    {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]*$"},
     OpenApiParameter.HEADER,
     description="The same key and body within 24 hours get the first answer again, with `Idempotent-Replayed: true`. "
     f"With another body: 422 `{IdempotencyKeyReused.code}`.",

@@ -19,6 +19,7 @@ class InputField(serializers.Field[Any, Any, Any, Any]):
 
     default_error_messages = {"required": "is required.", "null": "must not be null."}
     name_in_messages = ""
+    documented: dict[str, Any] = {}  # for the OpenAPI document, beyond what drf-spectacular sees
 
     def bind(self, field_name: str, parent: Any) -> None:
         self.name_in_messages = f"The {self.label}" if self.label else field_name
@@ -41,6 +42,7 @@ class Text(InputField, serializers.CharField):
         "min_length": "needs at least {min_length:,} characters.",
         "max_length": "may have at most {max_length:,} characters.",
     }
+    refused_characters = r"\u0000"
 
     def __init__(self, *, prompt: str | None = None, **kwargs: Any) -> None:
         prompts: dict[str, Any] = dict.fromkeys(("required", "null", "blank"), prompt) if prompt else {}
@@ -48,6 +50,12 @@ class Text(InputField, serializers.CharField):
         for validator in self.validators:
             if isinstance(validator, ProhibitNullCharactersValidator):
                 validator.message = "must not contain null characters."
+
+    @property
+    def documented(self) -> dict[str, Any]:  # type: ignore[override]
+        refused = self.refused_characters
+        may_be_blank = self.allow_blank or self.allow_null or not self.trim_whitespace
+        return {"pattern": f"^[^{refused}]*$" if may_be_blank else rf"^[^{refused}]*[^\s{refused}][^{refused}]*$"}
 
     def run_validation(self, data: Any = serializers.empty) -> Any:
         if isinstance(data, str):
@@ -64,6 +72,7 @@ class QueryText(Text):
     """A parameter of a query. Django has replaced bytes that are not UTF-8 by U+FFFD, so that character is refused."""
 
     default_error_messages = {"utf8": "must be UTF-8."}
+    refused_characters = r"\u0000\uFFFD"
 
     def to_internal_value(self, data: Any) -> str:
         text: str = super().to_internal_value(data)
@@ -143,6 +152,7 @@ class TimeZone(Text):
     """The name of a zone in the IANA database."""
 
     default_error_messages = {"zone": "must be the name of a time zone, such as Asia/Singapore."}
+    documented = {"format": "time-zone", "pattern": "^[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*$"}
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)

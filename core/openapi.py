@@ -13,6 +13,7 @@ from rest_framework import exceptions, serializers
 
 from core.api import ApiSerializer
 from core.errors import ApiError, Failed, Invalid, Problem, TooLarge, Unavailable
+from core.fields import InputField
 from core.rate_limits import RateLimited
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -127,6 +128,10 @@ class ApiSchema(AutoSchema):
             for name, value in (example_of(query) or {}).items():
                 examples.append(OpenApiExample(name, value, parameter_only=(name, "query")))
         return [example for example in examples if example.value is not None]
+
+    def _map_serializer_field(self, field: Any, direction: Any, bypass_extensions: bool = False) -> Any:
+        schema = super()._map_serializer_field(field, direction, bypass_extensions)  # type: ignore[no-untyped-call]
+        return {**schema, **field.documented} if isinstance(field, InputField) else schema
 
     def get_operation(self, *args: Any) -> Any:
         operation: Any = super().get_operation(*args)

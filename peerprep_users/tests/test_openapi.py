@@ -182,6 +182,29 @@ def test_it_documents_the_range_of_a_field(schema: str, field: str, wanted: dict
     assert DOCUMENT["components"]["schemas"][schema]["properties"][field].items() >= wanted.items()
 
 
+@pytest.mark.parametrize(
+    ("schema", "field", "refused"),
+    [
+        ("NewAttemptRequest", "language", ["  ", "a\0b"]),
+        ("NewAttemptRequest", "submitted_code", ["a\0b"]),
+        ("ResetCodeRequest", "code", [" ", "1\0"]),
+        ("RefreshRequest", "refresh_token", [" ", "a\0b"]),
+        ("LoginRequest", "password", ["a\0b"]),
+        ("RegistrationRequest", "name", ["a\0b"]),
+    ],
+)
+def test_it_documents_what_a_text_must_not_be(schema: str, field: str, refused: list[str]) -> None:
+    documented = DOCUMENT["components"]["schemas"][schema]["properties"][field]
+    assert not [text for text in refused if jsonschema.Draft7Validator(documented).is_valid(text)]
+
+
+@pytest.mark.parametrize("name", ["GET /api/v1/attempts/me", "GET /api/v1/attempts/me/questions"])
+def test_it_documents_what_a_cursor_looks_like(name: str) -> None:
+    (cursor,) = (each for each in OPERATIONS[name]["parameters"] if each["name"] == "cursor")
+    for example in ("", "next", "A" * 31, "_" * 32, "A" * 33):
+        assert not jsonschema.Draft7Validator(cursor["schema"]).is_valid(example)
+
+
 def test_it_documents_how_much_code_an_attempt_takes() -> None:
     code = DOCUMENT["components"]["schemas"]["NewAttemptRequest"]["properties"]["submitted_code"]
     assert "65,536 bytes" in code["description"]
