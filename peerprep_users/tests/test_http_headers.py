@@ -118,9 +118,9 @@ def test_it_puts_the_request_id_on_a_preflight(api: Api) -> None:
 
 
 @pytest.mark.usefixtures("transactional_db")  # the line of a lock comes once it is committed
-def test_it_marks_the_lines_of_an_answer(alice: Person, lines: list[logging.LogRecord]) -> None:
+def test_it_marks_the_lines_of_an_answer(api: Api, alice: Person, lines: list[logging.LogRecord]) -> None:
     for _ in range(3):  # the last one locks the account, which has a line of its own
-        alice.api.post("/auth/verify-password", {"password": "wrong password"}, **{"X-Request-ID": "mine"})
+        api.post("/auth/login", {**alice.credentials, "password": "wrong password"}, **{"X-Request-ID": "mine"})
     assert len(lines) > 3
     assert {line.__dict__["request_id"] for line in lines} == {"mine"}
 
