@@ -18,7 +18,7 @@ from core.tests.servers import ROOT
 from peerprep_users.api_docs import document
 from peerprep_users.wsgi import Request
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.any_database]
 
 ALWAYS_THE_SAME = settings(
     max_examples=5,
