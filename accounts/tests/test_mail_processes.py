@@ -24,7 +24,9 @@ FACTS = circumstances(Client(ip="192.0.2.7", user_agent="curl/8.0"))
 
 
 def queue(count: int) -> None:
-    User.objects.bulk_create(User(email=f"user{number}@example.com", name="U") for number in range(count))
+    User.objects.bulk_create(
+        User(email=f"user{number}@example.com", name="U", is_verified=True) for number in range(count)
+    )
     Mail.objects.bulk_create(
         Mail(kind=Mail.Kind.PASSWORD_CHANGED, to=f"user{number}@example.com", facts=FACTS) for number in range(count)
     )
