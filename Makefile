@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 unexport PYTHONDONTWRITEBYTECODE # or each of the tests' processes would compile the same modules
 
-.PHONY: run test test-fast faults fuzz lint format requirements clean
+.PHONY: run test test-sqlite test-fast faults fuzz lint format requirements clean
 
 run: $(VENV)/run.stamp staticfiles
 	@$(BIN)/python manage.py migrate --noinput --verbosity 0
@@ -12,6 +12,9 @@ run: $(VENV)/run.stamp staticfiles
 
 test: $(VENV)/dev.stamp staticfiles
 	@$(BIN)/python .ci/test
+
+test-sqlite: $(VENV)/dev.stamp staticfiles
+	@ONLY_SQLITE=1 $(BIN)/python .ci/test
 
 test-fast: $(VENV)/dev.stamp staticfiles
 	@DATABASE_URL= $(BIN)/python -m pytest --numprocesses=auto --dist=worksteal -m "not slow"

@@ -12,7 +12,7 @@ from drf_spectacular.utils import OpenApiExample, OpenApiResponse
 from rest_framework import exceptions, serializers
 
 from core.api import ApiSerializer
-from core.errors import ApiError, Failed, Invalid, Problem, TooLarge, Unavailable
+from core.errors import ApiError, Failed, Invalid, Problem, TooLarge, Unavailable, UrlTooLong
 from core.fields import InputField
 from core.rate_limits import RateLimited
 
@@ -152,10 +152,13 @@ class ApiSchema(AutoSchema):
 
     def errors(self, operation: dict[str, Any]) -> Iterator[type[ApiError]]:
         """What the operation may answer with instead."""
+        sources = {parameter["in"] for parameter in operation.get("parameters", [])}
         if "requestBody" in operation:
             yield from (InvalidExample, TooLarge, UnsupportedMediaType)
-        elif any(parameter["in"] in {"query", "path"} for parameter in operation.get("parameters", [])):
+        elif sources & {"query", "path"}:
             yield InvalidExample
+        if "query" in sources:
+            yield UrlTooLong
         for source in (*self.view.get_authenticators(), self.action_method, *self.view.get_throttles()):
             yield from getattr(source, "errors", ())
         yield from (Failed, Unavailable)

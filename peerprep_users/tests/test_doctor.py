@@ -223,9 +223,8 @@ def test_it_looks_at_the_disk(
 
 @pytest.mark.skipif(POSTGRESQL, reason="it is about SQLite")
 def test_it_looks_at_the_journal(sound: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    other = closing(sqlite3.connect(":memory:").cursor())
-    with monkeypatch.context() as moment:
-        moment.setattr(connection, "cursor", lambda: other)
+    with closing(sqlite3.connect(":memory:")) as other, monkeypatch.context() as moment:
+        moment.setattr(connection, "cursor", lambda: closing(other.cursor()))
         assert [finding.code for finding in deployment.journal()] == ["sqlite_journal"]
 
 

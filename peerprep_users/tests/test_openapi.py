@@ -87,6 +87,13 @@ def test_it_documents_invalid_input_where_there_is_input(name: str) -> None:
     assert ("422" in operation["responses"]) == wanted
 
 
+@pytest.mark.parametrize("name", OF_THE_API)
+def test_it_documents_too_long_urls_where_there_is_a_query(name: str) -> None:
+    operation = OPERATIONS[name]
+    wanted = any(parameter["in"] == "query" for parameter in operation.get("parameters", []))
+    assert ("414" in operation["responses"]) == wanted
+
+
 @pytest.mark.parametrize(("status", "response"), RESPONSES)
 def test_it_documents_the_headers_of_every_answer(status: str, response: dict[str, Any]) -> None:
     wanted = {
