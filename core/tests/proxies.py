@@ -45,7 +45,7 @@ class ForgetfulProxy:
 
     def __init__(self, url: str) -> None:
         server = conninfo_to_dict(url)
-        self.target = str(server["host"]), int(server.get("port") or 5432)
+        self.host, self.port = str(server["host"]), int(server.get("port") or 5432)
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.url = rerouted(url, self.listener.getsockname()[1])
         self.age = 0
@@ -56,10 +56,17 @@ class ForgetfulProxy:
         with suppress(OSError):
             while True:
                 client = self.listener.accept()[0]
-                upstream = socket.create_connection(self.target)
+                upstream = self.connect()
                 self.sockets += [client, upstream]
                 for ends in ((client, upstream), (upstream, client)):
                     threading.Thread(target=self.forward, args=(*ends, self.age), daemon=True).start()
+
+    def connect(self) -> socket.socket:
+        if not self.host.startswith("/"):
+            return socket.create_connection((self.host, self.port))
+        upstream = socket.socket(socket.AF_UNIX)
+        upstream.connect(f"{self.host}/.s.PGSQL.{self.port}")
+        return upstream
 
     def forward(self, source: socket.socket, target: socket.socket, age: int) -> None:
         with suppress(OSError):
@@ -88,13 +95,16 @@ def pgbouncer(url: str) -> Iterator[str]:
         pytest.fail(reason) if os.environ.get("REQUIRE_SERVICES") else pytest.skip(reason)
     server, port = conninfo_to_dict(url), free_port()
     target = " ".join(f"{name}={server[name]}" for name in ("host", "port", "user", "password") if name in server)
-    as_nobody = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"] if os.getuid() == 0 else []
+    # It refuses to run as root; a socket's folder may be open to its owner alone.
+    host = str(server["host"])
+    user = Path(host).owner() if host.startswith("/") else "nobody"
+    as_another = ["setpriv", f"--reuid={user}", "--clear-groups", "--regid=nogroup"] if os.getuid() == 0 else []
     with TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(0o755)
         settings = folder / "pgbouncer.ini"
         settings.write_text(PGBOUNCER.format(target=target, port=port))
-        with subprocess.Popen([*as_nobody, program, "-q", str(settings)]) as process:
+        with subprocess.Popen([*as_another, program, "-q", str(settings)]) as process:
             try:
                 wait_until(lambda: process.poll() is not None or is_open(port))
                 yield rerouted(url, port)

@@ -12,6 +12,7 @@ import httpx
 import psycopg
 import pytest
 from django.db import connection
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.sql import SQL, Identifier
 
 from core.tests.proxies import ForgetfulProxy
@@ -130,7 +131,7 @@ def test_a_lock_on_a_table_does_not_stop_the_liveness_probe(server: Server, fres
 
 
 def test_a_read_only_database_answers_try_later_until_it_accepts_writes(server: Server, fresh_database: str) -> None:
-    name = Identifier(fresh_database.rpartition("/")[2])
+    name = Identifier(str(conninfo_to_dict(fresh_database)["dbname"]))
     with psycopg.connect(fresh_database, autocommit=True) as other:
         other.execute(SQL("ALTER DATABASE {} SET default_transaction_read_only = on").format(name))
         server.proxy.forget()  # new connections lead to the standby, so to say
