@@ -145,6 +145,13 @@ def test_the_gateway_passes_nothing_of_the_inside_on(gateway: int) -> None:
         assert passed_on(gateway, base)[0] == 404
 
 
+def test_the_gateway_passes_no_path_on_that_leads_elsewhere(gateway: int) -> None:
+    for dots in ("..", "%2e%2e", ".%2E", "."):
+        for path in (f"/admin/x/{dots}/{dots}/auth/change/", f"/auth/{dots}/auth/x", f"/auth/{dots}?x"):
+            assert passed_on(gateway, path)[0] == 404, path
+    assert passed_on(gateway, "/auth/x?next=/../y") == (200, "/auth/x?next=/../y")
+
+
 def test_the_gateway_passes_no_metrics_on(gateway: int) -> None:
     for name in ("metrics", "%6detrics", "metric%73", "readyz/details", "readyz%2fdetails", "readyz//details"):
         for path in (name, f"{name}/", f"{name}?x", f"/{name}", f"./{name}", f"x/../{name}", f"{name};x", f"{name}%00"):
