@@ -10,7 +10,7 @@ from django.utils.crypto import salted_hmac
 from accounts.models import PasswordReset
 
 CODE = re.compile(r"[0-9]{6}")
-SEPARATORS = re.compile(r"[\s\u2010-\u2015-]")  # spaces and dashes
+SEPARATORS = re.compile(r"[\s\u200b\u2060\ufeff\u2010-\u2015\u2043\u2212\ufe58\ufe63\uff0d-]")  # spaces and dashes
 
 
 def new_code(address: str) -> str:

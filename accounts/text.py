@@ -12,8 +12,10 @@ JOINERS = "\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}"  # which some scripts
 SUBDIVISION_FLAG = re.compile(r"\U0001f3f4[\U000e0061-\U000e007a]{3,6}\U000e007f")  # of England, say: UTS 51, ED-14a
 # What shows nothing by itself: space, format, marks on another character; Hangul fillers, code points that Unicode
 # reserves for more of the kind (Default_Ignorable_Code_Point), the Braille blank and the musical null notehead.
-BLANK_CATEGORIES = {"Zs", "Cf", "Mn", "Mc", "Me"}
-BLANK = re.compile(r"[\u115f\u1160\u3164\uffa0\u2065\ufff0-\ufff8\U000e0000-\U000e0fff\u2800\U0001d159]")
+BLANK_CATEGORIES = {"Zs", "Cf", "Mn", "Mc", "Me", "Cn", "Co"}
+BLANK = re.compile(
+    r"[\u115f\u1160\u3164\uffa0\u2065\ufff0-\ufff8\U000e0000-\U000e0fff\u2800\ufffc\U0001d159\U00013441\U00013442]"
+)
 
 
 def no_control_characters(name: str) -> None:

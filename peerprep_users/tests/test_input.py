@@ -73,6 +73,9 @@ MALFORMED_ADDRESSES = [
 INVISIBLE_NAMES = [
     "\u3164",
     "\u2800",
+    "\U00013441",
+    "\ufffc",
+    "\ue000",
     "\u115f\u1160",
     "\uffa0",
     "\ufe0f",
