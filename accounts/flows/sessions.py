@@ -20,8 +20,10 @@ from core.client import Client
 from core.concurrency import request_slots
 from core.errors import ApiError, NotFound
 from core.metrics import count_outcomes
+from core.rate_limits import count_in_database
 
 SESSIONS_PER_USER = 50
+REPLAYS_RECORDED = 10  # an hour
 SESSION_FIELDS = ("id", "user_agent", "ip", "created_at", "last_used_at", "expires_at")
 
 
@@ -98,7 +100,7 @@ def rotate(*, refresh_token: str, client: Client) -> TokenPair:
             revoke_token(session)
             session.rotate(now, client)
         elif is_replay and not session.was_refreshed_by(client):
-            report_replay_elsewhere(user, client)
+            report_replay_elsewhere(user, session, client)
         pair = None
         if is_current or is_replay:
             pair = TokenPair.of(session, user)  # before the commit: what cannot be signed must not be used up
@@ -110,14 +112,15 @@ def rotate(*, refresh_token: str, client: Client) -> TokenPair:
     return pair
 
 
-def report_replay_elsewhere(user: User, client: Client) -> None:
+def report_replay_elsewhere(user: User, session: Session, client: Client) -> None:
     """Counts a replay by another device or from another address than the rotation's: a thief's, or a change of network.
 
-    Records it and mails the user, at most once an hour, since the holder of a token can replay it at will.
+    Records it ten times an hour for a session, and mails the user once an hour: a token can be replayed at will.
     """
     REPLAYS_ELSEWHERE.inc()
-    if enqueue(Mail.Kind.TOKEN_REPLAYED, user.email, circumstances(client)):
+    if count_in_database(f"replays:{session.pk}", timedelta(hours=1)).calls <= REPLAYS_RECORDED:
         record(Kind.REFRESH_TOKEN_REPLAYED, by=Actor.anyone(client), address=user.email, user=user)
+    enqueue(Mail.Kind.TOKEN_REPLAYED, user.email, circumstances(client))
 
 
 def log_out(*, user: User) -> None:
