@@ -172,13 +172,18 @@ def locks_of(addresses: Collection[str]) -> dict[str, datetime]:
     return {guard.address: guard.locked_until for guard in LoginGuard.objects.locked().filter(address__in=addresses)}
 
 
-def settle_abandoned(address: str) -> bool:
-    """Settles a guess that locked the account and was never settled, since its process died or its transaction failed.
+def abandoned(address: str) -> QuerySet[LoginGuard]:
+    """A guess that locked the account and was never settled, since its process died or its transaction failed."""
+    return LoginGuard.objects.locked().filter(address=address).exclude(holder=None)
 
-    Returns True to the one caller that does, which then records the lock.
-    """
-    abandoned = LoginGuard.objects.locked().filter(address=address).exclude(holder=None)
-    return bool(abandoned.update(holder=None, held_until=None))
+
+def is_abandoned(address: str) -> bool:
+    return abandoned(address).exists()
+
+
+def settle_abandoned(address: str) -> bool:
+    """Returns True to the one caller that settles such a guess, and then records the lock."""
+    return bool(abandoned(address).update(holder=None, held_until=None))
 
 
 def clear(address: str) -> bool:

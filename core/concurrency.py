@@ -17,6 +17,31 @@ STATEMENT_SECONDS = 5.0  # that a statement of a request may take
 SLOT_WAIT = 5.0  # seconds
 
 
+class Slots:
+    """So many at once, and so many of them for one owner."""
+
+    def __init__(self, total: int, per_owner: int) -> None:
+        self.total = total
+        self.per_owner = per_owner
+        self.owners: list[str] = []  # of the slots that are taken
+        self.lock = threading.RLock()  # the garbage collector may call `release` at any line of `acquire`
+
+    def acquire(self, owner: str) -> bool:
+        """Takes a slot for the owner if there is one left for them. Never waits."""
+        with self.lock:
+            if len(self.owners) >= self.total or self.owners.count(owner) >= self.per_owner:
+                return False
+            self.owners.append(owner)
+            return True
+
+    def release(self, owner: str) -> None:
+        with self.lock:
+            self.owners.remove(owner)
+
+
+waiting_writers = Slots(total=32, per_owner=8)  # each has a thread
+
+
 class RequestSlots(threading.local):
     """Permission to run Python code for a request, with the database connection that belongs to it.
 
@@ -67,14 +92,19 @@ class RequestSlots(threading.local):
         requests of one user could have all slots.
 
         Raises:
-            Unavailable: after `SLOT_WAIT`.
+            Unavailable: after `SLOT_WAIT`, or at once if too many wait already.
         """
-        if not self.acquired:
+        if not self.acquired or self.has_turn(user):
             return
-        while not self.has_turn(user):
-            with self.yielded(), self.writer_left:
-                if not self.writer_left.wait_for(lambda: user not in self.writers, SLOT_WAIT):
-                    raise Unavailable(retry_after=1)
+        if not waiting_writers.acquire(str(user)):
+            raise Unavailable(retry_after=1)
+        try:
+            while not self.has_turn(user):
+                with self.yielded(), self.writer_left:
+                    if not self.writer_left.wait_for(lambda: user not in self.writers, SLOT_WAIT):
+                        raise Unavailable(retry_after=1)
+        finally:
+            waiting_writers.release(str(user))
 
     def has_turn(self, user: Hashable) -> bool:
         with self.writer_left:
@@ -119,25 +149,3 @@ def new_connection() -> BaseDatabaseWrapper:
 request_slots = RequestSlots()
 for _ in range(REQUEST_SLOTS):
     request_slots.free.put(new_connection())
-
-
-class Slots:
-    """So many at once, and so many of them for one owner."""
-
-    def __init__(self, total: int, per_owner: int) -> None:
-        self.total = total
-        self.per_owner = per_owner
-        self.owners: list[str] = []  # of the slots that are taken
-        self.lock = threading.RLock()  # the garbage collector may call `release` at any line of `acquire`
-
-    def acquire(self, owner: str) -> bool:
-        """Takes a slot for the owner if there is one left for them. Never waits."""
-        with self.lock:
-            if len(self.owners) >= self.total or self.owners.count(owner) >= self.per_owner:
-                return False
-            self.owners.append(owner)
-            return True
-
-    def release(self, owner: str) -> None:
-        with self.lock:
-            self.owners.remove(owner)

@@ -18,6 +18,7 @@ from accounts.mail.queue import circumstances, enqueue
 from accounts.metrics import LOCKS, LOGINS
 from accounts.models import KnownDevice, Mail, Session, User
 from core.client import Client
+from core.concurrency import request_slots
 from core.errors import ApiError
 from core.metrics import count_outcomes
 
@@ -78,6 +79,7 @@ def begin_session(user: User, client: Client, lasts: timedelta) -> Session:
     # Half of the most: logins at once are not counted yet. Few users have as many, so few logins count exactly.
     many = Session.objects.live().filter(user=OuterRef("pk"))[SESSIONS_PER_USER // 2 :]
     users = User.objects.annotate(knows_device=Exists(known), has_many_sessions=Exists(many))
+    request_slots.take_turn(user.pk)
     with transaction.atomic():
         current = (
             users.select_for_update(no_key=True).filter(pk=user.pk, password=user.password, is_active=True).first()
@@ -107,6 +109,8 @@ def check_password(*, address: str, password: str, client: Client) -> User | Non
     try:
         guess = login_guard.count_guess(address)
     except AccountLocked:
+        if not login_guard.is_abandoned(address):
+            raise
         with transaction.atomic():
             owner = User.objects.lock_any(email=address)
             if login_guard.settle_abandoned(address):
@@ -125,6 +129,8 @@ def check_password(*, address: str, password: str, client: Client) -> User | Non
                 upgrade_hash(user, password)
         guess.succeed()  # only now: the next one reads the new hash
         return user
+    if guess.may_lock and account:
+        request_slots.take_turn(account.pk)
     with transaction.atomic():
         # The user's row before the guard, as wherever both are locked.
         owner = User.objects.lock_any(email=address) if guess.may_lock else account

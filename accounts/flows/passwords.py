@@ -14,6 +14,7 @@ from accounts.hashing import own_slot, own_turn
 from accounts.mail.queue import circumstances, enqueue
 from accounts.models import ConfirmationGuess, Mail, Session, User
 from core.client import Client
+from core.concurrency import request_slots
 from core.errors import ApiError, Invalid
 
 
@@ -56,6 +57,7 @@ def change_password(
     confirmed = confirm_password(user=user, password=old_password)
     with own_slot(user), own_turn():
         encoded = make_password(new_password)
+    request_slots.take_turn(user.pk)
     with transaction.atomic():
         current = User.objects.lock_active(pk=user.pk, password=confirmed)
         if current is None:

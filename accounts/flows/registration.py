@@ -13,6 +13,7 @@ from accounts.metrics import REGISTRATIONS
 from accounts.models import KnownDevice, Mail, User, default_name
 from accounts.tokens.jwt import read_verification_token
 from core.client import Client
+from core.concurrency import request_slots
 from core.errors import ApiError, Invalid
 from core.metrics import count_outcomes
 
@@ -82,6 +83,7 @@ def verify_email(*, token: str) -> bool:
         InvalidVerificationToken: see `user_for_token`.
     """
     user = user_for_token(token)
+    request_slots.take_turn(user.pk)
     if user.is_verified:
         return False
     if not User.objects.filter(pk=user.pk).update(is_verified=True, updated_at=timezone.now()):

@@ -12,6 +12,7 @@ from accounts.metrics import RESET_CODES_REFUSED
 from accounts.models import Mail, PasswordReset, User
 from accounts.reset_codes import digest, digits_of
 from core.client import Client
+from core.concurrency import request_slots
 from core.errors import ApiError
 
 
@@ -85,6 +86,7 @@ def reset_password(*, email: str, code: str, new_password: str, client: Client) 
     reset, owner = guess(email, code, client)
     validate_new_password(new_password, owner, "new_password")
     encoded = hashed(new_password, NEW_PASSWORDS)
+    request_slots.take_turn(owner.pk)
     with transaction.atomic():
         user = User.objects.lock_active(pk=owner.pk)
         if user is None or not PasswordReset.objects.use(reset):
