@@ -46,7 +46,8 @@ def evaluate(email: str, code: str, client: Client) -> tuple[PasswordReset, User
     with transaction.atomic():
         reset = PasswordReset.objects.lock_usable(email)
         user = User.objects.filter(email=email, is_active=True).first()
-        if reset and user and constant_time_compare(digest(reset, code), reset.code_hash):
+        is_right = reset is not None and constant_time_compare(digest(reset, code), reset.code_hash)
+        if reset and user and is_right:
             return reset, user
         if reset:
             reset.count_wrong_guess()
