@@ -47,7 +47,7 @@ LEXERS = {  # of the languages that PeerPrep has, by the names that clients give
 }
 
 
-class TooSlow(Exception):
+class LexingTooSlow(Exception):
     """The code takes the lexer more than `CPU_SECONDS`."""
 
 
@@ -58,7 +58,7 @@ def highlighted(code: str, language: str) -> SafeString:
         try:
             html = format_tokens(tokens_in_time(name, code), HtmlFormatter(cssclass="code"))
             return mark_safe(html)  # noqa: S308 - the formatter escapes
-        except TooSlow:
+        except LexingTooSlow:
             pass
     return format_html('<div class="code"><pre>{}</pre></div>', code)
 
@@ -67,5 +67,5 @@ def tokens_in_time(lexer: str, code: str) -> Iterator[tuple[Any, str]]:
     deadline = time.thread_time() + CPU_SECONDS
     for token in get_lexer_by_name(lexer, stripnl=False, ensurenl=False).get_tokens(code):
         if time.thread_time() > deadline:
-            raise TooSlow
+            raise LexingTooSlow
         yield token

@@ -62,10 +62,10 @@ class Spent(NamedTuple):
 
 def spend(name: str, ip: str | None) -> dict[str, str]:
     """Counts a call from `ip` against the limit `name`; see `spend_of`."""
-    return spend_of(network_of(ip), name)
+    return spend_of(name, network_of(ip))
 
 
-def spend_of(caller: str, name: str) -> dict[str, str]:
+def spend_of(name: str, caller: str) -> dict[str, str]:
     """Counts a call of `caller` against the limit `name`.
 
     Returns:

@@ -145,7 +145,7 @@ def replay_or_claim(attempt: Attempt, key: str, facts: dict[str, Any]) -> Record
 
 def record(attempt: Attempt) -> Recorded:
     """Stores the attempt and counts it, both or neither, and returns it as a list shows it."""
-    headers = spend_of(str(attempt.user_id), "attempts")
+    headers = spend_of("attempts", str(attempt.user_id))
     stored = insert_on_postgresql(attempt) if ON_POSTGRESQL else insert_on_sqlite(attempt)
     if not stored:
         raise NotAuthenticated
