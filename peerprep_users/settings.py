@@ -154,6 +154,8 @@ MAIL_FROM_NAME = env.text("MAIL_FROM_NAME", "PeerPrep")
 
 POSTGRES_OPTIONS: dict[str, Any] = {  # without `options`, which PgBouncer refuses; time limits are in core/postgresql
     "connect_timeout": 3,
+    "server_side_binding": True,
+    "prepare_threshold": 5,  # a statement that comes again is not parsed and planned again
     "keepalives_idle": 10,
     "keepalives_interval": 5,
     "keepalives_count": 3,

@@ -9,6 +9,7 @@ from django.db.backends.postgresql import base
 from django.db.backends.postgresql.psycopg_any import IsolationLevel
 from psycopg.abc import PQGen
 from psycopg.errors import QueryCanceled, _WaitTimeout
+from psycopg.types.datetime import TimestamptzLoader
 
 IDLE_SECONDS = 1.0
 CHECK_SECONDS = 2.0
@@ -51,15 +52,23 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Connection:
         self.isolation_level = IsolationLevel.READ_COMMITTED
-        return Connection.connect(**conn_params)
+        connection = Connection.connect(**conn_params)
+        # Django's own is in Python and takes 4 µs a time. Both give UTC, which connections are in.
+        connection.adapters.register_loader("timestamptz", TimestamptzLoader)
+        return connection
 
     def init_connection_state(self) -> None:
         """A client that dies without a word must not hold its locks for as long as TCP takes to notice.
 
-        PgBouncer hands the setting to one of its connections, which is harmless, since all clients set the same.
+        PgBouncer hands the setting to one of its connections, which is harmless, since all clients set the same. It may
+        hand the next statement to another one, which knows none that were prepared.
         """
         super().init_connection_state()
-        self.connection.execute("SET idle_in_transaction_session_timeout = '30s'")
+        cursor = self.connection.execute(
+            "SELECT pg_backend_pid(), set_config('idle_in_transaction_session_timeout', '30s', false)"
+        )
+        if cursor.fetchone()[0] != self.connection.info.backend_pid:  # a pooler makes one up
+            self.connection.prepare_threshold = None
 
     def close_if_health_check_failed(self) -> None:
         if self.connection is not None and time.monotonic() - self._last_used < IDLE_SECONDS:
@@ -70,9 +79,10 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def is_usable(self) -> bool:
         """Whether it answers soon and may write: after a failover, the old primary may answer and be read-only.
 
-        Django asks this after an error too, and closes a connection that is not usable.
+        Django closes a connection that is not usable. It asks this after an error too, which may mean that a migration
+        has made a prepared statement invalid: it would fail again and again.
         """
-        if self.connection is None:
+        if self.connection is None or self.errors_occurred:
             return False
         self.connection.seconds = CHECK_SECONDS
         try:
@@ -83,4 +93,4 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def create_cursor(self, name: str | None = None) -> Any:
         self._last_used = time.monotonic()
         self.connection.seconds = self.statement_seconds
-        return super().create_cursor(name)
+        return super().create_cursor(name) if name else self.connection.cursor()

@@ -34,6 +34,18 @@ def test_a_newcomer_notices_nothing(pooled: str) -> None:
         newcomer.http.close()
 
 
+def test_a_call_that_comes_again_and_again_is_answered(pooled: str) -> None:
+    """No statement is prepared: the next one may meet a connection that does not know it."""
+    body = {"email": "kim@example.com", "password": "correct horse battery"}
+    with (
+        served(free_port(), DATABASE_URL=pooled, WEB_CONCURRENCY="1", BACKGROUND_JOBS="false") as base_url,
+        httpx.Client(base_url=base_url, trust_env=False, timeout=30) as client,
+    ):
+        token = client.post("/auth/register", json=body).json()["access_token"]
+        client.headers["Authorization"] = f"Bearer {token}"
+        assert {client.get("/users/me").status_code for _ in range(30)} == {200}
+
+
 @pytest.mark.parametrize("command", [["migrate"], ["audit", "verify"], ["stats", "verify"], ["purge_expired"]])
 def test_commands_work(pooled: str, command: list[str]) -> None:
     environment = {**os.environ, "DATABASE_URL": pooled}

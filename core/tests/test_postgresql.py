@@ -1,0 +1,44 @@
+"""Prepared statements of a connection to PostgreSQL."""
+
+from collections.abc import Iterator
+
+import pytest
+from django.db import connection, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.utils import NotSupportedError
+
+pytestmark = pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has none")
+
+ASKED = "SELECT * FROM prepared"
+
+
+@pytest.fixture
+def database(transactional_db: None) -> Iterator[BaseDatabaseWrapper]:
+    """A connection of its own, which has asked the same thing until it was prepared."""
+    own = connections.create_connection("default")
+    ask(own, "CREATE TABLE prepared (short varchar(8))")
+    for _ in range(10):
+        ask(own, ASKED)
+    yield own
+    ask(own, "DROP TABLE prepared")
+    own.close()
+
+
+def ask(own: BaseDatabaseWrapper, statement: str) -> None:
+    with own.cursor() as cursor:
+        cursor.execute(statement)
+
+
+def test_what_is_asked_again_and_again_is_prepared(database: BaseDatabaseWrapper) -> None:
+    with database.cursor() as cursor:
+        cursor.execute("SELECT statement FROM pg_prepared_statements")
+        assert (ASKED,) in cursor.fetchall()
+
+
+def test_a_migration_disturbs_a_connection_only_once(database: BaseDatabaseWrapper) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE prepared ALTER short TYPE varchar(9)")
+    with pytest.raises(NotSupportedError, match="cached plan"):
+        ask(database, ASKED)
+    database.close_if_unusable_or_obsolete()  # as at the end of a request
+    ask(database, ASKED)
