@@ -1,12 +1,8 @@
 """`Authorization: Bearer <access token>`."""
 
-from collections.abc import Callable
 from datetime import datetime
-from functools import cache, partial
-from typing import Any
 
-from django.db import connection
-from django.db.models import UUIDField
+from django.db import DEFAULT_DB_ALIAS
 from django.utils import timezone
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication
@@ -18,19 +14,19 @@ from accounts.models import Session, User
 from accounts.tokens.jwt import AccessToken, Claims
 from core.concurrency import request_slots
 from core.errors import NotAuthenticated
+from core.queries import FixedQuery
 
-SESSION_COLUMNS = [field.get_col("sessions") for field in Session._meta.concrete_fields]
-USER_COLUMNS = [field.get_col("users") for field in User._meta.concrete_fields]
-COLUMNS = SESSION_COLUMNS + USER_COLUMNS
-NAMES, OF_SESSION = [column.target.attname for column in COLUMNS], len(SESSION_COLUMNS)
-
-# Every request with a token asks this. As a queryset, which is compiled anew each time, it made `GET /users/me` take
-# twice the CPU time.
-LIVE_SESSION = f"""
-SELECT {", ".join(f"{column.alias}.{column.target.column}" for column in COLUMNS)}
-FROM sessions JOIN users ON users.id = sessions.user_id
-WHERE sessions.id = %s AND users.id = %s AND ended_at IS NULL AND expires_at > %s AND users.is_active
-"""  # noqa: S608
+SESSION, USER = Session._meta.concrete_fields, User._meta.concrete_fields
+SESSION_NAMES, USER_NAMES = [field.attname for field in SESSION], [field.attname for field in USER]
+# Every request with a token asks this. As a queryset it made `GET /users/me` take twice the CPU time.
+COLUMNS = {f"{field.model._meta.db_table}.{field.column}": field for field in (*SESSION, *USER)}
+LIVE_SESSION = FixedQuery(
+    f"""
+    SELECT {", ".join(COLUMNS)} FROM sessions JOIN users ON users.id = sessions.user_id
+    WHERE sessions.id = %s AND users.id = %s AND ended_at IS NULL AND expires_at > %s AND users.is_active
+    """,  # noqa: S608
+    COLUMNS,
+)
 
 
 class SignedInRequest(Request):
@@ -80,28 +76,11 @@ class BearerAuthentication(BaseAuthentication):
 
 def live_session(claims: Claims, now: datetime) -> Session | None:
     """The session that a token was issued for, with its user; None if it is over, or the account blocked or gone."""
-    with connection.cursor() as cursor:
-        ids = [UUIDField().get_db_prep_value(uuid, connection) for uuid in (claims.session_id, claims.user_id)]
-        cursor.execute(LIVE_SESSION, [*ids, connection.ops.adapt_datetimefield_value(now)])
-        row = cursor.fetchone()
-    if row is None:
-        return None
-    values = list(row)
-    for position, convert in converters():
-        values[position] = convert(values[position])
-    session = Session.from_db(connection.alias, NAMES[:OF_SESSION], values[:OF_SESSION])
-    session.user = User.from_db(connection.alias, NAMES[OF_SESSION:], values[OF_SESSION:])
-    return session
-
-
-@cache
-def converters() -> list[tuple[int, Callable[[Any], Any]]]:
-    """What SQLite's values need to become those of the fields; those of PostgreSQL need nothing."""
-    return [
-        (position, partial(convert, expression=column, connection=connection))
-        for position, column in enumerate(COLUMNS)
-        for convert in connection.ops.get_db_converters(column) + column.get_db_converters(connection)
-    ]
+    for row in LIVE_SESSION.rows(claims.session_id, claims.user_id, now):
+        session = Session.from_db(DEFAULT_DB_ALIAS, SESSION_NAMES, row[: len(SESSION)])
+        session.user = User.from_db(DEFAULT_DB_ALIAS, USER_NAMES, row[len(SESSION) :])
+        return session
+    return None
 
 
 class BearerScheme(OpenApiAuthenticationExtension):

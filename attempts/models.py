@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import models
-from django.db.models import ExpressionWrapper, F, Q, Sum
+from django.db.models import ExpressionWrapper, F, Q
 from django.utils import timezone
 from uuid_utils.compat import uuid7
 
@@ -119,11 +119,6 @@ class QuestionStatusQuerySet(models.QuerySet["QuestionStatus"]):
     def listed(self, user: User, after: int) -> QuestionStatusQuerySet:
         """The user's questions with a number above `after`, in an order that no new attempt changes."""
         return self.filter(user=user, question_id__gt=after).order_by("question_id")
-
-    def count_attempts(self, user: User) -> int:
-        """Of thousands of questions at most, where the attempts may be a hundred thousand."""
-        total: int = self.filter(user=user).aggregate(total=Sum("attempts", default=0))["total"]
-        return total
 
 
 class QuestionStatus(models.Model):

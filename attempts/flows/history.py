@@ -9,6 +9,7 @@ from django.db.models import F
 
 from accounts.models import User
 from attempts.models import Attempt, IdempotencyKey, Position, QuestionStatus
+from attempts.queries import ATTEMPT, ATTEMPT_COUNT, HISTORY, QUESTION, QUESTION_COUNT, QUESTIONS
 from core.errors import NotAuthenticated, NotFound
 
 CHUNK = 64  # attempts of at most 64 KiB each: what an export holds at a time
@@ -30,9 +31,12 @@ def list_attempts(*, user: User, limit: int, offset: int = 0, cursor: Position |
     no attempt changes its position, and each page begins where the last one ended. What arrives meanwhile is shown if
     its time is below that, once.
     """
-    found = Attempt.objects.history_of(user).matching(**filters)
-    total = found.count() if filters else QuestionStatus.objects.count_attempts(user)
-    rows = list((found.older_than(cursor) if cursor else found[offset:]).as_listed()[: limit + 1])
+    if filters or cursor:
+        found = Attempt.objects.history_of(user).matching(**filters)
+        rows = list((found.older_than(cursor) if cursor else found[offset:]).as_listed()[: limit + 1])
+    else:
+        rows = HISTORY.dicts(user.pk, limit + 1, offset)
+    total = found.count() if filters else ATTEMPT_COUNT.rows(user.pk)[0][0]
     last = rows[limit - 1] if len(rows) > limit else None
     return Page(rows[:limit], total, last and Position(last["created_at"], last["id"]))
 
@@ -43,30 +47,19 @@ def show_attempt(*, user: User, attempt_id: UUID) -> dict[str, Any]:
     Raises:
         NotFound: there is none, or it is another user's.
     """
-    shown = ("id", "question_id", "language", "submitted_code", "passed_tests", "total_tests", "created_at")
-    row: dict[str, Any] | None = Attempt.objects.filter(pk=attempt_id, user=user).values(*shown).first()
-    if row is None:
+    found = ATTEMPT.dicts(attempt_id, user.pk)
+    if not found:
         raise NotFound
-    return row
+    return found[0]
 
 
 def list_questions(*, user: User, limit: int, cursor: int = 0) -> Page:
     """What the user has reached on each question, in the order of the questions' numbers."""
-    rows: list[dict[str, Any]] = list(QuestionStatus.objects.listed(user, cursor).values(*QUESTION)[: limit + 1])
-    total = QuestionStatus.objects.filter(user=user).count()
-    return Page(rows[:limit], total, rows[limit - 1]["question_id"] if len(rows) > limit else None)
+    rows = QUESTIONS.dicts(user.pk, cursor, limit + 1)
+    last = rows[limit - 1]["question_id"] if len(rows) > limit else None
+    return Page(rows[:limit], QUESTION_COUNT.rows(user.pk)[0][0], last)
 
 
-QUESTION = (
-    "question_id",
-    "attempts",
-    "best_passed_tests",
-    "total_tests",
-    "best_runtime_ms",
-    "first_attempt_at",
-    "last_attempt_at",
-    "solved_at",
-)
 EXPORTED = (
     "id",
     "question_id",

@@ -11,11 +11,12 @@ from zoneinfo import ZoneInfo
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import connection
-from django.db.models import Count, DateTimeField, Func, IntegerField, Max, Q, Sum, Value
+from django.db.models import Count, DateTimeField, Func, IntegerField, Q, Sum, Value
 from django.utils import timezone
 
 from accounts.models import User
 from attempts.models import Attempt, QuestionStatus
+from attempts.queries import SUMMARY
 
 DAY = timedelta(days=1)
 SOLVING = Count("pk", filter=Q(solved=True))
@@ -23,9 +24,7 @@ SOLVING = Count("pk", filter=Q(solved=True))
 
 def summarise(*, user: User) -> dict[str, Any]:
     """Totals; `solved` counts distinct questions."""
-    return QuestionStatus.objects.filter(user=user).aggregate(
-        total_attempts=Sum("attempts", default=0), solved=Count("solved_at"), last_attempt_at=Max("last_attempt_at")
-    )
+    return SUMMARY.dicts(user.pk)[0]
 
 
 def show_statistics(*, user: User) -> dict[str, Any]:
