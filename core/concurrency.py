@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
-from queue import Empty, LifoQueue
+from queue import Empty, SimpleQueue
 from typing import ClassVar
 
 from django.db import DEFAULT_DB_ALIAS, connections
@@ -53,7 +53,7 @@ class RequestSlots(threading.local):
     """
 
     # Shared by all threads
-    free: "LifoQueue[BaseDatabaseWrapper]" = LifoQueue()
+    free: "SimpleQueue[BaseDatabaseWrapper]" = SimpleQueue()
     writers: ClassVar[set[Hashable]] = set()
     writer_left = threading.Condition()
 

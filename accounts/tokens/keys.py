@@ -11,7 +11,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils.crypto import salted_hmac
-from jwt import PyJWK, PyJWS
+from jwt import PyJWK, PyJWS, get_unverified_header
 from jwt.algorithms import ECAlgorithm
 from jwt.utils import der_to_raw_signature
 
@@ -55,7 +55,7 @@ class Key:
 
     kid: str | None
     algorithm: str
-    material: Any
+    material: Any = field(hash=False)
 
 
 def is_symmetric() -> bool:
@@ -132,12 +132,12 @@ def signing_key() -> Key:
     return ring.signing_key()
 
 
-def verifying_keys(header: dict[str, Any]) -> Iterator[Key]:
-    """The keys that a token with this header may be signed with. It may choose a key, never an algorithm."""
+def verifying_keys(token: str) -> Iterator[Key]:
+    """The keys that a token may be signed with. Its header may choose a key, never an algorithm."""
     if is_symmetric():
         for secret in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS):
             yield Key(None, settings.ALGORITHM, secret)
-    elif key := ring.verifying_key(header.get("kid", "")):
+    elif key := ring.verifying_key(get_unverified_header(token).get("kid", "")):
         yield key
 
 
