@@ -9,6 +9,7 @@ from http import HTTPStatus
 from secrets import token_hex
 from typing import Any
 
+from corsheaders import middleware
 from django.conf import settings
 from django.db import Error
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
@@ -60,6 +61,13 @@ class RequestMiddleware:
             DATABASE_ERRORS.labels(type(exception).__name__).inc()
         error = api_error_for(exception)
         return respond(error) if error else None
+
+
+class CorsMiddleware(middleware.CorsMiddleware):
+    """Leaves the calls alone that are not a browser's from another origin."""
+
+    def __call__(self, request: HttpRequest) -> Any:
+        return super().__call__(request) if "HTTP_ORIGIN" in request.META else self.get_response(request)
 
 
 def canonical_path(request: HttpRequest) -> str:
