@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from django.core.validators import ProhibitNullCharactersValidator
 from django.utils.dateparse import parse_datetime
 from rest_framework import serializers
+from rest_framework.validators import ProhibitSurrogateCharactersValidator
 
 ZONE_LENGTH = MOMENT_LENGTH = 64
 DIGITS = re.compile(r"-?[0-9]{1,20}")
@@ -27,7 +28,7 @@ class InputField(serializers.Field[Any, Any, Any, Any]):
 
 
 class Text(InputField, serializers.CharField):
-    """A string, without NUL and lone surrogates, which PostgreSQL and UTF-8 cannot hold.
+    """A string, without NUL, which PostgreSQL cannot hold.
 
     One that is too long as it was sent is refused before anything else is done with it.
 
@@ -47,6 +48,8 @@ class Text(InputField, serializers.CharField):
     def __init__(self, *, prompt: str | None = None, **kwargs: Any) -> None:
         prompts: dict[str, Any] = dict.fromkeys(("required", "null", "blank"), prompt) if prompt else {}
         super().__init__(error_messages=prompts, **kwargs)
+        # Neither orjson nor Django's reading of a query lets lone surrogates in. The validator looks at each character.
+        self.validators = [each for each in self.validators if not isinstance(each, ProhibitSurrogateCharactersValidator)]
         for validator in self.validators:
             if isinstance(validator, ProhibitNullCharactersValidator):
                 validator.message = "must not contain null characters."

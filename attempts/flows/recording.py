@@ -8,7 +8,6 @@ from hashlib import sha256
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import UUIDField
 from django.utils import timezone
 from orjson import OPT_SORT_KEYS, dumps
 
@@ -17,9 +16,9 @@ from accounts.models import User
 from attempts.metrics import REPLAYED, SOLVED, UNSOLVED
 from attempts.models import Attempt, IdempotencyKey, QuestionStatus
 from core.errors import ApiError, NotAuthenticated, NotFound
+from core.queries import ON_POSTGRESQL, for_sqlite
 from core.rate_limits import spend_of
 
-ON_POSTGRESQL = connection.vendor == "postgresql"
 # The share of the user's row comes before every other lock, as in the deletion of an account: so neither can wait for
 # the other in a ring, and an attempt of a deleted account finds no row to select.
 SHARE = "FOR KEY SHARE" if ON_POSTGRESQL else ""
@@ -177,7 +176,7 @@ def insert_on_sqlite(attempt: Attempt) -> bool:
     if status:
         attempt.created_at = max(attempt.created_at, status.last_attempt_at + timedelta(microseconds=1))
     with connection.cursor() as cursor:
-        cursor.execute(UPSERT_STATUS, parameters(attempt))
+        cursor.execute(UPSERT_STATUS, {name: for_sqlite(value) for name, value in parameters(attempt).items()})
         if cursor.fetchone() is None:
             return False
     attempt.save(force_insert=True)
@@ -186,19 +185,19 @@ def insert_on_sqlite(attempt: Attempt) -> bool:
 
 def parameters(attempt: Attempt) -> dict[str, Any]:
     """Of both statements: the attempt, and what its question's status is where this is the first one."""
-    solved, at = attempt.is_solved, connection.ops.adapt_datetimefield_value(attempt.created_at)
+    solved = attempt.is_solved
     return {
-        "id": UUIDField().get_db_prep_value(attempt.pk, connection),
-        "user_id": UUIDField().get_db_prep_value(attempt.user_id, connection),
+        "id": attempt.pk,
+        "user_id": attempt.user_id,
         "question_id": attempt.question_id,
         "language": attempt.language,
         "submitted_code": attempt.submitted_code,
         "passed_tests": attempt.passed_tests,
         "total_tests": attempt.total_tests,
         "runtime_ms": attempt.runtime_ms,
-        "created_at": at,
+        "created_at": attempt.created_at,
         "solving_attempts": int(solved),
         "attempts_to_solve": 1 if solved else None,
         "best_runtime_ms": attempt.runtime_ms if solved else None,
-        "solved_at": at if solved else None,
+        "solved_at": attempt.created_at if solved else None,
     }
