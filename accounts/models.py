@@ -204,6 +204,25 @@ class Session(models.Model):
         return (ip, self.user_agent) == (client.ip, client.user_agent)
 
 
+class Revocation(models.Model):
+    """A session that ended before its tokens did. It names the session and the user by id alone, and outlives both."""
+
+    session_id = models.UUIDField(primary_key=True)
+    user_id = models.UUIDField()
+    reason = models.CharField(max_length=8)
+    at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        db_table = "revocations"
+        indexes = [
+            # What services ask for from a moment on, and the purge.
+            models.Index(fields=["at", "session_id"], name="revocations_since"),
+        ]
+
+    def __str__(self) -> str:
+        return f"session {self.session_id}"
+
+
 class KnownDeviceManager(models.Manager["KnownDevice"]):
     def remember(self, user: User, name: str) -> bool:
         """Adds the device to those the user has signed in with. Returns whether it is new and not their first."""

@@ -1,6 +1,8 @@
 """What comes in and what goes out. Serializers check fields; they never write."""
 
+import re
 from typing import Any
+from uuid import UUID
 
 from rest_framework import serializers
 
@@ -10,9 +12,12 @@ from accounts.password_validators import MIN_PASSWORD_LENGTH, PASSWORD_LENGTH
 from accounts.text import no_control_characters
 from accounts.tokens.jwt import TOKEN_LENGTH
 from core.api import ApiSerializer
-from core.fields import Text
+from core.fields import QueryInteger, QueryText, Text
 
 CODE_LENGTH = 32
+MOST_NAMES = 100
+LATEST = 10**17  # microseconds since 1970: beyond the year 5000
+UUID_PATTERN = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 
 
 class Email(Text):
@@ -117,6 +122,41 @@ class VerificationTokenSerializer(ApiSerializer):
     example = {"token": "WyIwYjZjMWY1ZSIsImFsaWNlQGV4YW1wbGUuY29tIl0:1vN:c2ln"}
 
 
+class TokenSerializer(ApiSerializer):
+    token = Token()
+
+    example = {"token": EXAMPLE_TOKENS["access_token"]}
+
+
+class RevocationQuerySerializer(ApiSerializer):
+    since = QueryInteger(min_value=0, max_value=LATEST, default=0, help_text="The last answer's `next`.")
+
+    example = {"since": "1764072000000000"}
+
+
+class Ids(QueryText):
+    """UUIDs, comma-separated, each once."""
+
+    default_error_messages = {"ids": f"must be 1 to {MOST_NAMES} UUIDs, separated by commas."}
+    documented = {"pattern": f"^{UUID_PATTERN}(,{UUID_PATTERN}){{0,{MOST_NAMES - 1}}}$"}
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.max_length = MOST_NAMES * 37  # no validator: that would get the parsed value
+
+    def to_internal_value(self, data: Any) -> list[UUID]:  # type: ignore[override]
+        sent = super().to_internal_value(data).split(",")
+        if len(sent) > MOST_NAMES or not all(re.fullmatch(UUID_PATTERN, each) for each in sent):
+            self.fail("ids")
+        return list(dict.fromkeys(map(UUID, sent)))
+
+
+class NamesQuerySerializer(ApiSerializer):
+    ids = Ids()
+
+    example = {"ids": "0b6c1f5e-8f5f-4a53-a0bb-3f6a2a4f2c9d,761ff17f-7d65-4c43-ac6b-0eae10def4e0"}
+
+
 class ProfileChangeSerializer(ApiSerializer):
     name = Name()
     new_password = NewPassword(label="new password", default=None, allow_null=True)
@@ -219,3 +259,51 @@ class IsAdminSerializer(ApiSerializer):
     is_admin = serializers.BooleanField()
 
     example = {"is_admin": False}
+
+
+class IntrospectionSerializer(ApiSerializer):
+    active = serializers.BooleanField()
+    sub = serializers.UUIDField(required=False)
+    sid = serializers.UUIDField(required=False)
+    role = serializers.ChoiceField(Role.choices, required=False)
+    exp = serializers.IntegerField(required=False)
+
+    example = {
+        "active": True,
+        "sub": "0b6c1f5e-8f5f-4a53-a0bb-3f6a2a4f2c9d",
+        "sid": "761ff17f-7d65-4c43-ac6b-0eae10def4e0",
+        "role": "USER",
+        "exp": 1764072900,
+    }
+
+
+class RevocationSerializer(ApiSerializer):
+    sid = serializers.UUIDField()
+    user_id = serializers.UUIDField()
+    reason = serializers.CharField()
+    at = serializers.DateTimeField()
+
+
+class RevocationsSerializer(ApiSerializer):
+    events = RevocationSerializer(many=True)
+    next = serializers.CharField(help_text="The `since` of the next call.")
+
+    example = {
+        "events": [
+            {
+                "sid": "761ff17f-7d65-4c43-ac6b-0eae10def4e0",
+                "user_id": "0b6c1f5e-8f5f-4a53-a0bb-3f6a2a4f2c9d",
+                "reason": "logout",
+                "at": "2026-11-24T12:00:00Z",
+            }
+        ],
+        "next": "1764072000000000",
+    }
+
+
+class NameSerializer(ApiSerializer):
+    id = serializers.UUIDField()
+    name = serializers.CharField(required=False)
+    deleted = serializers.ChoiceField([True], required=False)
+
+    example = {"id": "0b6c1f5e-8f5f-4a53-a0bb-3f6a2a4f2c9d", "name": "Alice"}

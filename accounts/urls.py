@@ -1,11 +1,13 @@
 from django.urls import path
 
+from accounts.service_views import NameViewSet, ServiceViewSet
 from accounts.verify_email_page import verify_email_page
 from accounts.views import AuthViewSet, ProfileViewSet, PublicAuthViewSet
 
 public = PublicAuthViewSet.as_view
 own = AuthViewSet.as_view
 profile = ProfileViewSet.as_view
+services = ServiceViewSet.as_view
 
 urlpatterns = [
     path("auth/register", public({"post": "register"})),
@@ -23,6 +25,9 @@ urlpatterns = [
     path(".well-known/jwks.json", public({"get": "read_key_set"})),
     path("users/me", profile({"get": "read_me", "put": "update_me", "patch": "patch_me", "delete": "delete_me"})),
     path("users/is-admin", profile({"get": "is_admin"})),
+    path("users", NameViewSet.as_view({"get": "list_names"})),
+    path("auth/introspect", services({"post": "introspect_token"})),
+    path("internal/revocations", services({"get": "list_revocations"})),
     path("home", profile({"get": "home"})),
     path("verify-email", verify_email_page),
 ]

@@ -10,6 +10,7 @@ from django.http import HttpRequest
 from rest_framework.request import Request
 
 USER_AGENT_LENGTH = 255
+PROXY_HEADERS = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_X_REAL_IP")
 # RFC 7239 section 6: an IPv6 address in brackets, a port after either kind. A bare IPv6 address cannot have one.
 NODE_WITH_PORT = re.compile(
     r"(?:\[(?P<v6>[^\]]{2,64})\]|(?P<v4>[0-9.]{7,15}))(?::(?:[0-9]{1,5}|_[A-Za-z0-9._-]{1,64}))?"
@@ -25,6 +26,11 @@ class Client:
     def of(cls, request: HttpRequest | Request) -> Self:
         agent = request.META.get("HTTP_USER_AGENT", "")[:USER_AGENT_LENGTH].replace("\0", "")
         return cls(ip=ip_of(request), user_agent=agent)
+
+
+def came_through_proxy(request: HttpRequest | Request) -> bool:
+    """Whether a call came from outside the internal network, whose services call directly."""
+    return any(name in request.META for name in PROXY_HEADERS)
 
 
 def ip_of(request: HttpRequest | Request) -> str | None:

@@ -49,7 +49,9 @@ class Text(InputField, serializers.CharField):
         prompts: dict[str, Any] = dict.fromkeys(("required", "null", "blank"), prompt) if prompt else {}
         super().__init__(error_messages=prompts, **kwargs)
         # Neither orjson nor Django's reading of a query lets lone surrogates in. The validator looks at each character.
-        self.validators = [each for each in self.validators if not isinstance(each, ProhibitSurrogateCharactersValidator)]
+        self.validators = [
+            each for each in self.validators if not isinstance(each, ProhibitSurrogateCharactersValidator)
+        ]
         for validator in self.validators:
             if isinstance(validator, ProhibitNullCharactersValidator):
                 validator.message = "must not contain null characters."

@@ -108,12 +108,12 @@ def log_answered(request: HttpRequest, status: int, started: float) -> None:
         status=status,
         seconds=time.perf_counter() - started,
         request_id=request.META["HTTP_X_REQUEST_ID"],
-        user_id=user_id_of(request),
+        caller=caller_of(request),
     )
 
 
 def log_request(
-    *, method: str, route: str, status: int, seconds: float, request_id: str, user_id: str | None = None
+    *, method: str, route: str, status: int, seconds: float, request_id: str, caller: dict[str, str] | None = None
 ) -> None:
     requests, durations = time_series(method, route, status)
     requests.inc()
@@ -122,8 +122,7 @@ def log_request(
         return
     milliseconds = round(seconds * 1000, 1)
     facts = {"method": method, "route": route, "status": status, "duration_ms": milliseconds, "request_id": request_id}
-    if user_id:
-        facts["user_id"] = user_id
+    facts |= caller or {}
     log.info("%s %s %d %s ms", method, route, status, milliseconds, extra=facts)
 
 
@@ -154,8 +153,13 @@ def readable_route(pattern: str) -> str:
     return "/" + re.sub(r"[\^$\\]", "", named)
 
 
-def user_id_of(request: HttpRequest) -> str | None:
-    """The signed-in user. Django's lazy user is left alone where it was not loaded: it would query the database."""
+def caller_of(request: HttpRequest) -> dict[str, str]:
+    """The signed-in user, or the service that calls.
+
+    Django's lazy user is left alone where it was not loaded: it would query the database.
+    """
     known = request.__dict__
     user = known.get("_cached_user") if "_cached_user" in known or "session" in known else known.get("user")
-    return str(user.pk) if user is not None and user.pk else None
+    if name := getattr(user, "name_of_service", None):
+        return {"service": name}
+    return {"user_id": str(user.pk)} if user is not None and user.pk else {}

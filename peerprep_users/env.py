@@ -146,6 +146,18 @@ def email(name: str, default: str) -> str:
     return read(name, default, parse, "an e-mail address in ASCII, with an international domain in its xn-- form")
 
 
+def service_keys(name: str, is_safe: Callable[[str], bool]) -> list[tuple[str, str]]:
+    """Keys of other services, comma-separated, each after the name of its service and a colon."""
+
+    def parse(value: str) -> list[tuple[str, str]]:
+        pairs = [(service, key) for service, _, key in (part.partition(":") for part in split_list(value))]
+        if not all(re.fullmatch(r"[a-z0-9-]{1,32}", service) and is_safe(key) for service, key in pairs):
+            raise ValueError
+        return pairs
+
+    return read(name, [], parse, "name:key pairs, comma-separated, each key a random secret of 32 bytes or more")
+
+
 # --- Hosts and URLs -------------------------------------------------------------------------------------------------
 
 

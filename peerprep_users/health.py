@@ -7,6 +7,7 @@ from django.db import Error, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from accounts.models import Mail
+from core.client import came_through_proxy
 from core.errors import NotFound, View, allow, respond
 from core.openapi import json_response
 
@@ -17,16 +18,13 @@ DATABASE_DOWN_BODY = {
     "down": ["database"],
 }
 
-PROXY_HEADERS = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_X_REAL_IP")
-
 
 def internal(view: View) -> View:
     """A view for the internal network only. An existing gateway passes every path on: what came through one is 404."""
 
     @wraps(view)
     def guarded(request: HttpRequest) -> HttpResponse:
-        came_through_a_proxy = any(name in request.META for name in PROXY_HEADERS)
-        return respond(NotFound()) if came_through_a_proxy else view(request)
+        return respond(NotFound()) if came_through_proxy(request) else view(request)
 
     return guarded
 

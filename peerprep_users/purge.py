@@ -16,6 +16,7 @@ from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 from accounts.audit import chain
 from accounts.flows.confirmation import GUESSES_COUNT
 from accounts.flows.profile import delete_unverified
+from accounts.flows.revocations import outdated_revocations
 from accounts.models import ConfirmationGuess, LoginGuard, Mail, PasswordReset, Session, User
 from attempts.models import IdempotencyKey
 from core.jobs import Turn
@@ -43,6 +44,7 @@ def expired_rows() -> dict[str, QuerySet[Any]]:
         "rate counts": RateCount.objects.filter(until__lte=now.timestamp()),
         "mails": Mail.objects.exclude(state=Mail.State.QUEUED).filter(created_at__lte=now - MAILS),
         "login guards": LoginGuard.objects.forgotten(),
+        "revocations": outdated_revocations(),
         "confirmation guesses": ConfirmationGuess.objects.filter(guessed_at__lte=now - GUESSES_COUNT),
         "failed logins": AccessFailureLog.objects.filter(attempt_time__lte=now - FAILURES),
         "idempotency keys": IdempotencyKey.objects.expired(now),

@@ -54,6 +54,8 @@ REFRESH_TTL = env.duration("REFRESH_TTL_DAYS", 7, "days")
 REFRESH_GRACE = env.duration("REFRESH_GRACE_SECONDS", 10, "seconds")
 SESSION_MAX = env.duration("SESSION_MAX_DAYS", 30, "days")
 
+SERVICE_KEYS = env.service_keys("SERVICE_KEYS", lambda key: env.is_safe_key(key) or (bool(key) and not PRODUCTION))
+
 SIMPLE_JWT = {
     "SIGNING_KEY": SECRET_KEY,
     "ACCESS_TOKEN_LIFETIME": ACCESS_TTL,

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from typing import Any
+from uuid import UUID
 
 from axes.models import AccessFailureLog
 from django.db import transaction
@@ -12,6 +13,7 @@ from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 from accounts import login_guard
 from accounts.audit.log import Actor, ActorKind, Kind, erase, record
 from accounts.flows.passwords import change_password
+from accounts.flows.revocations import record_revocations
 from accounts.models import (
     AuditEntry,
     ConfirmationGuess,
@@ -110,6 +112,7 @@ def delete_unverified(*, user: User) -> bool:
 
 def delete_rows_of(user: User, *, by: Actor, reason: str) -> None:
     """In the caller's transaction, which holds the user's row, so that nothing is written for the user meanwhile."""
+    record_revocations(Session.objects.live().filter(user=user), "deleted")
     revoked = OutstandingToken.objects.filter(user=user)
     list(revoked.select_for_update().order_by("pk").values_list("pk"))  # the order in which a purge takes them
     revoked.delete()
@@ -120,6 +123,12 @@ def delete_rows_of(user: User, *, by: Actor, reason: str) -> None:
     record(Kind.ACCOUNT_DELETED, by=by, user=user, reason=reason)
     erase(user.pk)
     user.delete()
+
+
+def names_of(*, ids: list[UUID]) -> list[dict[str, Any]]:
+    """The names of users, in the order of the ids."""
+    names = dict(User.objects.filter(pk__in=ids).values_list("pk", "name"))
+    return [{"id": pk, "name": names[pk]} if pk in names else {"id": pk, "deleted": True} for pk in ids]
 
 
 # Facts only: no hash of a password or a code, and no id of a refresh token.

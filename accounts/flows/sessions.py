@@ -12,6 +12,7 @@ from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
 
 from accounts.audit.log import Actor, Kind, record
+from accounts.flows.revocations import record_revocations
 from accounts.mail.queue import circumstances, enqueue
 from accounts.metrics import REFRESHES, REPLAYS_ELSEWHERE
 from accounts.models import Mail, Session, User
@@ -152,6 +153,7 @@ def end_surplus(user: User) -> int:
 def end(sessions: list[Session], reason: Session.EndReason) -> int:
     for session in sessions:
         revoke_token(session)
+    record_revocations(sessions, reason)
     now = timezone.now()
     return Session.objects.filter(pk__in=[session.pk for session in sessions]).update(ended_at=now, end_reason=reason)
 

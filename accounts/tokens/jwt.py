@@ -34,6 +34,7 @@ class Claims:
     user_id: UUID
     session_id: UUID
     token_id: UUID
+    expires: int  # seconds since 1970
 
 
 class Backend(TokenBackend):
@@ -115,7 +116,7 @@ class SessionToken(tokens.Token):
         try:
             claims = cls._token_backend.decode(raw)
             if claims["type"] == cls.token_type:
-                return Claims(UUID(claims["sub"]), UUID(claims["sid"]), UUID(claims["jti"]))
+                return Claims(UUID(claims["sub"]), UUID(claims["sid"]), UUID(claims["jti"]), claims["exp"])
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as exc:
             raise TokenError("Token is invalid") from exc
         raise TokenError("Token has wrong type")

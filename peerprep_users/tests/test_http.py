@@ -16,7 +16,7 @@ UNKNOWN_PATHS = [
     "/nope",
     "/auth",
     "/auth/nope",
-    "/users",
+    "/users/everybody",
     "/users/me/nope",
     "/users/me//",
     "/api",

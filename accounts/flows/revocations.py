@@ -1,0 +1,41 @@
+"""What services that verify access tokens by themselves must hear: which sessions ended before their tokens did."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from accounts.models import Revocation, Session
+from accounts.tokens.jwt import LEEWAY
+
+PAGE = 10_000
+# A transaction that began before a call may commit after it, so that long before the call is read again.
+STILL_UNCOMMITTED = timedelta(seconds=30)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+
+
+def record_revocations(sessions: Iterable[Session], reason: str) -> None:
+    """In the transaction that ends the sessions."""
+    Revocation.objects.bulk_create(
+        Revocation(session_id=session.pk, user_id=session.user_id, reason=reason) for session in sessions
+    )
+
+
+def list_revocations(*, since: int = 0) -> dict[str, Any]:
+    """The sessions that ended from the cursor on, oldest first, and the cursor for the next call.
+
+    None is left out, and one may come again.
+    """
+    rows = list(Revocation.objects.filter(at__gte=EPOCH + since * MICROSECOND).order_by("at", "pk")[:PAGE])
+    reached = rows[-1].at if len(rows) == PAGE else timezone.now() - STILL_UNCOMMITTED
+    events = [{"sid": row.session_id, "user_id": row.user_id, "reason": row.reason, "at": row.at} for row in rows]
+    return {"events": events, "next": str((reached - EPOCH) // MICROSECOND)}
+
+
+def outdated_revocations() -> QuerySet[Revocation]:
+    """Those of sessions none of whose access tokens is valid any more."""
+    return Revocation.objects.filter(at__lte=timezone.now() - settings.ACCESS_TTL - LEEWAY - STILL_UNCOMMITTED)
