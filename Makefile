@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 unexport PYTHONDONTWRITEBYTECODE # or each of the tests' processes would compile the same modules
 
-.PHONY: run test test-sqlite test-fast faults fuzz lint format requirements clean
+.PHONY: run test test-sqlite test-fast faults fuzz bench profile lint format requirements clean
 
 run: $(VENV)/run.stamp staticfiles
 	@$(BIN)/python manage.py migrate --noinput --verbosity 0
@@ -24,6 +24,13 @@ faults: $(VENV)/dev.stamp staticfiles
 
 fuzz: $(VENV)/dev.stamp staticfiles
 	@$(BIN)/python .ci/fuzz
+
+bench: $(VENV)/dev.stamp staticfiles
+	@$(BIN)/python -m bench.compare $(ARGS)
+
+CALL ?= me
+profile: $(VENV)/dev.stamp
+	@$(BIN)/python -m bench.profile $(CALL)
 
 lint: $(VENV)/dev.stamp
 	@PATH="$(CURDIR)/$(BIN):$$PATH" .ci/lint
