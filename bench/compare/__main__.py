@@ -22,7 +22,7 @@ from tqdm import tqdm
 from bench.compare import calls, database, load, report
 from bench.compare.calls import CALLS
 from bench.compare.report import ARGON2, Measurement
-from bench.compare.servers import COMMANDS, Server, Usage, running
+from bench.compare.servers import COMMANDS, Server, Usage, running, wait_until_idle
 from core.tests.servers import ROOT
 
 HASHING_PROCESSES = (1, 2, 4)
@@ -53,6 +53,7 @@ class Bench:
         before = Usage.now(server, self.postmaster)
         found = self.load(cell, self.seconds)
         after = Usage.now(server, self.postmaster)
+        wait_until_idle(server)
         return Measurement(
             *cell,
             round_,
@@ -96,7 +97,7 @@ def cells(names: list[str], servers: list[str], connections: list[int]) -> Itera
     """Those that are compared with each other."""
     for name in names:
         if name == "login":
-            hashing = [Cell(name, count, f"{ARGON2}, {count} processes") for count in HASHING_PROCESSES]
+            hashing = [Cell(name, count, f"{ARGON2} x {count}") for count in HASHING_PROCESSES]
             others = [server for server in servers if server != "floor"]
             yield [*(Cell(name, calls.LOGINS_AT_ONCE, server) for server in others), *hashing]
         else:

@@ -66,6 +66,14 @@ def cpu_seconds(root: psutil.Process | None) -> float:
     return total
 
 
+def wait_until_idle(server: Server) -> None:
+    """A server still answers what clients had sent when they left; the next load must not compete with that."""
+    used, before = cpu_seconds(server.process), -1.0
+    while used - before > 0.01:
+        time.sleep(0.1)
+        used, before = cpu_seconds(server.process), used
+
+
 class Usage(NamedTuple):
     """Processor seconds since each began; `machine` is whatever ran, `known` what belongs to the comparison."""
 
