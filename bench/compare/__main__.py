@@ -130,7 +130,7 @@ def compare(bench: Bench, groups: list[list[Cell]], rounds: int, url: str) -> li
     found = []
     with tqdm(total=rounds * sum(map(len, groups))) as progress:
         for round_ in range(rounds):
-            database.vacuum(url)
+            database.restore(url)
             for group in groups:
                 for cell in random.sample(group, len(group)):
                     progress.set_description(f"round {round_ + 1}, {cell.call} x {cell.connections}, {cell.server}")

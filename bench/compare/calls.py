@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ATTEMPT = {"language": "python", "submitted_code": "print(42)\n" * 20, "passed_tests": 4, "total_tests": 5}
+QUESTION = 1_000_000  # of the attempts that are recorded; the histories know none like it
 PASSWORD = "correct horse battery"
 LOGINS_AT_ONCE = 8  # a few for each hash that the processors make at once; many more would be told to come again
 

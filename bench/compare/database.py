@@ -11,6 +11,7 @@ import psutil
 import psycopg
 from psycopg.sql import SQL, Identifier
 
+from bench.compare.calls import QUESTION
 from core.tests.servers import migrate
 
 DEFAULT = "postgresql://postgres@127.0.0.1:5432/postgres"
@@ -44,8 +45,11 @@ def environment(url: str) -> dict[str, str]:
     }
 
 
-def vacuum(url: str) -> None:
+def restore(url: str) -> None:
+    """Removes the attempts that a round has recorded, so that the histories are as long in each."""
     with psycopg.connect(url, autocommit=True) as connection:
+        for table in ("attempts", "user_question_status"):
+            connection.execute(SQL("DELETE FROM {} WHERE question_id >= {}").format(Identifier(table), QUESTION))
         connection.execute("VACUUM ANALYZE")
 
 

@@ -27,7 +27,7 @@ from accounts.models import Session, User  # noqa: E402
 from accounts.tokens.jwt import AccessToken, RefreshToken  # noqa: E402
 from attempts.flows.stats import count_statuses  # noqa: E402
 from attempts.models import Attempt  # noqa: E402
-from bench.compare.calls import ATTEMPT, CALLS, PASSWORD, Request, write  # noqa: E402
+from bench.compare.calls import ATTEMPT, CALLS, PASSWORD, QUESTION, Request, write  # noqa: E402
 from bench.statements import Recording, recorded  # noqa: E402
 
 USERS, ATTEMPTS, CALLERS = 2_000, 100, 300
@@ -63,7 +63,7 @@ def new_sessions(users: list[User], count: int) -> list[Session]:
     return Session.objects.bulk_create(made)
 
 
-def requests_of(name: str, sessions: list[Session], question: int = 1) -> list[Request]:
+def requests_of(name: str, sessions: list[Session], question: int = QUESTION) -> list[Request]:
     """A request of the call for each of the sessions."""
     call = CALLS[name]
     tokens = [str(AccessToken.of_session(session, session.user)) if call.signed_in else "" for session in sessions]
