@@ -17,6 +17,8 @@ from psycopg.pq import Conninfo
 
 T = TypeVar("T")
 
+SECRETS = {"SECRET_KEY", "SECRET_KEY_FALLBACKS", "DATABASE_URL", "MAIL_PASSWORD", "REDIS_URL", "RABBITMQ_URL"}
+
 
 def load_file(path: Path) -> None:
     """Adds what a file of variables sets to the environment, which it never overrides."""
@@ -35,17 +37,34 @@ def refuse(name: str, wanted: str) -> NoReturn:
 def read(name: str, default: T, parse: Callable[[str], T], wanted: str, *, exact: bool = False) -> T:
     """The variable `name`, parsed; `default` where it is unset or empty. The value is never shown: it may be a secret.
 
+    A secret may be in a file instead, which the variable `name`_FILE names.
+
     Args:
         parse: raises ValueError, KeyError or Django's ValidationError for a value that is not `wanted`.
         exact: keep the space around the value.
     """
     value = os.environ.get(name, "")
+    if name in SECRETS and (file := os.environ.get(f"{name}_FILE", "").strip()):
+        if value.strip():
+            refuse(name, f"unset where {name}_FILE is set")
+        value = read_secret(name, Path(file))
     if not value.strip():
         return default
     try:
         return parse(value if exact else value.strip())
     except (ValueError, KeyError, ValidationError):
         refuse(name, wanted)
+
+
+def read_secret(name: str, file: Path) -> str:
+    """What the file says, without the newline that editors put at its end."""
+    try:
+        value = file.read_text(encoding="utf-8-sig").removesuffix("\n")
+    except (OSError, ValueError):
+        refuse(f"{name}_FILE", "a file of text in UTF-8 that the service can read")
+    if not value.strip():
+        refuse(f"{name}_FILE", "a file that is not empty")
+    return value
 
 
 # --- Simple values --------------------------------------------------------------------------------------------------

@@ -446,3 +446,40 @@ BARE
         (house / ".env").write_bytes("SECRET_KEY=hidden\nMAIL_FROM_NAME=Zoë\n".encode(encoding))
         line = f"Configuration error: {house / '.env'} must be text in UTF-8. Save it in that encoding."
         assert refusal(house) == line
+
+
+class TestASecretInAFile:
+    @pytest.fixture
+    def file(self, tmp_path: Path) -> Path:
+        return tmp_path / "secret"
+
+    @pytest.mark.parametrize("end", ["", "\n", "\r\n"])
+    def test_it_counts_like_the_variable(self, house: Path, file: Path, end: str) -> None:
+        file.write_bytes(f"postgresql://user:s3cret@db/users{end}".encode())
+        assert load(house, DATABASE_URL_FILE=str(file))["DATABASES"]["default"]["PASSWORD"] == "s3cret"
+        file.write_bytes(f" {RANDOM_KEY}{end}".encode())
+        assert load(house, ENV="prod", MAIL_SERVER="mail", SECRET_KEY_FILE=str(file))["SECRET_KEY"] == f" {RANDOM_KEY}"
+        assert load(house, MAIL_PASSWORD_FILE=str(file))["EMAIL_HOST_PASSWORD"] == f" {RANDOM_KEY}"
+
+    def test_an_empty_variable_beside_it_counts_as_absent(self, house: Path, file: Path) -> None:
+        file.write_text(RANDOM_KEY)
+        assert load(house, SECRET_KEY="", SECRET_KEY_FILE=str(file))["SECRET_KEY"] == RANDOM_KEY
+
+    def test_it_is_refused_beside_the_variable(self, house: Path, file: Path) -> None:
+        line = "Configuration error: SECRET_KEY must be unset where SECRET_KEY_FILE is set."
+        assert refusal(house, SECRET_KEY=RANDOM_KEY, SECRET_KEY_FILE=str(file)) == line
+
+    @pytest.mark.parametrize("content", [None, b"", b" \n", b"\xff\xfe\x00"])
+    def test_it_is_refused_if_nothing_can_be_read(self, house: Path, file: Path, content: bytes | None) -> None:
+        if content is not None:
+            file.write_bytes(content)
+        line = refusal(house, SECRET_KEY_FILE=str(file))
+        assert line.startswith("Configuration error: SECRET_KEY_FILE must be a file ")
+
+    def test_what_it_holds_is_never_shown(self, house: Path, file: Path) -> None:
+        file.write_text("mysql://hidden")
+        assert "hidden" not in refusal(house, DATABASE_URL_FILE=str(file))
+
+    def test_other_variables_cannot_come_from_files(self, house: Path, file: Path) -> None:
+        file.write_text("prod")
+        assert load(house, ENV_FILE=str(file))["ENV"] == "dev"
