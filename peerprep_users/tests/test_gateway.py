@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
 
 
 def test_the_gateway_opens_no_other_paths() -> None:
-    config = (ROOT / "deploy/nginx.conf").read_text()
+    config = (ROOT / "deploy/gateway/nginx.conf").read_text()
     opened = set(re.findall(r"location (?:= )?(/\S+) \{\s+proxy_pass", config))
     paths = {"/api/v1/users/", "/auth/", "/api/v1/attempts/", "/verify-email/"}
     assert opened == paths | {path.rstrip("/") for path in paths}
@@ -54,7 +54,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     folder, port = tmp_path_factory.mktemp("gateway"), free_port()
     with ThreadingHTTPServer(("127.0.0.1", 0), Reached) as service:
         threading.Thread(target=service.serve_forever, daemon=True).start()
-        config = (ROOT / "deploy/nginx.conf").read_text().replace("worker_processes auto", "worker_processes 1")
+        config = (ROOT / "deploy/gateway/nginx.conf").read_text().replace("worker_processes auto", "worker_processes 1")
         config = config.replace("user-service:8001", f"127.0.0.1:{service.server_port}").replace("/tmp/", f"{folder}/")
         config = config.replace("listen 8080", f"listen 127.0.0.1:{port}").replace("/dev/stdout", f"{folder}/access")
         (folder / "nginx.conf").write_text(config)
