@@ -1,7 +1,8 @@
 """A newcomer's whole story, over HTTP and mail, against a running server.
 
 `python -m peerprep_users.tests.story --base-url http://127.0.0.1:8001 --smtp-port 2525` plays it against a server that
-was started with MAIL_SERVER=127.0.0.1, that MAIL_PORT and PUBLIC_BASE_URL set to the base URL.
+was started with MAIL_SERVER=127.0.0.1, that MAIL_PORT and PUBLIC_BASE_URL set to the base URL. Through the gateway it
+needs `--prefix /api/v1/users`.
 """
 
 import argparse
@@ -66,7 +67,8 @@ def inbox(port: int) -> Iterator[Inbox]:
 class Newcomer:
     """Somebody who has just heard of PeerPrep. Each method is a chapter, in the order in which they are played."""
 
-    def __init__(self, base_url: str, box: Inbox) -> None:
+    def __init__(self, base_url: str, box: Inbox, prefix: str = "") -> None:
+        self.prefix = prefix
         self.http = httpx.Client(base_url=base_url, timeout=30, trust_env=False)
         self.box = box
         self.email = f"newcomer-{uuid4().hex[:8]}@example.com"
@@ -75,7 +77,8 @@ class Newcomer:
 
     def call(self, method: str, path: str, body: Any = None, *, expect: int = 200) -> Any:
         bearer = {"Authorization": f"Bearer {self.tokens['access_token']}"} if self.tokens else {}
-        answer = self.http.request(method, path, json=body, headers=bearer)
+        prefix = "" if path.startswith(("/api/", "/verify-email")) else self.prefix
+        answer = self.http.request(method, prefix + path, json=body, headers=bearer)
         assert answer.status_code == expect, f"{method} {path}: {answer.status_code} {answer.text}"
         return answer.json() if answer.headers.get("Content-Type") == "application/json" else answer.text
 
@@ -177,9 +180,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Plays a newcomer's whole story against a running server.")
     parser.add_argument("--base-url", required=True)
     parser.add_argument("--smtp-port", type=int, required=True)
+    parser.add_argument("--prefix", default="", help="what the gateway has in front of most paths")
     options = parser.parse_args()
     with inbox(options.smtp_port) as box:
-        newcomer = Newcomer(options.base_url, box)
+        newcomer = Newcomer(options.base_url, box, options.prefix)
         for chapter in newcomer.chapters():
             started = time.monotonic()
             chapter()
