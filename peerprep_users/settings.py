@@ -72,12 +72,15 @@ ARGON2_MEMORY_KIB = env.integer("ARGON2_MEMORY_KIB", 65536, 64, 4_194_304)
 ARGON2_PARALLELISM = env.integer("ARGON2_PARALLELISM", 4, 1, 64)
 
 # Processes: two for each processor, if three quarters of the memory hold that many, each with a hash under way.
-PROCESS_MEMORY = 128 * 1024**2 + ARGON2_MEMORY_KIB * 1024
-WORKERS_THAT_FIT = int(memory_bytes() * 0.75) // PROCESS_MEMORY
+HASH_MEMORY = ARGON2_MEMORY_KIB * 1024
+PROCESS_MEMORY = 128 * 1024**2 + HASH_MEMORY
+MEMORY = int(memory_bytes() * 0.75)
+WORKERS_THAT_FIT = MEMORY // PROCESS_MEMORY
 WORKERS = env.integer("WEB_CONCURRENCY", max(1, min(2 * processors(), WORKERS_THAT_FIT)), 1, 1000)
 
-# Hashes at once in each process.
-ARGON2_CONCURRENCY = env.integer("ARGON2_CONCURRENCY", max(1, processors() // WORKERS), 1, 64)
+# Hashes at once in each process: a processor for each, if its share of the memory holds that many.
+HASHES_THAT_FIT = 1 + (MEMORY // WORKERS - PROCESS_MEMORY) // HASH_MEMORY
+ARGON2_CONCURRENCY = env.integer("ARGON2_CONCURRENCY", max(1, min(processors() // WORKERS, HASHES_THAT_FIT)), 1, 64)
 ARGON2_WAITING = 31  # more that wait for their turn; any further is told to come again
 ARGON2_WAIT = timedelta(seconds=4)
 LOGIN_WAITING = 24  # that wait for another guess at the same account

@@ -483,3 +483,22 @@ class TestASecretInAFile:
     def test_other_variables_cannot_come_from_files(self, house: Path, file: Path) -> None:
         file.write_text("prod")
         assert load(house, ENV_FILE=str(file))["ENV"] == "dev"
+
+
+@pytest.mark.parametrize(
+    ("mebibytes", "variables", "processes", "hashes"),
+    [
+        (512, {}, 2, 1),
+        (1024, {}, 4, 1),
+        (65536, {}, 128, 1),
+        (512, {"ARGON2_MEMORY_KIB": "1024"}, 2, 32),
+        (2048, {"WEB_CONCURRENCY": "2"}, 2, 10),
+    ],
+)
+def test_processes_and_hashes_fit_into_the_memory(
+    house: Path, monkeypatch: pytest.MonkeyPatch, mebibytes: int, variables: dict[str, str], processes: int, hashes: int
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)))
+    monkeypatch.setattr(os, "sysconf", {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": mebibytes * 256}.__getitem__)
+    settings = load(house, **variables)
+    assert (settings["WORKERS"], settings["ARGON2_CONCURRENCY"]) == (processes, hashes)
