@@ -17,7 +17,10 @@ from psycopg.pq import Conninfo
 
 T = TypeVar("T")
 
-SECRETS = {"SECRET_KEY", "SECRET_KEY_FALLBACKS", "DATABASE_URL", "MAIL_PASSWORD", "REDIS_URL", "RABBITMQ_URL"}
+SECRETS = {
+    *("SECRET_KEY", "SECRET_KEY_FALLBACKS", "SERVICE_KEYS"),
+    *("DATABASE_URL", "MAIL_PASSWORD", "REDIS_URL", "RABBITMQ_URL"),
+}
 
 
 def load_file(path: Path) -> None:
