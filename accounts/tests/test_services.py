@@ -15,6 +15,7 @@ from accounts.models import Revocation
 from conftest import PASSWORD, Api, Person
 
 KEYS = [("matching", "the key of matching, old"), ("matching", "the key of matching, new"), ("questions", "another")]
+NOBODY = "00000000-0000-4000-8000-000000000000"
 INTERNAL = [("POST", "/auth/introspect", {"token": "x"}), ("GET", "/internal/revocations", None)]
 
 
@@ -166,7 +167,7 @@ def test_a_hundred_names_take_one_query_more(alice: Person, django_assert_num_qu
     assert len(answer.json()) == 100
 
 
-@pytest.mark.parametrize("ids", ["", "x", ",", f"{uuid4()},", ",".join(str(uuid4()) for _ in range(101)), uuid4().hex])
+@pytest.mark.parametrize("ids", ["", "x", ",", f"{NOBODY},", ",".join([NOBODY] * 101), NOBODY.replace("-", "")])
 def test_names_of_anything_else_are_refused(alice: Person, ids: str) -> None:
     assert alice.api.get(f"/users?ids={ids}").status_code == 422
 
