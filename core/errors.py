@@ -139,9 +139,9 @@ def not_json(exc: Exception) -> ApiError:
 
 def database_down(exc: Error) -> ApiError | None:
     """Also for InternalError, which a read-only primary raises, and whatever else is not a mistake in a statement."""
-    if isinstance(exc, STATEMENT_ERRORS):
+    if isinstance(exc, STATEMENT_ERRORS) and getattr(exc.__cause__, "sqlstate", None) not in NOT_AS_IT_MUST_BE:
         return None
-    log.error("The database is not available: %s", exc)
+    log.error("The database cannot do its work: %s", exc)
     return Unavailable(retry_after=1)
 
 
@@ -153,6 +153,10 @@ def of_framework(exc: exceptions.APIException) -> ApiError:
 
 # A bug of ours; every other database error means that the database cannot do its work at present.
 STATEMENT_ERRORS = (DataError, IntegrityError, NotSupportedError, ProgrammingError)
+
+# PostgreSQL's codes where the database is to blame for an error in a statement: a privilege is missing, a table, a
+# column, or something that a table or a cached plan supported before. SQLite reports these as operational errors.
+NOT_AS_IT_MUST_BE = {"42501", "42P01", "42703", "0A000"}
 
 TRANSLATIONS: dict[type[Exception], Callable[[Any], ApiError | None]] = {
     exceptions.ParseError: not_json,
