@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from typing import Any
@@ -322,11 +323,13 @@ MOST_TOGETHER = 40
 
 
 @pytest.fixture
-def together(transactional_db: None) -> Iterator[Together]:
+def together(transactional_db: None, settings: Any) -> Iterator[Together]:
     """Runs a call in many threads that start at the same moment, each with its own connection; returns the answers.
 
+    On a busy machine so many wait for each other longer than a request may.
     The threads keep their connections for the next call of the test: connecting costs more than most calls.
     """
+    settings.REQUEST_TIME = timedelta(minutes=1)
     with ThreadPoolExecutor(MOST_TOGETHER) as threads:
 
         def run(call: Callable[[int], Any], times: int = 20) -> list[Any]:

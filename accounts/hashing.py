@@ -44,7 +44,6 @@ NEW_PASSWORDS = "new passwords"
 
 # Users who are signed in have slots of their own, and need none of the above.
 own_slots = Slots(total=settings.CONFIRMATIONS_WAITING, per_owner=settings.CONFIRMATIONS_WAITING // 3)
-OWN_WAIT = 10.0  # seconds
 POLL_INTERVAL = 0.05  # seconds
 
 
@@ -53,13 +52,13 @@ def turn_to_hash(account: str) -> Iterator[None]:
     """Waits for the turn to hash. Other requests may run meanwhile, so the block must not touch the database.
 
     Raises:
-        TooManyHashes: too many wait already, and then at once; or it has not come within `ARGON2_WAIT`.
+        TooManyHashes: too many wait already, and then at once; or it has not come in time.
     """
     if not hash_slots.acquire(account):
         raise TooManyHashes(retry_after=1)
     try:
         with request_slots.yielded():
-            if not under_way.acquire(timeout=settings.ARGON2_WAIT.total_seconds()):
+            if not under_way.acquire(timeout=request_slots.patience):
                 raise TooManyHashes(retry_after=1)
             try:
                 yield
@@ -92,9 +91,9 @@ def own_turn() -> Iterator[None]:
     lock is on this very file, and a process that dies releases it.
 
     Raises:
-        TooManyHashes: it has not come within `OWN_WAIT`.
+        TooManyHashes: it has not come in time.
     """
-    deadline = time.monotonic() + OWN_WAIT
+    deadline = time.monotonic() + request_slots.patience
     with request_slots.yielded(), Path(__file__).open("rb") as file:
         while not locked(file):
             if time.monotonic() > deadline:

@@ -28,8 +28,7 @@ from accounts.models import LoginGuard
 from core.concurrency import Slots, request_slots
 from core.errors import ApiError
 
-TURN = timedelta(seconds=5)  # longer than ARGON2_WAIT and a hash; a holder that died, or is slower, gives way
-TURN_WAIT = 10.0  # seconds; longer than TURN, so that a login gets through after a holder that died
+TURN = timedelta(seconds=5)  # longer than a request waits, and a hash; a holder that died, or is slower, gives way
 POLL_INTERVAL = 0.1  # seconds
 
 # Those who wait for the turn of an address, in this process. Each has a thread.
@@ -126,7 +125,7 @@ def count_guess(address: str) -> Guess:
     if not waiting.acquire(address):
         raise Busy(retry_after=seconds_held(address))
     try:
-        deadline = time.monotonic() + TURN_WAIT
+        deadline = time.monotonic() + request_slots.patience
         while time.monotonic() < deadline:
             with request_slots.yielded():
                 time.sleep(POLL_INTERVAL)

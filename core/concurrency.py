@@ -1,11 +1,13 @@
 """How much runs at once in a process."""
 
 import threading
+import time
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from queue import Empty, SimpleQueue
 from typing import ClassVar
 
+from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -13,8 +15,7 @@ from core.errors import Unavailable
 from core.postgresql import limit_statements
 
 REQUEST_SLOTS = 2  # the second one runs while the first waits for the database
-STATEMENT_SECONDS = 5.0  # that a statement of a request may take
-SLOT_WAIT = 5.0  # seconds
+LAST_SECONDS = 1.0  # of a request's time, in which it does not wait for other requests
 
 
 class Slots:
@@ -58,19 +59,44 @@ class RequestSlots(threading.local):
     writer_left = threading.Condition()
 
     # Each thread's own
+    deadline: float | None = None  # of its request
     acquired = False
+    surplus = False  # whether it has a connection without a slot, since there was none for it in time
     writer: Hashable = None
 
-    def acquire(self, timeout: float | None = None) -> None:
+    def begin(self) -> None:
+        """Waits for a slot for a new request, which has `REQUEST_TIME` from now on.
+
+        Raises:
+            Unavailable.
+        """
+        self.deadline = time.monotonic() + settings.REQUEST_TIME.total_seconds()
+        self.acquire()
+
+    @property
+    def seconds_left(self) -> float:
+        """Until this thread's request is to be answered; never less than it needs to end."""
+        if self.deadline is None:
+            return float(settings.REQUEST_TIME.total_seconds())
+        return max(LAST_SECONDS, self.deadline - time.monotonic())
+
+    @property
+    def patience(self) -> float:
+        """Seconds that this thread's request may wait for others, whatever it has waited for before."""
+        return self.seconds_left - LAST_SECONDS
+
+    def acquire(self) -> None:
         """Waits for a slot.
 
         Raises:
-            Unavailable: there was none within `timeout` seconds.
+            Unavailable: there was none in the time that is left.
         """
         try:
-            connections[DEFAULT_DB_ALIAS] = self.free.get(timeout=timeout)
+            connection = self.free.get(timeout=self.seconds_left)
         except Empty:
             raise Unavailable(retry_after=1) from None
+        limit_statements(connection, self.seconds_left)
+        connections[DEFAULT_DB_ALIAS] = connection
         self.acquired = True
 
     def release(self) -> None:
@@ -79,6 +105,9 @@ class RequestSlots(threading.local):
             self.free.put(connections[DEFAULT_DB_ALIAS])
             del connections[DEFAULT_DB_ALIAS]
             self.acquired = False
+        elif self.surplus:
+            self.close()
+            self.surplus = False
         if self.writer:
             with self.writer_left:
                 self.writers.remove(self.writer)
@@ -92,7 +121,7 @@ class RequestSlots(threading.local):
         requests of one user could have all slots.
 
         Raises:
-            Unavailable: after `SLOT_WAIT`, or at once if too many wait already.
+            Unavailable: it took too long, or too many wait already.
         """
         if not self.acquired or self.has_turn(user):
             return
@@ -101,7 +130,7 @@ class RequestSlots(threading.local):
         try:
             while not self.has_turn(user):
                 with self.yielded(), self.writer_left:
-                    if not self.writer_left.wait_for(lambda: user not in self.writers, SLOT_WAIT):
+                    if not self.writer_left.wait_for(lambda: user not in self.writers, self.patience):
                         raise Unavailable(retry_after=1)
         finally:
             waiting_writers.release(str(user))
@@ -118,6 +147,9 @@ class RequestSlots(threading.local):
         """Gives the slot to another thread within the block, which must not use the database.
 
         Does nothing in a thread without a slot, such as a command's.
+
+        Raises:
+            Unavailable: there is no slot to go on in. What must be cleaned up may use the database all the same.
         """
         if not self.acquired:
             yield
@@ -126,22 +158,28 @@ class RequestSlots(threading.local):
         try:
             yield
         finally:
-            self.acquire()
+            try:
+                self.acquire()
+            except Unavailable:
+                connections[DEFAULT_DB_ALIAS] = new_connection()
+                limit_statements(connections[DEFAULT_DB_ALIAS], LAST_SECONDS)
+                self.surplus = True
+                raise
 
     def detach(self) -> None:
         """Releases the slot but keeps the connection, until `close`."""
+        limit_statements(connections[DEFAULT_DB_ALIAS], settings.REQUEST_TIME.total_seconds())
         self.free.put(new_connection())
         self.acquired = False
 
     def close(self) -> None:
-        """Closes a detached connection."""
+        """Closes a connection without a slot."""
         connections[DEFAULT_DB_ALIAS].close()
         del connections[DEFAULT_DB_ALIAS]
 
 
 def new_connection() -> BaseDatabaseWrapper:
     connection = connections.create_connection(DEFAULT_DB_ALIAS)
-    limit_statements(connection, STATEMENT_SECONDS)
     connection.inc_thread_sharing()
     return connection
 

@@ -82,7 +82,7 @@ WORKERS = env.integer("WEB_CONCURRENCY", max(1, min(2 * processors(), WORKERS_TH
 HASHES_THAT_FIT = 1 + (MEMORY // WORKERS - PROCESS_MEMORY) // HASH_MEMORY
 ARGON2_CONCURRENCY = env.integer("ARGON2_CONCURRENCY", max(1, min(processors() // WORKERS, HASHES_THAT_FIT)), 1, 64)
 ARGON2_WAITING = 31  # more that wait for their turn; any further is told to come again
-ARGON2_WAIT = timedelta(seconds=4)
+REQUEST_TIME = timedelta(seconds=5)  # within which a request is answered, whatever it waits for
 LOGIN_WAITING = 24  # that wait for another guess at the same account
 CONFIRMATIONS_WAITING = 60  # requests of users who are signed in, for a hash
 SLOW_CLIENTS = 16  # that a thread waits for: see core/slow_clients.py

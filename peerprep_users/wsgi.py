@@ -11,7 +11,7 @@ from django.conf import settings
 from django.core.handlers import wsgi
 from django.http import HttpResponse
 
-from core.concurrency import SLOT_WAIT, request_slots
+from core.concurrency import request_slots
 from core.downloads import limit_stall
 from core.errors import Unavailable, respond
 from core.middleware import RequestMiddleware
@@ -42,7 +42,7 @@ class Application(wsgi.WSGIHandler):
         if not self.threads.acquire(blocking=False):
             return self.refuse(environ, start_response)
         try:
-            request_slots.acquire(SLOT_WAIT)
+            request_slots.begin()
             return self.answer(environ, start_response)
         except Unavailable:
             return self.refuse(environ, start_response)

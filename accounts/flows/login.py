@@ -19,7 +19,7 @@ from accounts.metrics import LOCKS, LOGINS
 from accounts.models import KnownDevice, Mail, Session, User
 from core.client import Client
 from core.concurrency import request_slots
-from core.errors import ApiError
+from core.errors import ApiError, Unavailable
 from core.metrics import count_outcomes
 
 
@@ -104,7 +104,7 @@ def check_password(*, address: str, password: str, client: Client) -> User | Non
     Raises:
         AccountLocked: the password was not evaluated.
         Busy: other guesses at the same account take too long.
-        TooManyHashes: the guess does not count.
+        TooManyHashes, Unavailable: the guess does not count.
     """
     try:
         guess = login_guard.count_guess(address)
@@ -120,13 +120,13 @@ def check_password(*, address: str, password: str, client: Client) -> User | Non
     user = account if account and account.is_active else None
     try:
         right = hashing.matches(password, user.password if user else None, address)
-    except hashing.TooManyHashes:
+        if right and user and hashing.is_outdated(user.password):
+            with suppress(hashing.TooManyHashes):  # it can wait
+                upgrade_hash(user, password)
+    except (hashing.TooManyHashes, Unavailable):
         guess.uncount()
         raise
     if right and user:
-        if hashing.is_outdated(user.password):
-            with suppress(hashing.TooManyHashes):  # it can wait
-                upgrade_hash(user, password)
         guess.succeed()  # only now: the next one reads the new hash
         return user
     if guess.may_lock and account:

@@ -22,7 +22,7 @@ NEW = {"email": "new@example.com", "password": PASSWORD}
 @pytest.fixture
 def busy(settings: Any) -> Iterator[None]:
     """What is hashed takes for ever."""
-    settings.ARGON2_WAIT = timedelta(seconds=0.05)
+    settings.REQUEST_TIME = timedelta(seconds=1.05)
     for _ in range(settings.ARGON2_CONCURRENCY):
         hashing.under_way.acquire()
     yield
@@ -132,9 +132,9 @@ def confirm(somebody: Person, password: str = PASSWORD) -> Any:
 
 
 @pytest.fixture
-def own_busy(monkeypatch: pytest.MonkeyPatch) -> Iterator["subprocess.Popen[bytes]"]:
+def own_busy(settings: Any) -> Iterator["subprocess.Popen[bytes]"]:
     """Another process of this host takes for ever over the hash of a user who is signed in."""
-    monkeypatch.setattr(hashing, "OWN_WAIT", 0.05)
+    settings.REQUEST_TIME = timedelta(seconds=1.05)
     hold = f"import fcntl; file = open({hashing.__file__!r}); fcntl.flock(file, fcntl.LOCK_EX); print(); input()"
     command = [sys.executable, "-uc", hold]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
@@ -176,10 +176,10 @@ def test_what_is_known_to_be_wrong_is_not_hashed_again(alice: Person, request: A
 
 
 def test_a_process_that_dies_leaves_the_turn_to_the_next(
-    alice: Person, own_busy: "subprocess.Popen[bytes]", monkeypatch: pytest.MonkeyPatch
+    alice: Person, own_busy: "subprocess.Popen[bytes]", settings: Any
 ) -> None:
     assert_busy(confirm(alice))
-    monkeypatch.setattr(hashing, "OWN_WAIT", 20)
+    settings.REQUEST_TIME = timedelta(seconds=20)
     own_busy.kill()
     assert confirm(alice).json() == {"ok": True}
     assert not ConfirmationGuess.objects.exists()

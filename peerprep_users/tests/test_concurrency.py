@@ -1,22 +1,31 @@
 """Request slots: few, yielded while a request waits, released by a streamed response. And slots of one owner."""
 
 import gc
+import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import timedelta
+from io import BytesIO
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, connection, connections
 from django.http import HttpResponseBase
 from django.test import RequestFactory
 from rest_framework.request import Request
 
-from accounts.models import User
+from accounts import hashing, login_guard
+from accounts.models import LoginGuard, User
 from conftest import Person
 from core import downloads
 from core.concurrency import REQUEST_SLOTS, Slots, request_slots
 from core.downloads import TooManyDownloads
+from core.errors import Unavailable
+from core.tests.waiting import wait_until
 from peerprep_users.wsgi import application
 
 InThread = Callable[[Callable[[], Any]], Any]
@@ -92,6 +101,67 @@ def test_a_request_waits_for_a_slot(in_thread: InThread) -> None:
         request_slots.free.put(wrapper)
     thread.join(5)
     assert acquired.is_set()
+
+
+def test_a_thread_that_gets_no_slot_back_may_clean_up(in_thread: InThread, settings: Any) -> None:
+    settings.REQUEST_TIME = timedelta(seconds=1)
+
+    def wait() -> tuple[int, bool]:
+        request_slots.begin()
+        with pytest.raises(Unavailable), request_slots.yielded():
+            taken = [request_slots.free.get() for _ in range(REQUEST_SLOTS)]
+        own = connections[DEFAULT_DB_ALIAS]
+        users = User.objects.count()
+        request_slots.release()
+        for wrapper in taken:
+            request_slots.free.put(wrapper)
+        return users, own.connection is None
+
+    assert in_thread(wait) == (0, True)
+
+
+@contextmanager
+def held_turn(somebody: Person) -> Iterator[Slots]:
+    """Another process evaluates a guess; those who wait for it."""
+    login_guard.count_guess(somebody.user.email)
+    yield login_guard.waiting
+
+
+@contextmanager
+def held_hash(somebody: Person) -> Iterator[Slots]:
+    """The hashes that may be made at once take for ever; those who wait for them."""
+    for _ in range(settings.ARGON2_CONCURRENCY):
+        hashing.under_way.acquire()
+    yield hashing.hash_slots
+    for _ in range(settings.ARGON2_CONCURRENCY):
+        hashing.under_way.release()
+
+
+def log_in(somebody: Person) -> tuple[int, float]:
+    """The status, and the seconds that it took."""
+    body = json.dumps(somebody.credentials).encode()
+    environ = RequestFactory().post("/auth/login", body, "application/json").environ
+    began = time.monotonic()
+    status: int = application(environ | {"wsgi.input": BytesIO(body)}, lambda *args: None).status_code
+    return status, time.monotonic() - began
+
+
+@pytest.mark.parametrize("slots_too", [False, True])
+@pytest.mark.parametrize(("held", "counted"), [(held_turn, 1), (held_hash, 0)])
+def test_a_login_is_answered_in_time_whatever_it_waits_for(
+    in_thread: InThread, alice: Person, settings: Any, held: Any, counted: int, *, slots_too: bool
+) -> None:
+    settings.REQUEST_TIME = timedelta(seconds=2)
+    with held(alice) as waiting, ThreadPoolExecutor(1) as other:
+        login = other.submit(in_thread, lambda: log_in(alice))
+        wait_until(lambda: waiting.owners or login.done())
+        taken = [request_slots.free.get() for _ in range(REQUEST_SLOTS * slots_too)]
+        status, seconds = login.result(20)
+        for wrapper in taken:
+            request_slots.free.put(wrapper)
+    assert status == 503
+    assert seconds < 8  # two, one for a slot, and those of a busy machine
+    assert LoginGuard.objects.get().failures == counted
 
 
 def test_requests_of_one_user_write_one_after_the_other(in_thread: InThread, alice: Person, bob: Person) -> None:
