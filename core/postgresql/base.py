@@ -55,6 +55,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         connection = Connection.connect(**conn_params)
         # Django's own is in Python and takes 4 µs a time. Both give UTC, which connections are in.
         connection.adapters.register_loader("timestamptz", TimestamptzLoader)
+        connection.seconds = self.statement_seconds
         return connection
 
     def init_connection_state(self) -> None:

@@ -15,7 +15,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from core.tests.servers import free_port
-from core.tests.waiting import wait_until
+from core.tests.waiting import PATIENCE, wait_until
 
 
 def rerouted(url: str, port: int) -> str:
@@ -35,6 +35,7 @@ listen_port = {port}
 unix_socket_dir =
 auth_type = any
 pool_mode = transaction
+server_login_retry = 1
 server_round_robin = 1
 min_pool_size = 3
 """
@@ -86,30 +87,45 @@ class ForgetfulProxy:
             each.close()
 
 
+class PgBouncer:
+    """A PgBouncer in transaction mode that leads to a database, with its defaults but for what `docs/operation.md` says."""
+
+    def __init__(self, url: str, folder: Path) -> None:
+        program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin") or ""
+        if not program:
+            reason = "there is no PgBouncer: apt-get install pgbouncer"
+            pytest.fail(reason) if os.environ.get("REQUIRE_SERVICES") else pytest.skip(reason)
+        server, self.port = conninfo_to_dict(url), free_port()
+        self.url = rerouted(url, self.port)
+        target = " ".join(f"{name}={server[name]}" for name in ("host", "port", "user", "password") if name in server)
+        settings = folder / "pgbouncer.ini"
+        settings.write_text(PGBOUNCER.format(target=target, port=self.port))
+        # It refuses to run as root; a socket's folder may be open to its owner alone.
+        host = str(server["host"])
+        user = Path(host).owner() if host.startswith("/") else "nobody"
+        as_another = ["setpriv", f"--reuid={user}", "--clear-groups", "--regid=nogroup"] if os.getuid() == 0 else []
+        self.command = [*as_another, program, "-q", str(settings)]
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(self.command)
+        wait_until(lambda: self.process.poll() is not None or is_open(self.port))
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait(PATIENCE)
+
+
 @contextmanager
-def pgbouncer(url: str) -> Iterator[str]:
-    """The URL of the same database through a PgBouncer in transaction mode, otherwise with its defaults."""
-    program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin") or ""
-    if not program:
-        reason = "there is no PgBouncer: apt-get install pgbouncer"
-        pytest.fail(reason) if os.environ.get("REQUIRE_SERVICES") else pytest.skip(reason)
-    server, port = conninfo_to_dict(url), free_port()
-    target = " ".join(f"{name}={server[name]}" for name in ("host", "port", "user", "password") if name in server)
-    # It refuses to run as root; a socket's folder may be open to its owner alone.
-    host = str(server["host"])
-    user = Path(host).owner() if host.startswith("/") else "nobody"
-    as_another = ["setpriv", f"--reuid={user}", "--clear-groups", "--regid=nogroup"] if os.getuid() == 0 else []
+def pgbouncer(url: str) -> Iterator[PgBouncer]:
     with TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(0o755)
-        settings = folder / "pgbouncer.ini"
-        settings.write_text(PGBOUNCER.format(target=target, port=port))
-        with subprocess.Popen([*as_another, program, "-q", str(settings)]) as process:
-            try:
-                wait_until(lambda: process.poll() is not None or is_open(port))
-                yield rerouted(url, port)
-            finally:
-                process.kill()
+        pooler = PgBouncer(url, folder)
+        pooler.start()
+        try:
+            yield pooler
+        finally:
+            pooler.kill()
 
 
 def is_open(port: int) -> bool:

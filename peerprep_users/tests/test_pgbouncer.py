@@ -20,8 +20,8 @@ pytestmark = pytest.mark.skipif(connection.vendor != "postgresql", reason="PgBou
 
 @pytest.fixture(scope="module")
 def pooled(fresh_database: str) -> Iterator[str]:
-    with pgbouncer(fresh_database) as url:
-        yield url
+    with pgbouncer(fresh_database) as pooler:
+        yield pooler.url
 
 
 def test_a_newcomer_notices_nothing(pooled: str) -> None:

@@ -3,9 +3,9 @@
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, closing
+from contextlib import AbstractContextManager, closing, contextmanager
 from os import environ
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -14,6 +14,7 @@ import httpx
 import psycopg
 import pytest
 
+from core.tests.proxies import PgBouncer, pgbouncer
 from core.tests.servers import ROOT
 from core.tests.waiting import PATIENCE, wait_until
 from tests.faults.load import Load
@@ -64,6 +65,30 @@ def test_connections_that_go_silent_are_given_up(
                         time.sleep(3)
                 time.sleep(7)
             verify(load)
+
+
+@long
+@pytest.mark.parametrize("broken", ["the pooler", "the database behind it"])
+def test_nothing_acknowledged_is_lost_behind_pgbouncer(
+    postgresql: PostgreSQL, database: str, tmp_path: Path, verify: Callable[..., None], broken: str
+) -> None:
+    with pgbouncer(database) as pooler, serving(tmp_path / "log", pooler.url) as service:
+        with Load(service, database) as load:
+            time.sleep(1)
+            with load.fault():
+                for _ in range(3):
+                    with stopped(pooler) if broken == "the pooler" else postgresql.stopped("fast"):
+                        time.sleep(1)
+                    time.sleep(2)
+            time.sleep(7)
+        verify(load)
+
+
+@contextmanager
+def stopped(pooler: PgBouncer) -> Iterator[None]:
+    pooler.kill()
+    yield
+    pooler.start()
 
 
 @long
