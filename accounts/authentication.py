@@ -11,8 +11,10 @@ from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework_simplejwt.exceptions import TokenError
 
+from accounts.flows.sessions import begin_legacy_session
 from accounts.models import Session, User
 from accounts.tokens.jwt import AccessToken, Claims
+from core.client import Client
 from core.concurrency import request_slots
 from core.errors import NotAuthenticated
 from core.queries import FixedQuery
@@ -66,6 +68,8 @@ class BearerAuthentication(BaseAuthentication):
             request_slots.take_turn(claims.user_id)
         now = timezone.now()
         session = live_session(claims, now)
+        if session is None and claims.is_legacy:
+            session = begin_legacy_session(claims, Client.of(request))
         if session is None:
             raise SessionOver
         Session.objects.touch(session, now)

@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, NoReturn, TypeVar
@@ -120,6 +120,16 @@ def duration(name: str, default: float, unit: Literal["days", "minutes", "second
         return read(name, timedelta(**{unit: default}), parse, wanted)
     except OverflowError:
         refuse(name, wanted)
+
+
+def moment(name: str) -> datetime | None:
+    """A time in ISO 8601, in UTC unless it names an offset; None where it is unset."""
+
+    def parse(value: str) -> datetime:
+        time = datetime.fromisoformat(value)
+        return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+    return read(name, None, parse, "a time in ISO 8601, such as 2027-01-31T12:00:00Z")
 
 
 class Rate(NamedTuple):

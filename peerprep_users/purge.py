@@ -26,7 +26,8 @@ from peerprep_users.models import DailyFigure
 log = logging.getLogger(__name__)
 
 PURGE_BATCH = 500
-ENDED_SESSIONS = timedelta(days=7)  # kept that long to answer who was signed in, and from where
+# Kept that long to answer who was signed in, and from where; and as long as a token of the earlier service may come.
+ENDED_SESSIONS = max(timedelta(days=7), settings.REFRESH_TTL)
 MAILS = timedelta(days=7)
 FAILURES = timedelta(days=90)
 DAILY_FIGURES = timedelta(days=365)

@@ -53,6 +53,9 @@ ACCESS_TTL = env.duration("ACCESS_TTL_MIN", 15, "minutes")
 REFRESH_TTL = env.duration("REFRESH_TTL_DAYS", 7, "days")
 REFRESH_GRACE = env.duration("REFRESH_GRACE_SECONDS", 10, "seconds")
 SESSION_MAX = env.duration("SESSION_MAX_DAYS", 30, "days")
+LEGACY_TOKENS_UNTIL = env.moment("LEGACY_TOKENS_UNTIL")
+if LEGACY_TOKENS_UNTIL and ALGORITHM != "HS256":
+    env.refuse("ALGORITHM", "HS256 with LEGACY_TOKENS_UNTIL: the earlier service signed with SECRET_KEY")
 
 SERVICE_KEYS = env.service_keys("SERVICE_KEYS", lambda key: env.is_safe_key(key) or (bool(key) and not PRODUCTION))
 

@@ -62,6 +62,7 @@ class AuditEntry(models.Model):
         REFRESH_TOKEN_REUSED = "refresh_token_reused"  # noqa: S105
         REFRESH_TOKEN_REPLAYED = "refresh_token_replayed"  # noqa: S105
         RESET_CODE_EXHAUSTED = "reset_code_exhausted"
+        LEGACY_TOKEN_TAKEN = "legacy_token_taken"  # noqa: S105
         PASSWORD_RESET = "password_reset"  # noqa: S105
         PASSWORD_CHANGED = "password_changed"  # noqa: S105
         ACCOUNT_CREATED = "account_created"

@@ -1,7 +1,7 @@
 """Sessions: starting one, rotating its refresh token, ending it."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -11,12 +11,12 @@ from django.utils import timezone
 from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
 
-from accounts.audit.log import Actor, Kind, record
+from accounts.audit.log import NO_CLIENT, Actor, Kind, record
 from accounts.flows.revocations import record_revocations
 from accounts.mail.queue import circumstances, enqueue
 from accounts.metrics import REFRESHES, REPLAYS_ELSEWHERE
 from accounts.models import Mail, Session, User
-from accounts.tokens.jwt import AccessToken, RefreshToken
+from accounts.tokens.jwt import AccessToken, Claims, RefreshToken, legacy_session_id
 from core.client import Client
 from core.concurrency import request_slots
 from core.errors import ApiError, NotFound
@@ -58,7 +58,7 @@ class TokenPair:
         return cls(str(AccessToken.of_session(session, user)), str(refresh), refresh["jti"])
 
 
-def start_session(user: User, client: Client, lasts: timedelta = settings.SESSION_MAX) -> Session:
+def start_session(user: User, client: Client, lasts: timedelta = settings.SESSION_MAX, **ids: UUID) -> Session:
     now = timezone.now()
     return Session.objects.create(
         user=user,
@@ -68,6 +68,7 @@ def start_session(user: User, client: Client, lasts: timedelta = settings.SESSIO
         last_used_at=now,
         rotated_at=now,
         expires_at=now + lasts,
+        **ids,
     )
 
 
@@ -91,6 +92,8 @@ def rotate(*, refresh_token: str, client: Client) -> TokenPair:
         user = User.objects.lock_active(pk=claims.user_id)
         now = timezone.now()
         session = Session.objects.filter(pk=claims.session_id, user=user).first()
+        if session is None and user and claims.is_legacy:
+            session = exchange_legacy_token(claims, user, client)
         if user is None or session is None or not session.is_live(now):
             raise InvalidRefreshToken
         if not user.is_verified:
@@ -140,6 +143,8 @@ def end_session(*, session: Session) -> None:
 
 def end_sessions(user: User, reason: Session.EndReason, *, keep: Session | None = None) -> int:
     """Ends the user's sessions, in the caller's transaction, which holds the user's row. Returns how many."""
+    if settings.LEGACY_TOKENS_UNTIL:
+        end_legacy_tokens(user, reason)
     sessions = Session.objects.filter(user=user, ended_at=None)
     return end(list(sessions.exclude(pk=keep.pk) if keep else sessions), reason)
 
@@ -191,3 +196,52 @@ def revoke(*, user: User, session_id: UUID) -> None:
         if session is None:
             raise NotFound
         end([session], Session.EndReason.REVOKED)
+
+
+# --- Tokens of the earlier service ----------------------------------------------------------------------------------
+#
+# They name no session. A refresh token is the first one of a session that begins with its use, and is rotated like any
+# other. The access tokens of a user share a session that begins with the first use of one. Once that one has ended, no
+# earlier token of the user is taken any more.
+
+
+def begin_legacy_session(claims: Claims, client: Client) -> Session | None:
+    """The session of an access token of the earlier service at the first use of one; None if it is not taken.
+
+    Of several first uses at once, the others find the session of the one that got the user's row.
+    """
+    with transaction.atomic():
+        user = User.objects.lock_active(pk=claims.user_id)
+        lasts = legacy_tokens_last(settings.ACCESS_TTL)
+        if user is None or not lasts:
+            return None
+        if begun := Session.objects.select_related("user").filter(pk=claims.session_id).first():
+            return begun if begun.is_live(timezone.now()) else None
+        record(Kind.LEGACY_TOKEN_TAKEN, by=Actor.user(user, client), address=user.email, user=user, use="access")
+        return start_session(user, client, lasts, id=claims.session_id)
+
+
+def exchange_legacy_token(claims: Claims, user: User, client: Client) -> Session | None:
+    """The session that begins with a refresh token of the earlier service, in the caller's transaction, as all here."""
+    ended = Session.objects.filter(pk=legacy_session_id(user.pk)).exclude(ended_at=None)
+    if not legacy_tokens_last() or ended.exists():
+        return None
+    record(Kind.LEGACY_TOKEN_TAKEN, by=Actor.user(user, client), address=user.email, user=user, use="refresh")
+    return start_session(user, client, id=claims.session_id, refresh_id=claims.token_id)
+
+
+def end_legacy_tokens(user: User, reason: Session.EndReason) -> None:
+    """Ends the session of a user's access tokens of the earlier service, also if none of them has been used."""
+    session = Session.objects.filter(pk=legacy_session_id(user.pk)).first()
+    lasts = legacy_tokens_last(settings.ACCESS_TTL)
+    if session is None and lasts:
+        session = start_session(user, NO_CLIENT, lasts, id=legacy_session_id(user.pk))
+    if session and session.ended_at is None:
+        end([session], reason)
+
+
+def legacy_tokens_last(longer: timedelta = timedelta(0)) -> timedelta | None:
+    """How long they are still taken; None if they are not."""
+    until: datetime | None = settings.LEGACY_TOKENS_UNTIL
+    left = until + longer - timezone.now() if until else timedelta(0)
+    return left if left > timedelta(0) else None

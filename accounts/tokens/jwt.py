@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from time import time
 from typing import Any, Self
-from uuid import UUID, uuid4
+from uuid import UUID, uuid4, uuid5
 
 import jwt
 from django.conf import settings
@@ -35,6 +35,15 @@ class Claims:
     session_id: UUID
     token_id: UUID
     expires: int  # seconds since 1970
+    is_legacy: bool = False  # of the earlier service, so its session begins with its first use
+
+
+LEGACY_SESSIONS = UUID("6f1c1d0e-6a0e-4f0c-9a53-0d8f5b0f7c11")  # the namespace of their ids
+
+
+def legacy_session_id(named_by: UUID) -> UUID:
+    """The session of a user's access tokens of the earlier service, named by the user; of a refresh token, by `jti`."""
+    return uuid5(LEGACY_SESSIONS, str(named_by))
 
 
 class Backend(TokenBackend):
@@ -90,6 +99,7 @@ class SessionToken(tokens.Token):
     """
 
     _token_backend = Backend(settings.ALGORITHM, leeway=LEEWAY)
+    names_legacy_session: str
 
     @classmethod
     def of(cls, session: Session, user: User, token_id: UUID, issued: datetime, expires: datetime) -> Self:
@@ -115,16 +125,19 @@ class SessionToken(tokens.Token):
             raise TokenError("Token is too long")
         try:
             claims = cls._token_backend.decode(raw)
-            if claims["type"] == cls.token_type:
-                return Claims(UUID(claims["sub"]), UUID(claims["sid"]), UUID(claims["jti"]), claims["exp"])
+            if claims["type"] != cls.token_type:
+                raise TokenError("Token has the wrong type")
+            is_legacy = "sid" not in claims and settings.LEGACY_TOKENS_UNTIL is not None
+            session_id = legacy_session_id(UUID(claims[cls.names_legacy_session])) if is_legacy else UUID(claims["sid"])
+            return Claims(UUID(claims["sub"]), session_id, UUID(claims["jti"]), claims["exp"], is_legacy)
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as exc:
             raise TokenError("Token is invalid") from exc
-        raise TokenError("Token has wrong type")
 
 
 class AccessToken(SessionToken):
     token_type = "access"  # noqa: S105
     lifetime = settings.ACCESS_TTL
+    names_legacy_session = "sub"
 
     @classmethod
     def of_session(cls, session: Session, user: User) -> Self:
@@ -135,6 +148,7 @@ class AccessToken(SessionToken):
 class RefreshToken(SessionToken):
     token_type = "refresh"  # noqa: S105
     lifetime = settings.REFRESH_TTL
+    names_legacy_session = "jti"
 
     @classmethod
     def of_session(cls, session: Session, user: User) -> Self:

@@ -88,7 +88,7 @@ class ForgetfulProxy:
 
 
 class PgBouncer:
-    """A PgBouncer in transaction mode that leads to a database, with its defaults but for what `docs/operation.md` says."""
+    """A PgBouncer in transaction mode that leads to a database, set as `docs/operation.md` says."""
 
     def __init__(self, url: str, folder: Path) -> None:
         program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin") or ""

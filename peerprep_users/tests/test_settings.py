@@ -6,7 +6,7 @@ import re
 import shutil
 import sys
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -76,6 +76,9 @@ def refusal(house: Path, **variables: str) -> str:
         ("UNVERIFIED_DAYS", "30", "UNVERIFIED_TTL", timedelta(days=30)),
         ("SESSION_MAX_DAYS", "60", "SESSION_MAX", timedelta(days=60)),
         ("REFRESH_GRACE_SECONDS", "5", "REFRESH_GRACE", timedelta(seconds=5)),
+        ("LEGACY_TOKENS_UNTIL", "2027-01-31T12:00:00Z", "LEGACY_TOKENS_UNTIL", datetime(2027, 1, 31, 12, tzinfo=UTC)),
+        ("LEGACY_TOKENS_UNTIL", "2027-01-31T20:00+08:00", "LEGACY_TOKENS_UNTIL", datetime(2027, 1, 31, 12, tzinfo=UTC)),
+        ("LEGACY_TOKENS_UNTIL", "2027-01-31", "LEGACY_TOKENS_UNTIL", datetime(2027, 1, 31, tzinfo=UTC)),
         ("MAIL_SERVER", "smtp.example.com", "EMAIL_HOST", "smtp.example.com"),
         ("MAIL_SERVER", "smtp.example.com", "EMAIL_BACKEND", "core.smtp.SMTP"),
         ("MAIL_SERVER", "", "EMAIL_BACKEND", "core.smtp.Console"),
@@ -258,6 +261,7 @@ def test_it_reads_a_sqlite_url(house: Path, scheme: str) -> None:
         ("VALIDATE_CERTS", "truee"),
         ("ALGORITHM", "none"),
         ("ALGORITHM", "HS1"),
+        ("LEGACY_TOKENS_UNTIL", "next week"),
         ("LOG_LEVEL", "chatty"),
         ("LOGIN_FAILURE_LIMIT", "0"),
         ("LOGIN_FAILURE_LIMIT", "2.5"),
@@ -339,6 +343,11 @@ def test_it_looks_passwords_up_where_a_folder_is_given(house: Path, tmp_path: Pa
     assert last()["OPTIONS"] == {"words": ["PeerPrep", "PeerPrep User Service"]}
     assert last(PASSWORD_CONTEXT_WORDS="Pair & Co, pairs")["OPTIONS"] == {"words": ["Pair & Co", "pairs"]}
     assert "BREACHED_PASSWORDS_DIR must be a folder" in refusal(house, BREACHED_PASSWORDS_DIR=f"{tmp_path}/none")
+
+
+def test_it_takes_earlier_tokens_only_where_the_shared_secret_signs(house: Path) -> None:
+    message = refusal(house, ALGORITHM="ES256", LEGACY_TOKENS_UNTIL="2027-01-31")
+    assert message.startswith("Configuration error: ALGORITHM must be HS256 with LEGACY_TOKENS_UNTIL")
 
 
 def test_it_refuses_both_kinds_of_tls(house: Path) -> None:
