@@ -1,7 +1,6 @@
 """Tokens of the earlier service: after the cut-over nobody is signed out, until a time that the operator sets."""
 
 import time
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -21,7 +20,7 @@ NEW = "another horse altogether"
 
 
 @pytest.fixture(autouse=True)
-def until(settings: Any) -> Iterator[Any]:
+def until(settings: Any) -> Any:
     settings.LEGACY_TOKENS_UNTIL = timezone.now() + timedelta(days=7)
     return settings
 

@@ -1,11 +1,8 @@
 """What the gateway passes on, by a real nginx where there is one."""
 
 import json
-import os
 import re
-import shutil
 import socket
-import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
@@ -17,7 +14,8 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from django.test import Client
 
-from core.tests.servers import ROOT, free_port, wait_for
+from core.tests.gateways import nginx
+from core.tests.servers import ROOT
 
 pytestmark = pytest.mark.slow
 
@@ -47,22 +45,10 @@ class Reached(BaseHTTPRequestHandler):
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """The port of an nginx with the gateway's configuration."""
-    nginx = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin") or ""
-    if not nginx:
-        reason = "there is no nginx: apt-get install nginx-light"
-        pytest.fail(reason) if os.environ.get("REQUIRE_SERVICES") else pytest.skip(reason)
-    folder, port = tmp_path_factory.mktemp("gateway"), free_port()
     with ThreadingHTTPServer(("127.0.0.1", 0), Reached) as service:
         threading.Thread(target=service.serve_forever, daemon=True).start()
-        config = (ROOT / "deploy/gateway/nginx.conf").read_text().replace("worker_processes auto", "worker_processes 1")
-        config = config.replace("user-service:8001", f"127.0.0.1:{service.server_port}").replace("/tmp/", f"{folder}/")
-        config = config.replace("listen 8080", f"listen 127.0.0.1:{port}").replace("/dev/stdout", f"{folder}/access")
-        (folder / "nginx.conf").write_text(config)
-        command = [nginx, "-c", str(folder / "nginx.conf"), "-e", str(folder / "error"), "-g", "daemon off;"]
-        with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
-            wait_for(f"http://127.0.0.1:{port}/api/v1/users/healthz", process)
+        with nginx("shipped", f"127.0.0.1:{service.server_port}", tmp_path_factory.mktemp("gateway")) as port:
             yield port
-            process.terminate()
         service.shutdown()
 
 

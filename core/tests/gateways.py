@@ -1,0 +1,66 @@
+"""Gateways of real nginx: with the configuration that is shipped, and with the rules of the earlier one."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from core.tests.servers import ROOT, free_port, wait_for
+
+
+def shipped_rules(service: str, port: int, folder: Path) -> str:
+    config = (ROOT / "deploy/gateway/nginx.conf").read_text().replace("worker_processes auto", "worker_processes 1")
+    config = config.replace("user-service:8001", service).replace("/tmp/", f"{folder}/")
+    return config.replace("listen 8080", f"listen 127.0.0.1:{port}").replace("/dev/stdout", f"{folder}/access")
+
+
+def earlier_rules(service: str, port: int, folder: Path) -> str:
+    """They say who calls for the users' paths only, and everything else is the front end's."""
+    folders = "".join(f"{kind}_temp_path {folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi"))
+    folders += f"uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;"
+    return f"""
+pid {folder}/nginx.pid;
+events {{}}
+http {{
+    access_log off;
+    {folders}
+    server {{
+        listen 127.0.0.1:{port};
+        location /api/v1/users/ {{
+            proxy_pass http://{service}/;
+            proxy_set_header X-Forwarded-For $remote_addr;
+        }}
+        location /api/v1/attempts/ {{
+            proxy_pass http://{service};
+        }}
+        location / {{
+            return 200 "the front end";
+        }}
+    }}
+}}
+"""
+
+
+RULES = {"shipped": shipped_rules, "earlier": earlier_rules}
+
+
+@contextmanager
+def nginx(rules: str, service: str, folder: Path) -> Iterator[int]:
+    """The port of a gateway to a service at a host and port."""
+    program = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin") or ""
+    if not program:
+        reason = "there is no nginx: apt-get install nginx-light"
+        pytest.fail(reason) if os.environ.get("REQUIRE_SERVICES") else pytest.skip(reason)
+    port, config = free_port(), folder / "nginx.conf"
+    config.write_text(RULES[rules](service, port, folder))
+    command = [program, "-c", str(config), "-e", str(folder / "error"), "-g", "daemon off;"]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        try:
+            wait_for(f"http://127.0.0.1:{port}/api/v1/users/healthz", process)
+            yield port
+        finally:
+            process.terminate()
