@@ -71,7 +71,7 @@ def default_name(email: str) -> str:
 
 class User(AbstractBaseUser):
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
-    email = models.EmailField(max_length=EMAIL_LENGTH)
+    email = models.EmailField("e-mail address", max_length=EMAIL_LENGTH)
     password = models.CharField(max_length=255, db_column="password_hash", editable=False)
     name = models.CharField(max_length=NAME_LENGTH, validators=[no_control_characters])
     role = models.CharField(max_length=5, choices=Role, default=Role.USER)

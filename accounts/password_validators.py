@@ -7,6 +7,7 @@ from hashlib import sha1
 from pathlib import Path
 from typing import Any
 
+from django.contrib.auth.password_validation import UserAttributeSimilarityValidator
 from django.core.exceptions import ValidationError
 
 log = logging.getLogger(__name__)
@@ -26,12 +27,13 @@ class MaximumLengthValidator:
         return f"Your password can have at most {PASSWORD_LENGTH} characters."
 
 
-class RepetitionValidator:
-    """Refuses a password that only repeats the user's address or name: `alicealice`. Django's compares with one."""
+class SimilarityValidator(UserAttributeSimilarityValidator):
+    """Refuses what is like the user's address or name, as Django does, or only repeats them: `alicealice`."""
 
     LEAST_REST = 4  # letters and digits that make it a password of its own
 
     def validate(self, password: str, user: Any = None) -> None:
+        super().validate(password, user)
         if user is None:
             return
         rest = letters(password)
@@ -39,9 +41,6 @@ class RepetitionValidator:
             rest = rest.replace(part, "")
         if len(rest) < self.LEAST_REST and rest != letters(password):
             raise ValidationError("The password only repeats the e-mail address or the name.", "password_too_similar")
-
-    def get_help_text(self) -> str:
-        return "Your password must not only repeat your e-mail address or your name."
 
 
 class ContextWordValidator:

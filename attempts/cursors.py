@@ -47,7 +47,8 @@ def encoded(packed: bytes) -> str:
 class HistoryCursor(Cursor):
     """A position in a user's history."""
 
-    documented = {"pattern": "^A[A-Za-v][A-Za-z0-9_-]{30}$"}  # in Base64; a later time is beyond the year 9000
+    # In Base64; a later time is beyond the year 9000.
+    documented = {"pattern": "^(A[A-Za-v][A-Za-z0-9_-]{30})?$", "minLength": 0}
 
     def to_internal_value(self, data: Any) -> Position:
         microseconds, id_bytes = POSITION.unpack(self.bytes_of(data, POSITION.size))
@@ -64,7 +65,7 @@ class HistoryCursor(Cursor):
 class QuestionCursor(Cursor):
     """The number of the last question of a page."""
 
-    documented = {"pattern": "^[A-Za-f][A-Za-z0-9_-]{4}[AQgw]$"}  # four bytes in Base64
+    documented = {"pattern": "^([A-Za-f][A-Za-z0-9_-]{4}[AQgw])?$", "minLength": 0}  # four bytes in Base64
 
     def to_internal_value(self, data: Any) -> int:
         question_id: int = QUESTION.unpack(self.bytes_of(data, QUESTION.size))[0]

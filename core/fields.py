@@ -30,11 +30,11 @@ class InputField(serializers.Field[Any, Any, Any, Any]):
 class Text(InputField, serializers.CharField):
     """A string, without NUL, which PostgreSQL cannot hold.
 
-    One that is too long as it was sent is refused before anything else is done with it.
+    One that is too long as it was sent is refused before anything else is done with it. One that is optional and empty
+    counts as absent.
 
     Args:
         prompt: a sentence that asks for a missing value.
-        allow_null: an empty string counts as null.
     """
 
     default_error_messages = {
@@ -59,15 +59,16 @@ class Text(InputField, serializers.CharField):
     @property
     def documented(self) -> dict[str, Any]:  # type: ignore[override]
         refused = self.refused_characters
-        may_be_blank = self.allow_blank or self.allow_null or not self.trim_whitespace
-        return {"pattern": f"^[^{refused}]*$" if may_be_blank else rf"^[^{refused}]*[^\s{refused}][^{refused}]*$"}
+        may_be_blank = self.allow_blank or not self.required or not self.trim_whitespace
+        pattern = f"^[^{refused}]*$" if may_be_blank else rf"^[^{refused}]*[^\s{refused}][^{refused}]*$"
+        return {"pattern": pattern} if self.required else {"pattern": pattern, "minLength": 0}
 
     def run_validation(self, data: Any = serializers.empty) -> Any:
         if isinstance(data, str):
             if self.max_length is not None and len(data) > self.max_length:
                 self.fail("max_length", max_length=self.max_length)
-            if self.allow_null and not (data.strip() if self.trim_whitespace else data):
-                data = None
+            if not self.required and not (data.strip() if self.trim_whitespace else data):
+                data = serializers.empty
         elif data is not serializers.empty and data is not None:
             self.fail("string_type")
         return super().run_validation(data)
@@ -157,7 +158,7 @@ class TimeZone(Text):
     """The name of a zone in the IANA database."""
 
     default_error_messages = {"zone": "must be the name of a time zone, such as Asia/Singapore."}
-    documented = {"format": "time-zone", "pattern": "^[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*$"}
+    documented = {"format": "time-zone", "pattern": "^([A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*)?$", "minLength": 0}
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -95,12 +95,11 @@ THREADS = REQUEST_THREADS + SLOW_CLIENTS + 6  # so that `/healthz` is answered h
 
 AUTH_PASSWORD_VALIDATORS = [
     {
-        "NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator",
+        "NAME": "accounts.password_validators.SimilarityValidator",
         "OPTIONS": {"user_attributes": ["email", "name"]},
     },
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 8}},
     {"NAME": "accounts.password_validators.MaximumLengthValidator"},
-    {"NAME": "accounts.password_validators.RepetitionValidator"},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {
         "NAME": "accounts.password_validators.ContextWordValidator",

@@ -239,6 +239,21 @@ def test_it_refuses_more_passed_tests_than_there_are(alice: Person) -> None:
                 "The name must not contain control characters.",
             ],
         ),
+        (
+            "/auth/register",
+            {"email": "carol.smith@example.com", "password": "carol.smith@example.com"},
+            ["The password is too similar to the e-mail address."],
+        ),
+        (
+            "/auth/register",
+            {"email": "carol@example.com", "password": "carolcarol"},
+            ["The password only repeats the e-mail address or the name."],
+        ),
+        (
+            "/auth/register",
+            {"email": "carol@example.com", "password": "zebediah quux", "name": "Zebediah Quux"},
+            ["The password is too similar to the name."],
+        ),
         ("/auth/login", {}, ["Enter an e-mail address.", "Enter your password."]),
         (
             "/auth/reset-password",
