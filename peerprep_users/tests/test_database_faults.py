@@ -113,6 +113,7 @@ def test_a_lock_on_the_row_of_one_user_stops_no_other(server: Server, fresh_data
     assert {status for status, _ in answers} == {503}
     assert max(seconds for _, seconds in answers) < LIMIT
     assert {login.result()[0] for login in logins} <= {200, 503}
+    assert max(login.result()[1] for login in logins) < LIMIT
 
 
 def is_waited_for(url: str) -> bool:

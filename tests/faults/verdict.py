@@ -10,7 +10,7 @@ from core.tests.waiting import wait_until
 from tests.faults.load import Call, Load
 
 RECOVERY = 5.0  # seconds after the end of a fault: a call that begins later succeeds
-LONGEST_CALL = 15.0  # seconds: a statement and a wait take 5 each at most, but the machine may be busy
+LONGEST_CALL = 15.0  # seconds: a request has 5 and a new connection 3, but the machine may be busy
 LONGEST_PROBE = 7.0  # less than the long faults take
 
 
