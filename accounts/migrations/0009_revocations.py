@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("accounts", "0006_confirmation_guesses"),
+        ("accounts", "0008_address_label"),
     ]
 
     operations = [
