@@ -102,7 +102,9 @@ class RequestSlots(threading.local):
     def release(self) -> None:
         """Releases the slot of this thread, if it has one, and its turn to write."""
         if self.acquired:
-            self.free.put(connections[DEFAULT_DB_ALIAS])
+            connection = connections[DEFAULT_DB_ALIAS]
+            connection.close_if_unusable_or_obsolete()  # the next one may take it in the middle of a request
+            self.free.put(connection)
             del connections[DEFAULT_DB_ALIAS]
             self.acquired = False
         elif self.surplus:

@@ -197,7 +197,7 @@ def test_an_admin_deactivates_somebody(admins_phone: Page, service: Service, bos
     page.get_by_role("link", name="carol@example.com").click()
     assert "not_verified" in page.get_by_text("carol@example.com cannot sign in").inner_text()
     page.get_by_role("link", name="Deactivate").click()
-    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    assert page.locator("html").evaluate("html => html.scrollWidth") <= PHONE["width"]
     page.get_by_label("Reason").fill("Spam")
     page.get_by_role("button", name="Deactivate").click()
     page.get_by_text("Deactivated: carol@example.com.").wait_for()

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from django.conf import settings
-from django.db import DEFAULT_DB_ALIAS, connection, connections
+from django.db import DEFAULT_DB_ALIAS, Error, connection, connections
 from django.http import HttpResponseBase
 from django.test import RequestFactory
 from rest_framework.request import Request
@@ -62,6 +62,26 @@ def test_a_fault_releases_its_slot(in_thread: InThread, alice: Person, monkeypat
     monkeypatch.setattr(application, "get_response", None)
     with pytest.raises(TypeError):
         in_thread(lambda: get("/users/me", alice))
+
+
+def test_a_broken_connection_is_not_handed_on(in_thread: InThread) -> None:
+    """Whoever gets the slot next may do so in the middle of a request."""
+
+    def ask(*, broken: bool) -> None:
+        request_slots.begin()
+        try:
+            with connection.cursor() as cursor:
+                if broken:
+                    connection.connection.close()  # as a statement does that takes too long
+                cursor.execute("SELECT 1")
+        finally:
+            request_slots.release()
+
+    for _ in range(REQUEST_SLOTS):
+        with pytest.raises(Error):
+            in_thread(lambda: ask(broken=True))
+    for _ in range(REQUEST_SLOTS):
+        in_thread(lambda: ask(broken=False))
 
 
 def test_a_yielded_slot_is_free_within_the_block(in_thread: InThread) -> None:
