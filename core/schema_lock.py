@@ -1,32 +1,22 @@
-"""`manage.py migrate`, one at a time for each database: replicas that start together may all run it."""
+"""One change of a database's schema, or of its rows as a whole, at a time: replicas that start together all migrate."""
 
 import fcntl
 import os
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from django.core.management.commands import migrate
-from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
-
-from core.postgresql import limit_statements
 
 LOCK_NUMBER = 0x7065657270726570  # "peerprep"
 POLL_SECONDS = 0.2
 
 
-class Command(migrate.Command):
-    """Waits for those that are running, then finds what they have left to do."""
-
-    def execute(self, *args: Any, **options: Any) -> str | None:
-        """Not only `handle`: the checks before it query the database too."""
-        connection = connections[options["database"]]
-        limit_statements(connection, None)
-        with locked_on_postgresql(connection) if connection.vendor == "postgresql" else locked_on_sqlite(connection):
-            return super().execute(*args, **options)
+def schema_lock(connection: BaseDatabaseWrapper) -> AbstractContextManager[None]:
+    """Waits for those who hold the lock of this database."""
+    return locked_on_postgresql(connection) if connection.vendor == "postgresql" else locked_on_sqlite(connection)
 
 
 @contextmanager
