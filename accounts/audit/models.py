@@ -78,6 +78,7 @@ class AuditEntry(models.Model):
         ACCOUNT_REACTIVATED = "account_reactivated"
         ACCOUNT_EXPORTED = "account_exported"
         ACCOUNT_DELETED = "account_deleted"
+        DATA_IMPORTED = "data_imported"
         KEY_STAGED = "key_staged"
         KEY_ACTIVATED = "key_activated"
         KEY_RETIRED = "key_retired"

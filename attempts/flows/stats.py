@@ -83,10 +83,11 @@ def rebuild_user(user: UUID) -> None:
 
 
 def count_statuses(first: UUID, last: UUID) -> None:
-    """Stores the statuses of the users with these ids and all between; there must be none yet."""
+    """Stores the missing statuses of the users with these ids and all between."""
     limit_statements(connection, None)
     with connection.cursor() as cursor:
-        cursor.execute(f"INSERT INTO user_question_status ({COLUMNS}) {RECOUNT}", user_range(first, last))
+        insert = f"INSERT INTO user_question_status ({COLUMNS}) {RECOUNT} ON CONFLICT DO NOTHING"
+        cursor.execute(insert, user_range(first, last))
 
 
 def user_range(first: UUID, last: UUID) -> dict[str, Any]:

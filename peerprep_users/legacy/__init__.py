@@ -1,0 +1,1 @@
+"""Taking over the data of the earlier service, which was written with FastAPI: see docs/migration.md."""

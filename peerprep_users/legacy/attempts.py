@@ -1,0 +1,55 @@
+"""The earlier attempts as they are stored here."""
+
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from accounts.models import User
+from attempts.models import LANGUAGE_LENGTH, LARGEST, LARGEST_SMALL
+from peerprep_users.legacy.accounts import Refused
+from peerprep_users.legacy.source import SourceAttempt
+
+
+class Row(NamedTuple):
+    """An attempt; the names are those of the model."""
+
+    id: UUID
+    user_id: UUID
+    question_id: int
+    language: str
+    submitted_code: str
+    passed_tests: int
+    total_tests: int
+    runtime_ms: int | None
+    created_at: datetime
+
+    @property
+    def facts(self) -> tuple[Any, ...]:
+        """What the earlier attempt says, without its code."""
+        return (*self[:4], *self[5:7], self.created_at)
+
+    @property
+    def is_solved(self) -> bool:
+        return 0 < self.total_tests == self.passed_tests
+
+
+def attempt_of(row: SourceAttempt, owner: User) -> Row:
+    """
+    Raises:
+        Refused.
+    """
+    try:
+        attempt_id = UUID(row.id)
+    except ValueError:
+        raise Refused("bad_id") from None
+    if row.question_id is None or not 1 <= row.question_id <= LARGEST:
+        raise Refused("bad_question")
+    if not row.language or len(row.language) > LANGUAGE_LENGTH:
+        raise Refused("bad_language")
+    passed, total = row.passed_tests, row.total_tests
+    if passed is None or total is None or not 0 <= passed <= total <= LARGEST_SMALL:
+        raise Refused("bad_result")
+    if row.created_at is None:
+        raise Refused("bad_time")
+    code = row.submitted_code or ""
+    return Row(attempt_id, owner.id, row.question_id, row.language, code, passed, total, None, row.created_at)

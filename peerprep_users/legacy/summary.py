@@ -1,0 +1,38 @@
+"""What an import says in the end."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from peerprep_users.legacy.importing import Result
+from peerprep_users.legacy.report import Report
+
+DIFFERENCES_SHOWN = 10
+
+
+def table(rows: Sequence[Sequence[object]]) -> Iterator[str]:
+    """The first column to the left, the others to the right."""
+    widths = [max(len(str(row[place])) for row in rows) for place in range(len(rows[0]))]
+    for row in rows:
+        first, *others = (str(cell) for cell in row)
+        cells = [first.ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True))]
+        yield "  ".join(cells)
+
+
+def counts_of(counts: Mapping[str, int], result: Result, report: Report) -> Iterator[str]:
+    rows = [
+        (name, counts[name], result.imported[name], result.there[name], report.not_imported(name))
+        for name in ("users", "attempts")
+    ]
+    yield from table([("", "read", "imported", "there before", "not imported"), *rows])
+
+
+def reasons_of(report: Report) -> Iterator[str]:
+    for reason, number in sorted(report.counts.items()):
+        yield f"{number:>8} {reason.table}: {reason.reason} ({reason.outcome})"
+
+
+def reconciliation_of(result: Result) -> Iterator[str]:
+    for name, read in result.read.items():
+        yield f"{name}: read {read}, stored {result.stored[name]}"
+    yield from (f"not as it was read: {row}" for row in result.different[:DIFFERENCES_SHOWN])
+    if len(result.different) > DIFFERENCES_SHOWN:
+        yield f"and {len(result.different) - DIFFERENCES_SHOWN} more"

@@ -1,0 +1,171 @@
+import os
+import sys
+from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import psycopg
+from django.core.management import call_command
+from django.core.management.base import CommandError
+from django.db import Error as DatabaseError
+from django.db import ProgrammingError, connection
+from tqdm import tqdm
+
+from accounts.management.base import USAGE, Operation, add_yes_argument, confirm
+from core.schema_lock import schema_lock
+from peerprep_users.admin_site import daily_stats
+from peerprep_users.legacy import in_place
+from peerprep_users.legacy.detection import TAKE_OVER, holds_earlier_tables
+from peerprep_users.legacy.importing import Importer, Result
+from peerprep_users.legacy.report import Report
+from peerprep_users.legacy.source import COLUMNS, Source, Unusable, connect, snapshot
+from peerprep_users.legacy.summary import counts_of, reasons_of, reconciliation_of
+from peerprep_users.models import DailyFigure
+
+REPORTED, FAILED = 1, 2
+USERS_AT_ONCE = 5_000
+
+
+def positive(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text)):
+        raise ArgumentTypeError("a whole number from 1 on")
+    return int(text)
+
+
+@contextmanager
+def created(path: Path) -> Iterator[IO[str]]:
+    """The file, emptied. It holds addresses, so it is its owner's alone."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    except OSError as exc:
+        raise CommandError(f"{path}: {exc.strerror}.", returncode=FAILED) from None
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        yield file
+
+
+@contextmanager
+def failures_in_a_line() -> Iterator[None]:
+    try:
+        yield
+    except Unusable as exc:
+        raise CommandError(str(exc), returncode=FAILED) from None
+    except (psycopg.Error, DatabaseError) as exc:
+        problem = " ".join(str(exc).partition("\nLINE ")[0].split())
+        remedy = "Run `manage.py migrate`" if isinstance(exc, ProgrammingError) else "Run it again to go on"
+        raise CommandError(f"The import stopped: {problem}. {remedy}.", returncode=FAILED) from exc
+
+
+class Command(Operation):
+    help = (
+        "Takes over the users and attempts of the earlier service. Run it again after an interruption: what is there "
+        "stays as it is. Exit code 0: all rows were taken over as they were; 1: some were not, and are reported; 2: it "
+        "could not run to its end, or what is stored differs from what was read."
+    )
+    examples = """
+import_legacy --source postgresql://postgres@db.example/users --dry-run --report rows.jsonl
+import_legacy --source postgresql://postgres@db.example/users --report rows.jsonl
+import_legacy --in-place    # where DATABASE_URL names the earlier database itself
+import_legacy --undo        # restores what --in-place has moved
+"""
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        what = parser.add_mutually_exclusive_group(required=True)
+        what.add_argument("--source", metavar="URL", help="the earlier database, which is only read")
+        what.add_argument("--in-place", action="store_true", help="move its tables to the schema legacy, then import")
+        what.add_argument("--undo", action="store_true", help="delete our tables and move the earlier ones back")
+        parser.add_argument("--dry-run", action="store_true", help="read and check everything, write nothing")
+        parser.add_argument("--report", type=Path, metavar="FILE", help="a line of JSON for each row with a problem")
+        parser.add_argument(
+            "--users-at-once", type=positive, default=USERS_AT_ONCE, metavar="N", help="in each transaction"
+        )
+        add_yes_argument(parser)
+
+    def handle(self, *args: Any, source: str | None, undo: bool, dry_run: bool, **options: Any) -> None:
+        with failures_in_a_line():
+            if source:
+                if not dry_run and holds_earlier_tables(connection):
+                    raise CommandError(TAKE_OVER, returncode=FAILED)
+                with snapshot(connect(source)) as opened:
+                    self.take_over(opened, dry_run=dry_run, **options)
+                return
+            if connection.vendor != "postgresql":
+                raise CommandError("DATABASE_URL must name the earlier database, on PostgreSQL.", returncode=USAGE)
+            if undo:
+                self.move_back(dry_run=dry_run, yes=options["yes"])
+            else:
+                self.import_in_place(dry_run=dry_run, **options)
+
+    def show(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self.line(line)
+
+    # --- In place
+
+    def import_in_place(self, *, dry_run: bool, yes: bool, **options: Any) -> None:
+        statements = in_place.moving()
+        if not statements and not in_place.is_moved():
+            raise CommandError("This database has no tables of the earlier service.", returncode=FAILED)
+        if statements:
+            self.show(f"{statement};" for statement in statements)
+        if not dry_run:
+            if statements:
+                confirm("Run these statements, then migrate and import?", yes=yes)
+                in_place.execute(statements)
+            call_command("migrate", verbosity=0, interactive=False)
+        schema = in_place.SCHEMA if in_place.is_moved() else ""
+        with snapshot(in_place.connect(), schema) as opened:
+            self.take_over(opened, dry_run=dry_run, **options)
+
+    def move_back(self, *, dry_run: bool, yes: bool) -> None:
+        if not in_place.is_moved():
+            raise CommandError("There are no tables of the earlier service to move back.", returncode=FAILED)
+        statements = in_place.moving_back()
+        self.show(f"{statement};" for statement in statements)
+        users, attempts = in_place.only_here()
+        self.stdout.write(f"This loses what the earlier tables do not have: users: {users}, attempts: {attempts}.")
+        if not dry_run:
+            confirm("Run these statements?", yes=yes)
+            in_place.execute(statements)
+            self.stdout.write("The earlier tables are where they were.")
+
+    # --- The import
+
+    def take_over(
+        self, source: Source, *, dry_run: bool, report: Path | None, users_at_once: int, **options: Any
+    ) -> None:
+        if report:
+            with created(report) as file:
+                self.run_importer(source, Report(file), users_at_once, dry_run=dry_run)
+        else:
+            self.run_importer(source, Report(), users_at_once, dry_run=dry_run)
+
+    def run_importer(self, source: Source, report: Report, users_at_once: int, *, dry_run: bool) -> None:
+        counts = {table: source.count(table) for table in COLUMNS}
+        rows = counts["users"] + counts["attempts"]
+        with tqdm(total=rows, unit="rows", leave=False, disable=None) as bar:
+            importer = Importer(source, report, bar.update, users_at_once)
+            if dry_run:
+                importer.rehearse()
+            else:
+                with schema_lock(connection):
+                    importer.run()
+        result = importer.result
+        self.show([*counts_of(counts, result, report), *reasons_of(report)])
+        if dry_run:
+            self.stdout.write("Nothing was written.")
+        else:
+            self.finish(result, counts, report)
+        if report.counts:
+            sys.exit(REPORTED)
+
+    def finish(self, result: Result, counts: Mapping[str, int], report: Report) -> None:
+        if not result.imported.total():
+            self.stdout.write("There was nothing left to import.")
+        elif DailyFigure.objects.exists():  # else the background worker is still to count them
+            with tqdm(total=daily_stats.DAYS_SHOWN, desc="figures", unit="days", leave=False, disable=None) as bar:
+                daily_stats.recount_days(progress=bar.update)
+        self.show(reconciliation_of(result))
+        if not result.is_sound(counts, report):
+            raise CommandError("What is stored differs from what was read.", returncode=FAILED)
