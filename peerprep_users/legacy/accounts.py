@@ -15,7 +15,7 @@ from accounts.addresses import normalised, validate_address
 from accounts.hashing import Argon2id
 from accounts.models import NAME_LENGTH, Role, User, default_name
 from accounts.text import no_control_characters
-from peerprep_users.legacy.report import Report
+from peerprep_users.legacy.report import Reason, Report
 from peerprep_users.legacy.source import SourceUser
 
 HASH_LENGTH = 255
@@ -23,12 +23,16 @@ LATEST = datetime.max.replace(tzinfo=UTC)
 
 
 class Refused(Exception):
-    """The row cannot be imported; the argument is the reason."""
+    """The row cannot be imported."""
+
+    def __init__(self, reason: Reason) -> None:
+        self.reason = reason
 
 
 @dataclass
 class Account:
-    """
+    """An earlier user as an account of this service.
+
     Args:
         ids: what the earlier attempts of this account have as `user_id`; the first is the account's own.
         origin: the earlier row.
@@ -58,12 +62,12 @@ def choose(rows: Iterable[SourceUser], report: Report, now: datetime) -> Choice:
         try:
             account = account_of(row)
             if account.user.id in seen:
-                raise Refused("id_taken")
+                raise Refused(Reason.ID_TAKEN)
             seen.add(account.user.id)
             by_address[account.user.email].append(account)
         except Refused as refusal:
             refused.add(row.id)
-            report.add("users", row.id, str(refusal), email=row.email)
+            report.add("users", row.id, refusal.reason, email=row.email)
     for same in by_address.values():
         if len(same) > 1:
             refused |= settle(same, report)
@@ -85,7 +89,12 @@ def settle(same: list[Account], report: Report) -> set[str]:
         is_owner = loser.user.is_verified
         attempts = "moved to that account" if is_owner else "not imported"
         report.add(
-            "users", loser.ids[0], "duplicate_address", email=loser.origin.email, kept=winner.user.id, attempts=attempts
+            "users",
+            loser.ids[0],
+            Reason.DUPLICATE_ADDRESS,
+            email=loser.origin.email,
+            kept=winner.user.id,
+            attempts=attempts,
         )
         if is_owner:
             winner.ids.append(loser.ids[0])
@@ -103,7 +112,7 @@ def account_of(row: SourceUser) -> Account:
     try:
         user = User(id=UUID(row.id), email=address_of(row), is_verified=bool(row.is_verified))
     except ValueError:
-        raise Refused("bad_id") from None
+        raise Refused(Reason.BAD_ID) from None
     return Account(user, [row.id], row)
 
 
@@ -112,7 +121,7 @@ def complete(user: User, row: SourceUser, report: Report, now: datetime) -> None
     user.password = password_of(row, report)
     user.role = role_of(row, report)
     if row.created_at is None:
-        report.add("users", row.id, "bad_time", "imported, as of now")
+        report.add("users", row.id, Reason.BAD_TIME, "imported, as of now")
     if row.created_at is None or not (user.is_verified or user.is_admin):
         user.created_at = now  # an unverified account has its days from now on
     else:
@@ -125,7 +134,7 @@ def address_of(row: SourceUser) -> str:
     try:
         validate_address(address)
     except ValidationError:
-        raise Refused("bad_address") from None
+        raise Refused(Reason.BAD_ADDRESS) from None
     return address
 
 
@@ -137,10 +146,10 @@ def name_of(row: SourceUser, address: str, report: Report) -> str:
     try:
         no_control_characters(name)
     except ValidationError:
-        report.add("users", row.id, "bad_name", "imported, named after the address")
+        report.add("users", row.id, Reason.BAD_NAME, "imported, named after the address")
         return default_name(address)
     if len(name) > NAME_LENGTH:
-        report.add("users", row.id, "long_name", f"imported, its first {NAME_LENGTH} characters")
+        report.add("users", row.id, Reason.LONG_NAME, f"imported, its first {NAME_LENGTH} characters")
     return name[:NAME_LENGTH].rstrip()
 
 
@@ -149,7 +158,7 @@ def password_of(row: SourceUser, report: Report) -> str:
     stored = row.password_hash or ""
     if is_hash(stored):
         return f"argon2{stored}"
-    report.add("users", row.id, "bad_hash", "imported, needs a new password")
+    report.add("users", row.id, Reason.BAD_HASH, "imported, needs a new password")
     return make_password(None)
 
 
@@ -166,5 +175,5 @@ def role_of(row: SourceUser, report: Report) -> Role:
     role = (row.role or "").upper()
     if role in Role.values:
         return Role(role)
-    report.add("users", row.id, "bad_role", "imported as USER", role=row.role)
+    report.add("users", row.id, Reason.BAD_ROLE, "imported as USER", role=row.role)
     return Role.USER

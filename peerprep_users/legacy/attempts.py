@@ -7,6 +7,7 @@ from uuid import UUID
 from accounts.models import User
 from attempts.models import LANGUAGE_LENGTH, LARGEST, LARGEST_SMALL
 from peerprep_users.legacy.accounts import Refused
+from peerprep_users.legacy.report import Reason
 from peerprep_users.legacy.source import SourceAttempt
 
 
@@ -34,22 +35,23 @@ class Row(NamedTuple):
 
 
 def attempt_of(row: SourceAttempt, owner: User) -> Row:
-    """
+    """The attempt, without a runtime.
+
     Raises:
         Refused.
     """
     try:
         attempt_id = UUID(row.id)
     except ValueError:
-        raise Refused("bad_id") from None
+        raise Refused(Reason.BAD_ID) from None
     if row.question_id is None or not 1 <= row.question_id <= LARGEST:
-        raise Refused("bad_question")
+        raise Refused(Reason.BAD_QUESTION)
     if not row.language or len(row.language) > LANGUAGE_LENGTH:
-        raise Refused("bad_language")
+        raise Refused(Reason.BAD_LANGUAGE)
     passed, total = row.passed_tests, row.total_tests
     if passed is None or total is None or not 0 <= passed <= total <= LARGEST_SMALL:
-        raise Refused("bad_result")
+        raise Refused(Reason.BAD_RESULT)
     if row.created_at is None:
-        raise Refused("bad_time")
+        raise Refused(Reason.BAD_TIME)
     code = row.submitted_code or ""
     return Row(attempt_id, owner.id, row.question_id, row.language, code, passed, total, None, row.created_at)

@@ -5,14 +5,13 @@ what is missing; a further run imports nothing. Every run reads the whole source
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import blake2b, md5
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
 from django.utils import timezone
 
 from accounts.audit.log import Actor, Kind, record
@@ -21,7 +20,7 @@ from attempts.models import LARGEST
 from peerprep_users.legacy import target
 from peerprep_users.legacy.accounts import Account, Choice, Refused, choose
 from peerprep_users.legacy.attempts import Row, attempt_of
-from peerprep_users.legacy.report import Report
+from peerprep_users.legacy.report import Reason, Report
 from peerprep_users.legacy.source import ROWS_AT_ONCE, Source, SourceAttempt, SourceStatus
 
 Question = tuple[UUID, int]  # the user, and the question's number
@@ -58,14 +57,6 @@ class Result:
     stored: dict[str, Checksum] = field(default_factory=lambda: {"users": Checksum(), "attempts": Checksum()})
     different: list[str] = field(default_factory=list)  # the rows that are not stored as they were read
 
-    def is_sound(self, counts: Mapping[str, int], report: Report) -> bool:
-        """Whether all is stored as it was read, and no row is missing between what was read, stored and reported."""
-        accounted = [
-            self.imported[table] + self.there[table] + report.not_imported(table) == counts[table]
-            for table in self.read
-        ]
-        return all(accounted) and not self.different
-
     def compare(self, table: str, expected: dict[UUID, int], rows: Iterable[tuple[UUID, int]]) -> None:
         found = {id_: row for id_, row in rows if id_ in expected}
         for id_, row in expected.items():
@@ -76,31 +67,38 @@ class Result:
                 self.different.append(f"{table} {id_}")
 
 
-@dataclass
 class Importer:
-    source: Source
-    report: Report
-    progress: Callable[[int], object]
-    users_at_once: int
-    result: Result = field(default_factory=Result)
+    def __init__(self, source: Source, report: Report, users_at_once: int) -> None:
+        self.source, self.report, self.users_at_once = source, report, users_at_once
+        self.counts = {table: source.count(table) for table in ("users", "attempts")}
+        self.rows = sum(self.counts.values())
+        self.progress: Callable[[int], object] = lambda rows: None
+        self.result = Result()
 
-    def rehearse(self) -> None:
+    def rehearse(self, progress: Callable[[int], object]) -> None:
         """Reads and validates everything, and does not look at our own tables."""
+        self.progress = progress
         choice = self.choose()
         for accounts in target.batches(choice.accounts, self.users_at_once):
             Batch(self, accounts).rehearse()
         self.report_rows_without(choice.refused)
 
-    def run(self) -> Result:
-        target.prepare()
+    def run(self, progress: Callable[[int], object]) -> None:
+        self.progress = progress
         choice = self.choose()
         refused = choice.refused
         for accounts in target.batches(choice.accounts, self.users_at_once):
             refused |= Batch(self, accounts).run()
         self.report_rows_without(refused)
-        if self.result.imported.total():
-            target.analyze()
-        return self.result
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether all is stored as it was read, and every row that was read is stored or reported."""
+        accounted = [
+            self.result.imported[table] + self.result.there[table] + self.report.not_imported(table) == number
+            for table, number in self.counts.items()
+        ]
+        return all(accounted) and not self.result.different
 
     def choose(self) -> Choice:
         choice = choose(self.source.users(), self.report, timezone.now())
@@ -112,7 +110,9 @@ class Importer:
         for table in ("attempts", "user_question_status"):
             for id_, user in self.source.rows_without(table, refused):
                 shown = id_ if table == "attempts" else f"{user}/{id_}"
-                self.report.add(table, shown, "user_not_imported" if user in refused else "user_gone", user=user)
+                self.report.add(
+                    table, shown, Reason.USER_NOT_IMPORTED if user in refused else Reason.USER_GONE, user=user
+                )
                 self.progress(table == "attempts")
 
 
@@ -136,7 +136,7 @@ class Batch:
 
     def run(self) -> set[str]:
         """Returns the ids of the users that are refused."""
-        with transaction.atomic():
+        with target.patient_transaction():
             refused = self.add_users()
             self.read_all_attempts(store=self.add_attempts)
             if self.new_attempts:
@@ -160,7 +160,7 @@ class Batch:
             if user.id in added:
                 self.new_users[user.id] = digest(*(getattr(user, name) for name in target.USER_COLUMNS))
             elif user.id not in there:
-                reason = "deleted_here" if user.id in deleted else "address_taken"
+                reason = Reason.DELETED_HERE if user.id in deleted else Reason.ADDRESS_TAKEN
                 self.report.add("users", account.ids[0], reason, email=account.origin.email)
                 refused.update(account.ids)
         self.accounts = [account for account in self.accounts if account.user.id in there | added]
@@ -170,28 +170,28 @@ class Batch:
     # --- Attempts
 
     def read_all_attempts(self, *, store: Callable[[list[Row]], None]) -> None:
-        owners = {id_: account.user for account in self.accounts for id_ in account.ids}
+        owners = {id_: account for account in self.accounts for id_ in account.ids}
         statuses = list(self.source.statuses(owners))
         for status in statuses:
-            self.note_runtime(status, owners[status.user_id])
+            self.note_runtime(status, owners[status.user_id].user)
         for chunk in target.batches(self.source.attempts(owners), ROWS_AT_ONCE):
             store([row for each in chunk if (row := self.read_attempt(each, owners[each.user_id]))])
             self.progress(len(chunk))
         for status in statuses:
-            self.compare_solved(status, owners[status.user_id])
+            self.compare_solved(status, owners[status.user_id].user)
 
-    def read_attempt(self, origin: SourceAttempt, owner: User) -> Row | None:
+    def read_attempt(self, origin: SourceAttempt, owner: Account) -> Row | None:
         try:
-            row = attempt_of(origin, owner)
+            row = attempt_of(origin, owner.user)
             if row.id in self.attempts:
-                raise Refused("id_taken")
+                raise Refused(Reason.ID_TAKEN)
         except Refused as refusal:
-            self.report.add("attempts", origin.id, str(refusal), user=origin.user_id)
+            self.report.add("attempts", origin.id, refusal.reason, user=origin.user_id)
             return None
         if row.total_tests == 0:
-            self.report.add("attempts", origin.id, "no_tests", "imported, not solved", user=origin.user_id)
-        if origin.user_id != str(owner.id):
-            self.report.add("attempts", origin.id, "duplicate_address", "moved to the account", user=owner.id)
+            self.report.add("attempts", origin.id, Reason.NO_TESTS, "imported, not solved", user=origin.user_id)
+        if origin.user_id != owner.ids[0]:
+            self.report.add("attempts", origin.id, Reason.DUPLICATE_ADDRESS, "moved to the account", user=row.user_id)
         self.attempts[row.id] = digest(*row.facts, md5(row.submitted_code.encode(), usedforsecurity=False).hexdigest())
         return self.with_runtime(row)
 
@@ -202,7 +202,7 @@ class Batch:
         if 0 <= runtime <= LARGEST:
             self.runtimes[question] = min(runtime, self.runtimes.get(question, runtime))
         else:
-            self.report_status(status, "bad_runtime", "counted without it")
+            self.report_status(status, Reason.BAD_RUNTIME, "counted without it")
 
     def with_runtime(self, row: Row) -> Row:
         """The best runtime of a question is known, but not which attempt it is of: the first that solves it gets it."""
@@ -215,11 +215,11 @@ class Batch:
     def compare_solved(self, status: SourceStatus, owner: User) -> None:
         solved_at = self.solved_at.get((owner.id, status.question_id))
         if solved_at is None and (status.solved_at or status.best_runtime_ms is not None):
-            self.report_status(status, "never_solved", "counted as not solved")
+            self.report_status(status, Reason.NEVER_SOLVED, "counted as not solved")
         elif solved_at and status.solved_at and status.solved_at < solved_at - SAME_TIME:
-            self.report_status(status, "solved_earlier", "counted from the attempts")
+            self.report_status(status, Reason.SOLVED_EARLIER, "counted from the attempts")
 
-    def report_status(self, status: SourceStatus, reason: str, outcome: str) -> None:
+    def report_status(self, status: SourceStatus, reason: Reason, outcome: str) -> None:
         self.report.add(
             "user_question_status", f"{status.user_id}/{status.question_id}", reason, outcome, user=status.user_id
         )
@@ -228,10 +228,11 @@ class Batch:
         there = target.owners_of_attempts([row.id for row in rows])
         for row in rows:
             if there.get(row.id, row.user_id) != row.user_id:
-                self.report.add("attempts", str(row.id), "id_taken", user=row.user_id)
+                self.report.add("attempts", str(row.id), Reason.ID_TAKEN, user=row.user_id)
                 del self.attempts[row.id]
         new = [row for row in rows if row.id not in there]
-        target.add_attempts(new)
+        if new:
+            target.add_attempts(new)
         self.new_attempts.update(row.user_id for row in new)
         self.result.there["attempts"] += sum(owner == row.user_id for row in rows if (owner := there.get(row.id)))
 

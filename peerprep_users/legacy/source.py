@@ -125,7 +125,8 @@ def connect(url: str) -> psycopg.Connection[TupleRow]:
 
 @contextmanager
 def snapshot(connection: psycopg.Connection[TupleRow], schema: str = "") -> Iterator[Source]:
-    """
+    """What the database holds at this moment, until the connection is closed at the end.
+
     Args:
         schema: where the tables are; else where the connection finds them.
 

@@ -1,8 +1,8 @@
 """What an import says in the end."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
-from peerprep_users.legacy.importing import Result
+from peerprep_users.legacy.importing import Importer, Result
 from peerprep_users.legacy.report import Report
 
 DIFFERENCES_SHOWN = 10
@@ -17,17 +17,18 @@ def table(rows: Sequence[Sequence[object]]) -> Iterator[str]:
         yield "  ".join(cells)
 
 
-def counts_of(counts: Mapping[str, int], result: Result, report: Report) -> Iterator[str]:
+def counts_of(importer: Importer) -> Iterator[str]:
+    result = importer.result
     rows = [
-        (name, counts[name], result.imported[name], result.there[name], report.not_imported(name))
-        for name in ("users", "attempts")
+        (name, number, result.imported[name], result.there[name], importer.report.not_imported(name))
+        for name, number in importer.counts.items()
     ]
     yield from table([("", "read", "imported", "there before", "not imported"), *rows])
 
 
 def reasons_of(report: Report) -> Iterator[str]:
-    for reason, number in sorted(report.counts.items()):
-        yield f"{number:>8} {reason.table}: {reason.reason} ({reason.outcome})"
+    for (where, reason, outcome), number in sorted(report.counts.items()):
+        yield f"{number:>8} {where}: {reason} ({outcome})"
 
 
 def reconciliation_of(result: Result) -> Iterator[str]:

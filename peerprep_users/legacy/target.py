@@ -3,13 +3,14 @@
 # ruff: noqa: S608 - the statements are put together from the names of columns
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from itertools import islice
 from typing import Any, TypeVar
 from uuid import UUID
 
 from django.conf import settings
-from django.db import connection, models
+from django.db import connection, models, transaction
 from django.db.models.functions import MD5
 from django.utils import timezone
 
@@ -34,12 +35,15 @@ def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
         yield batch
 
 
-def prepare() -> None:
-    """No client waits for a batch, and a transaction may wait for the source."""
+@contextmanager
+def patient_transaction() -> Iterator[None]:
+    """No client waits for what it does, and it may wait for the source."""
     limit_statements(connection, None)
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute("SET idle_in_transaction_session_timeout = 0")
+    with transaction.atomic():
+        if connection.vendor == "postgresql":
+            with connection.cursor() as cursor:
+                cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+        yield
 
 
 def existing_users(ids: Iterable[UUID]) -> set[UUID]:

@@ -253,6 +253,12 @@ class TestAttempts:
         assert reported() == [(second, "id_taken", NOT)]
         assert str(Attempt.objects.get().pk) == first
 
+    def test_an_id_in_capitals_is_the_same_uuid(self, earlier: Earlier, db: None) -> None:
+        user = earlier.user("alice@example.com", id="0B6C1F5E-51C7-4F0E-9D55-8B5D3A0A2F44")
+        earlier.attempt(user)
+        assert run(earlier)[1] == 0
+        assert str(Attempt.objects.get().user_id) == user.lower()
+
 
 class TestAgain:
     def test_a_second_run_imports_nothing_and_says_so(self, earlier: Earlier, db: None) -> None:

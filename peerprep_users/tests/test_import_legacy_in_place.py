@@ -89,6 +89,17 @@ def test_what_was_moved_is_imported_and_comes_back(earlier: Earlier) -> None:
     assert run(earlier, *MANAGE, "import_legacy", "--in-place", "--yes").returncode == 0
 
 
+@pytest.mark.parametrize("how", ["--in-place", "--undo"])
+def test_it_goes_on_and_back_where_it_was_killed_after_the_move(earlier: Earlier, how: str) -> None:
+    earlier.user("alice@example.com")
+    earlier.execute("CREATE SCHEMA legacy")
+    for name in EARLIER_TABLES:
+        earlier.execute(f"ALTER TABLE {name} SET SCHEMA legacy")
+    done = run(earlier, *MANAGE, "import_legacy", how, "--yes")
+    assert done.returncode == 0, done.stderr
+    assert "sessions" in tables(earlier) if how == "--in-place" else tables(earlier) == EARLIER_TABLES
+
+
 def test_undoing_says_what_it_loses_and_asks_first(earlier: Earlier) -> None:
     earlier.user("alice@example.com")
     run(earlier, *MANAGE, "import_legacy", "--in-place", "--yes")

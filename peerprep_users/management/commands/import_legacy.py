@@ -1,8 +1,8 @@
 import os
 import sys
 from argparse import ArgumentParser, ArgumentTypeError
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import IO, Any
 
@@ -18,10 +18,11 @@ from core.schema_lock import schema_lock
 from peerprep_users.admin_site import daily_stats
 from peerprep_users.legacy import in_place
 from peerprep_users.legacy.detection import TAKE_OVER, holds_earlier_tables
-from peerprep_users.legacy.importing import Importer, Result
+from peerprep_users.legacy.importing import Importer
 from peerprep_users.legacy.report import Report
-from peerprep_users.legacy.source import COLUMNS, Source, Unusable, connect, snapshot
+from peerprep_users.legacy.source import Source, Unusable, connect, snapshot
 from peerprep_users.legacy.summary import counts_of, reasons_of, reconciliation_of
+from peerprep_users.legacy.target import analyze
 from peerprep_users.models import DailyFigure
 
 REPORTED, FAILED = 1, 2
@@ -87,8 +88,7 @@ import_legacy --undo        # restores what --in-place has moved
             if source:
                 if not dry_run and holds_earlier_tables(connection):
                     raise CommandError(TAKE_OVER, returncode=FAILED)
-                with snapshot(connect(source)) as opened:
-                    self.take_over(opened, dry_run=dry_run, **options)
+                self.take_over(snapshot(connect(source)), dry_run=dry_run, **options)
                 return
             if connection.vendor != "postgresql":
                 raise CommandError("DATABASE_URL must name the earlier database, on PostgreSQL.", returncode=USAGE)
@@ -115,8 +115,7 @@ import_legacy --undo        # restores what --in-place has moved
                 in_place.execute(statements)
             call_command("migrate", verbosity=0, interactive=False)
         schema = in_place.SCHEMA if in_place.is_moved() else ""
-        with snapshot(in_place.connect(), schema) as opened:
-            self.take_over(opened, dry_run=dry_run, **options)
+        self.take_over(snapshot(in_place.connect(), schema), dry_run=dry_run, **options)
 
     def move_back(self, *, dry_run: bool, yes: bool) -> None:
         if not in_place.is_moved():
@@ -133,39 +132,42 @@ import_legacy --undo        # restores what --in-place has moved
     # --- The import
 
     def take_over(
-        self, source: Source, *, dry_run: bool, report: Path | None, users_at_once: int, **options: Any
+        self,
+        opening: AbstractContextManager[Source],
+        *,
+        dry_run: bool,
+        report: Path | None,
+        users_at_once: int,
+        **options: Any,
     ) -> None:
-        if report:
-            with created(report) as file:
-                self.run_importer(source, Report(file), users_at_once, dry_run=dry_run)
-        else:
-            self.run_importer(source, Report(), users_at_once, dry_run=dry_run)
-
-    def run_importer(self, source: Source, report: Report, users_at_once: int, *, dry_run: bool) -> None:
-        counts = {table: source.count(table) for table in COLUMNS}
-        rows = counts["users"] + counts["attempts"]
-        with tqdm(total=rows, unit="rows", leave=False, disable=None) as bar:
-            importer = Importer(source, report, bar.update, users_at_once)
-            if dry_run:
-                importer.rehearse()
-            else:
-                with schema_lock(connection):
-                    importer.run()
-        result = importer.result
-        self.show([*counts_of(counts, result, report), *reasons_of(report)])
+        with created(report) if report else nullcontext() as file, opening as source:
+            importer = Importer(source, Report(file), users_at_once)
+            with tqdm(total=importer.rows, unit="rows", leave=False, disable=None) as bar:
+                if dry_run:
+                    importer.rehearse(bar.update)
+                else:
+                    with schema_lock(connection):
+                        importer.run(bar.update)
+        self.show([*counts_of(importer), *reasons_of(importer.report)])
         if dry_run:
             self.stdout.write("Nothing was written.")
         else:
-            self.finish(result, counts, report)
-        if report.counts:
+            self.finish(importer)
+        if importer.report.counts:
             sys.exit(REPORTED)
 
-    def finish(self, result: Result, counts: Mapping[str, int], report: Report) -> None:
-        if not result.imported.total():
+    def finish(self, importer: Importer) -> None:
+        if importer.result.imported.total():
+            analyze()
+            self.count_days()
+        else:
             self.stdout.write("There was nothing left to import.")
-        elif DailyFigure.objects.exists():  # else the background worker is still to count them
+        self.show(reconciliation_of(importer.result))
+        if not importer.is_sound:
+            raise CommandError("What is stored differs from what was read.", returncode=FAILED)
+
+    def count_days(self) -> None:
+        """Counts the figures of days again that have been counted; the background worker counts the others."""
+        if DailyFigure.objects.exists():
             with tqdm(total=daily_stats.DAYS_SHOWN, desc="figures", unit="days", leave=False, disable=None) as bar:
                 daily_stats.recount_days(progress=bar.update)
-        self.show(reconciliation_of(result))
-        if not result.is_sound(counts, report):
-            raise CommandError("What is stored differs from what was read.", returncode=FAILED)
