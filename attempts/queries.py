@@ -50,3 +50,26 @@ QUESTIONS = FixedQuery(
 QUESTION_COUNT = FixedQuery(
     "SELECT count(*) FROM user_question_status WHERE user_id = %s", fields_of(QuestionStatus, "attempts")
 )
+
+STATISTICS = FixedQuery(
+    """
+    SELECT sum(attempts), sum(solving_attempts), count(solved_at), sum(attempts_to_solve)
+    FROM user_question_status WHERE user_id = %s
+    """,
+    fields_of(QuestionStatus, attempts="attempts", solving="attempts", questions="attempts", to_solve="attempts"),
+)
+LANGUAGES = FixedQuery(
+    """
+    SELECT language, count(*) AS attempts, count(*) FILTER (WHERE solved) FROM attempts
+    WHERE user_id = %s GROUP BY language ORDER BY attempts DESC, language
+    """,
+    fields_of(Attempt, language="language", attempts="question_id", solved="question_id"),
+)
+# Of the days that begin at the times of an array, the ordinal numbers of those with attempts; on PostgreSQL alone.
+DAYS = FixedQuery(
+    """
+    SELECT width_bucket(created_at, %s::timestamptz[]) AS day, count(*), count(*) FILTER (WHERE solved) FROM attempts
+    WHERE user_id = %s AND created_at >= %s AND created_at < %s GROUP BY day
+    """,
+    fields_of(QuestionStatus, day="attempts", made="attempts", solving="attempts"),
+)

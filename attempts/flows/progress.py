@@ -9,17 +9,15 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from django.contrib.postgres.fields import ArrayField
-from django.db import connection
-from django.db.models import Count, DateTimeField, Func, IntegerField, Q, Sum, Value
+from django.db.models import Count, Sum
 from django.utils import timezone
 
 from accounts.models import User
 from attempts.models import Attempt, QuestionStatus
-from attempts.queries import SUMMARY
+from attempts.queries import DAYS, LANGUAGES, STATISTICS, SUMMARY
+from core.queries import ON_POSTGRESQL
 
 DAY = timedelta(days=1)
-SOLVING = Count("pk", filter=Q(solved=True))
 
 
 def summarise(*, user: User) -> dict[str, Any]:
@@ -29,16 +27,10 @@ def summarise(*, user: User) -> dict[str, Any]:
 
 def show_statistics(*, user: User) -> dict[str, Any]:
     """Rates are None where there is nothing to divide by."""
-    counts = QuestionStatus.objects.filter(user=user).aggregate(
-        attempts=Sum("attempts"),
-        solving=Sum("solving_attempts"),
-        questions=Count("solved_at"),
-        to_solve=Sum("attempts_to_solve"),
-    )
-    languages = Attempt.objects.filter(user=user).values("language").annotate(attempts=Count("pk"), solved=SOLVING)
+    counts = STATISTICS.dicts(user.pk)[0]
     return {
         "acceptance_rate": counts["solving"] / counts["attempts"] if counts["attempts"] else None,
-        "by_language": list(languages.order_by("-attempts", "language")),
+        "by_language": LANGUAGES.dicts(user.pk),
         "average_attempts_to_solve": counts["to_solve"] / counts["questions"] if counts["questions"] else None,
     }
 
@@ -80,13 +72,11 @@ def count_by_day(user: User, dates: list[date], tz: ZoneInfo) -> tuple[Counter[d
     The zone's days are reckoned here and not by the database, whose own list of zones may be another.
     """
     begins = [datetime.combine(day, time(), tz).astimezone(UTC) for day in (*dates, dates[-1] + DAY)]
-    found = Attempt.objects.filter(user=user, created_at__gte=begins[0], created_at__lt=begins[-1])
-    rows: Iterable[tuple[int, int, int]]
-    if connection.vendor == "postgresql":
-        thresholds = Value(begins, ArrayField(DateTimeField()))
-        day = Func("created_at", thresholds, function="width_bucket", output_field=IntegerField())
-        rows = found.values(day=day).annotate(made=Count("pk"), solving=SOLVING).values_list("day", "made", "solving")
+    rows: Iterable[tuple[Any, ...]]
+    if ON_POSTGRESQL:
+        rows = DAYS.rows(begins, user.pk, begins[0], begins[-1])
     else:
+        found = Attempt.objects.filter(user=user, created_at__gte=begins[0], created_at__lt=begins[-1])
         times = found.values_list("created_at", "solved")
         rows = ((bisect(begins, created_at), 1, int(solved)) for created_at, solved in times)
     attempts, solved = Counter[date](), Counter[date]()
