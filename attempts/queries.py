@@ -6,7 +6,7 @@ from core.queries import FixedQuery, fields_of
 LISTED = ("id", "question_id", "language", "passed_tests", "total_tests", "created_at")
 HISTORY = FixedQuery(
     f"""
-    SELECT {", ".join(LISTED)}, solved FROM attempts
+    SELECT {", ".join(LISTED)}, solved AS is_solved FROM attempts
     WHERE user_id = %s ORDER BY created_at DESC, id DESC LIMIT %s OFFSET %s
     """,  # noqa: S608
     fields_of(Attempt, *LISTED, is_solved="solved"),
@@ -24,7 +24,8 @@ ATTEMPT = FixedQuery(
 
 SUMMARY = FixedQuery(
     """
-    SELECT coalesce(sum(attempts), 0), count(solved_at), max(last_attempt_at)
+    SELECT coalesce(sum(attempts), 0) AS total_attempts, count(solved_at) AS solved,
+        max(last_attempt_at) AS last_attempt_at
     FROM user_question_status WHERE user_id = %s
     """,
     fields_of(QuestionStatus, total_attempts="attempts", solved="attempts", last_attempt_at="last_attempt_at"),

@@ -33,12 +33,19 @@ def list_attempts(*, user: User, limit: int, offset: int = 0, cursor: Position |
     """
     if filters or cursor:
         found = Attempt.objects.history_of(user).matching(**filters)
+        total = found.count() if filters else count_attempts(user)
         rows = list((found.older_than(cursor) if cursor else found[offset:]).as_listed()[: limit + 1])
     else:
+        total = count_attempts(user)
         rows = HISTORY.dicts(user.pk, limit + 1, offset)
-    total = found.count() if filters else ATTEMPT_COUNT.rows(user.pk)[0][0]
     last = rows[limit - 1] if len(rows) > limit else None
     return Page(rows[:limit], total, last and Position(last["created_at"], last["id"]))
+
+
+def count_attempts(user: User) -> int:
+    """Of thousands of questions at most, where the attempts may be a hundred thousand."""
+    total: int = ATTEMPT_COUNT.rows(user.pk)[0][0]
+    return total
 
 
 def show_attempt(*, user: User, attempt_id: UUID) -> dict[str, Any]:
