@@ -9,6 +9,8 @@ from typing import Any
 import django
 from django.conf import settings
 from django.core.handlers import wsgi
+from django.core.signals import request_finished, request_started
+from django.db import close_old_connections
 from django.http import HttpResponse
 
 from core.concurrency import request_slots
@@ -111,4 +113,7 @@ class BrokenBody:
 
 
 django.setup(set_prefix=False)
+# A slot looks after its connection itself: see `RequestSlots.release`.
+request_started.disconnect(close_old_connections)
+request_finished.disconnect(close_old_connections)
 application = Application()
