@@ -17,7 +17,7 @@ ATTEMPT_COUNT = FixedQuery(
 )
 
 SHOWN = ("id", "question_id", "language", "submitted_code", "passed_tests", "total_tests", "created_at")
-ATTEMPT = FixedQuery(
+SHOWN_ATTEMPT = FixedQuery(
     f"SELECT {', '.join(SHOWN)} FROM attempts WHERE id = %s AND user_id = %s",  # noqa: S608
     fields_of(Attempt, *SHOWN),
 )
@@ -31,7 +31,7 @@ SUMMARY = FixedQuery(
     fields_of(QuestionStatus, total_attempts="attempts", solved="attempts", last_attempt_at="last_attempt_at"),
 )
 
-QUESTION = (
+QUESTION_FIELDS = (
     "question_id",
     "attempts",
     "best_passed_tests",
@@ -41,12 +41,12 @@ QUESTION = (
     "last_attempt_at",
     "solved_at",
 )
-QUESTIONS = FixedQuery(
+QUESTION_PAGE = FixedQuery(
     f"""
-    SELECT {", ".join(QUESTION)} FROM user_question_status
+    SELECT {", ".join(QUESTION_FIELDS)} FROM user_question_status
     WHERE user_id = %s AND question_id > %s ORDER BY question_id LIMIT %s
     """,  # noqa: S608
-    fields_of(QuestionStatus, *QUESTION),
+    fields_of(QuestionStatus, *QUESTION_FIELDS),
 )
 QUESTION_COUNT = FixedQuery(
     "SELECT count(*) FROM user_question_status WHERE user_id = %s", fields_of(QuestionStatus, "attempts")
@@ -59,7 +59,7 @@ STATISTICS = FixedQuery(
     """,
     fields_of(QuestionStatus, attempts="attempts", solving="attempts", questions="attempts", to_solve="attempts"),
 )
-LANGUAGES = FixedQuery(
+BY_LANGUAGE = FixedQuery(
     """
     SELECT language, count(*) AS attempts, count(*) FILTER (WHERE solved) FROM attempts
     WHERE user_id = %s GROUP BY language ORDER BY attempts DESC, language
@@ -67,7 +67,7 @@ LANGUAGES = FixedQuery(
     fields_of(Attempt, language="language", attempts="question_id", solved="question_id"),
 )
 # Of the days that begin at the times of an array, the ordinal numbers of those with attempts; on PostgreSQL alone.
-DAYS = FixedQuery(
+BY_DAY = FixedQuery(
     """
     SELECT width_bucket(created_at, %s::timestamptz[]) AS day, count(*), count(*) FILTER (WHERE solved) FROM attempts
     WHERE user_id = %s AND created_at >= %s AND created_at < %s GROUP BY day

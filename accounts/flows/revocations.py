@@ -11,7 +11,7 @@ from django.utils import timezone
 from accounts.models import Revocation, Session
 from accounts.tokens.jwt import LEEWAY
 
-PAGE = 10_000
+MOST_AT_ONCE = 10_000
 # A transaction that began before a call may commit after it, so that long before the call is read again.
 STILL_UNCOMMITTED = timedelta(seconds=30)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -30,8 +30,8 @@ def list_revocations(*, since: int = 0) -> dict[str, Any]:
 
     None is left out, and one may come again.
     """
-    rows = list(Revocation.objects.filter(at__gte=EPOCH + since * MICROSECOND).order_by("at", "pk")[:PAGE])
-    reached = rows[-1].at if len(rows) == PAGE else timezone.now() - STILL_UNCOMMITTED
+    rows = list(Revocation.objects.filter(at__gte=EPOCH + since * MICROSECOND).order_by("at", "pk")[:MOST_AT_ONCE])
+    reached = rows[-1].at if len(rows) == MOST_AT_ONCE else timezone.now() - STILL_UNCOMMITTED
     events = [{"sid": row.session_id, "user_id": row.user_id, "reason": row.reason, "at": row.at} for row in rows]
     return {"events": events, "next": str((reached - EPOCH) // MICROSECOND)}
 

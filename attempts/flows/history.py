@@ -9,7 +9,7 @@ from django.db.models import F
 
 from accounts.models import User
 from attempts.models import Attempt, IdempotencyKey, Position, QuestionStatus
-from attempts.queries import ATTEMPT, ATTEMPT_COUNT, HISTORY, QUESTION, QUESTION_COUNT, QUESTIONS
+from attempts.queries import ATTEMPT_COUNT, HISTORY, QUESTION_COUNT, QUESTION_FIELDS, QUESTION_PAGE, SHOWN_ATTEMPT
 from core.errors import NotAuthenticated, NotFound
 
 CHUNK = 64  # attempts of at most 64 KiB each: what an export holds at a time
@@ -54,7 +54,7 @@ def show_attempt(*, user: User, attempt_id: UUID) -> dict[str, Any]:
     Raises:
         NotFound: there is none, or it is another user's.
     """
-    found = ATTEMPT.dicts(attempt_id, user.pk)
+    found = SHOWN_ATTEMPT.dicts(attempt_id, user.pk)
     if not found:
         raise NotFound
     return found[0]
@@ -62,7 +62,7 @@ def show_attempt(*, user: User, attempt_id: UUID) -> dict[str, Any]:
 
 def list_questions(*, user: User, limit: int, cursor: int = 0) -> Page:
     """What the user has reached on each question, in the order of the questions' numbers."""
-    rows = QUESTIONS.dicts(user.pk, cursor, limit + 1)
+    rows = QUESTION_PAGE.dicts(user.pk, cursor, limit + 1)
     last = rows[limit - 1]["question_id"] if len(rows) > limit else None
     return Page(rows[:limit], QUESTION_COUNT.rows(user.pk)[0][0], last)
 
@@ -90,7 +90,7 @@ def export_attempts(*, user: User) -> Iterator[dict[str, Any]]:
 
 
 def export_questions(*, user: User) -> Iterator[dict[str, Any]]:
-    found = QuestionStatus.objects.listed(user, after=0).values(*QUESTION)
+    found = QuestionStatus.objects.listed(user, after=0).values(*QUESTION_FIELDS)
     rows = list(found[:CHUNK])
     while rows:
         yield from rows

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from attempts.models import Attempt, QuestionStatus
-from attempts.queries import DAYS, LANGUAGES, STATISTICS, SUMMARY
+from attempts.queries import BY_DAY, BY_LANGUAGE, STATISTICS, SUMMARY
 from core.queries import ON_POSTGRESQL
 
 DAY = timedelta(days=1)
@@ -30,7 +30,7 @@ def show_statistics(*, user: User) -> dict[str, Any]:
     counts = STATISTICS.dicts(user.pk)[0]
     return {
         "acceptance_rate": counts["solving"] / counts["attempts"] if counts["attempts"] else None,
-        "by_language": LANGUAGES.dicts(user.pk),
+        "by_language": BY_LANGUAGE.dicts(user.pk),
         "average_attempts_to_solve": counts["to_solve"] / counts["questions"] if counts["questions"] else None,
     }
 
@@ -74,7 +74,7 @@ def count_by_day(user: User, dates: list[date], tz: ZoneInfo) -> tuple[Counter[d
     begins = [datetime.combine(day, time(), tz).astimezone(UTC) for day in (*dates, dates[-1] + DAY)]
     rows: Iterable[tuple[Any, ...]]
     if ON_POSTGRESQL:
-        rows = DAYS.rows(begins, user.pk, begins[0], begins[-1])
+        rows = BY_DAY.rows(begins, user.pk, begins[0], begins[-1])
     else:
         found = Attempt.objects.filter(user=user, created_at__gte=begins[0], created_at__lt=begins[-1])
         times = found.values_list("created_at", "solved")
