@@ -75,8 +75,10 @@ def only_here() -> tuple[int, int]:
     with connection.cursor() as cursor:
         counts = []
         for table in ("users", "attempts"):
+            # NOT IN would compare each with each, if there are more than `work_mem` holds.
             cursor.execute(
-                f"SELECT count(*) FROM {table} WHERE id::text NOT IN (SELECT lower(id::text) FROM {SCHEMA}.{table})"  # noqa: S608
+                f"SELECT count(*) FROM {table} ours WHERE NOT EXISTS "  # noqa: S608
+                f"(SELECT FROM {SCHEMA}.{table} theirs WHERE lower(theirs.id::text) = ours.id::text)"
             )
             counts.append(int(cursor.fetchone()[0]))
     return counts[0], counts[1]

@@ -107,3 +107,19 @@ def test_undoing_says_what_it_loses_and_asks_first(earlier: Earlier) -> None:
     done = run(earlier, *MANAGE, "import_legacy", "--undo")
     assert "This loses what the earlier tables do not have: users: 1, attempts: 0." in done.stdout
     assert (done.returncode, "Use --yes." in done.stderr, "sessions" in tables(earlier)) == (2, True, True)
+
+
+def test_undoing_many_rows_takes_no_longer_than_reading_them(earlier: Earlier) -> None:
+    """With more ids than fit into `work_mem`."""
+    run(earlier, *MANAGE, "import_legacy", "--in-place", "--yes")
+    earlier.execute("DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET work_mem = 64', current_database()); END $$")
+    earlier.execute(
+        "INSERT INTO legacy.users (id, email, password_hash) "
+        "SELECT gen_random_uuid(), number, '' FROM generate_series(1, 40000) AS number"
+    )
+    earlier.execute(
+        "INSERT INTO users (id, email, password_hash, name, role, is_verified, is_active, created_at, updated_at) "
+        "SELECT id::uuid, email, '', 'name', role, true, true, now(), now() FROM legacy.users"
+    )
+    done = run(earlier, *MANAGE, "import_legacy", "--undo", "--dry-run")
+    assert "users: 0, attempts: 0." in done.stdout, done.stderr

@@ -14,6 +14,7 @@ from django.db import ProgrammingError, connection
 from tqdm import tqdm
 
 from accounts.management.base import USAGE, Operation, add_yes_argument, confirm
+from core.postgresql import limit_statements
 from core.schema_lock import schema_lock
 from peerprep_users.admin_site import daily_stats
 from peerprep_users.legacy import in_place
@@ -55,7 +56,7 @@ def failures_in_a_line() -> Iterator[None]:
     except (psycopg.Error, DatabaseError) as exc:
         problem = " ".join(str(exc).partition("\nLINE ")[0].split())
         remedy = "Run `manage.py migrate`" if isinstance(exc, ProgrammingError) else "Run it again to go on"
-        raise CommandError(f"The import stopped: {problem}. {remedy}.", returncode=FAILED) from exc
+        raise CommandError(f"It stopped: {problem.rstrip('.?')}. {remedy}.", returncode=FAILED) from exc
 
 
 class Command(Operation):
@@ -122,6 +123,7 @@ import_legacy --undo        # restores what --in-place has moved
             raise CommandError("There are no tables of the earlier service to move back.", returncode=FAILED)
         statements = in_place.moving_back()
         self.show(f"{statement};" for statement in statements)
+        limit_statements(connection, None)
         users, attempts = in_place.only_here()
         self.stdout.write(f"This loses what the earlier tables do not have: users: {users}, attempts: {attempts}.")
         if not dry_run:
