@@ -40,7 +40,7 @@ class Slots:
             self.owners.remove(owner)
 
 
-waiting_writers = Slots(total=32, per_owner=8)  # each has a thread
+waiting_writers = Slots(total=48, per_owner=24)  # each has a thread; 20 refreshes of one user at once all succeed
 
 
 class RequestSlots(threading.local):

@@ -22,7 +22,7 @@ from accounts import hashing, login_guard
 from accounts.models import LoginGuard, User
 from conftest import Person
 from core import downloads
-from core.concurrency import REQUEST_SLOTS, Slots, request_slots
+from core.concurrency import REQUEST_SLOTS, Slots, request_slots, waiting_writers
 from core.downloads import TooManyDownloads
 from core.errors import Unavailable
 from core.tests.waiting import wait_until
@@ -201,6 +201,26 @@ def test_requests_of_one_user_write_one_after_the_other(in_thread: InThread, ali
             return second.result(20), waited
 
     assert in_thread(hold) == (200, True)
+
+
+def test_twenty_refreshes_of_one_user_at_once_all_succeed(in_thread: InThread, alice: Person, settings: Any) -> None:
+    settings.REQUEST_TIME = timedelta(minutes=1)
+    body = json.dumps({"refresh_token": alice.tokens.refresh_token}).encode()
+    environ = RequestFactory().post("/auth/refresh", body, "application/json").environ
+
+    def refresh() -> Any:
+        return application(environ | {"wsgi.input": BytesIO(body)}, lambda *args: None)
+
+    def hold() -> set[int]:
+        request_slots.acquire()
+        request_slots.take_turn(alice.user.pk)
+        with ThreadPoolExecutor(20) as others:
+            refreshes = [others.submit(refresh) for _ in range(20)]
+            wait_until(lambda: len(waiting_writers.owners) == 20 or any(each.done() for each in refreshes))
+            request_slots.release()
+            return {each.result(20).status_code for each in refreshes}
+
+    assert in_thread(hold) == {200}
 
 
 def test_a_streamed_response_has_a_connection_of_its_own(in_thread: InThread, alice: Person) -> None:
