@@ -11,6 +11,7 @@ from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework_simplejwt.exceptions import TokenError
 
+from accounts.audit.log import NO_CLIENT
 from accounts.flows.sessions import begin_legacy_session
 from accounts.models import Session, User
 from accounts.tokens.jwt import AccessToken, Claims
@@ -95,6 +96,8 @@ def introspect(token: str) -> dict[str, Any]:
     except TokenError:
         return {"active": False}
     session = live_session(claims, timezone.now())
+    if session is None and claims.is_legacy:
+        session = begin_legacy_session(claims, NO_CLIENT)
     if session is None:
         return {"active": False}
     return {

@@ -84,6 +84,15 @@ def test_an_access_token_is_good_until_it_expires(alice: Person) -> None:
     assert taken() == ["access"]
 
 
+def test_another_service_hears_that_an_unused_one_is_active(alice: Person, until: Any) -> None:
+    until.SERVICE_KEYS = [("matching", "the key of matching")]
+    matching = Api(**{"X-Service-Key": "the key of matching"})
+    token = legacy(alice.user, "access")
+    assert matching.post("/auth/introspect", {"token": token}).json()["sub"] == str(alice.user.pk)
+    alice.api.post("/auth/logout")
+    assert matching.post("/auth/introspect", {"token": token}).json() == {"active": False}
+
+
 def test_of_twenty_first_calls_at_once_all_are_answered(alice: Person, together: Together) -> None:
     token = legacy(alice.user, "access")
     assert together(lambda _: profile(token)) == [200] * 20
