@@ -31,7 +31,9 @@ def list_revocations(*, since: int = 0) -> dict[str, Any]:
     None is left out, and one may come again.
     """
     rows = list(Revocation.objects.filter(at__gte=EPOCH + since * MICROSECOND).order_by("at", "pk")[:MOST_AT_ONCE])
-    reached = rows[-1].at if len(rows) == MOST_AT_ONCE else timezone.now() - STILL_UNCOMMITTED
+    reached = timezone.now() - STILL_UNCOMMITTED
+    if len(rows) == MOST_AT_ONCE:
+        reached = min(reached, rows[-1].at)
     events = [{"sid": row.session_id, "user_id": row.user_id, "reason": row.reason, "at": row.at} for row in rows]
     return {"events": events, "next": str((reached - EPOCH) // MICROSECOND)}
 

@@ -139,6 +139,16 @@ def test_a_page_that_is_full_leads_on(matching: Api) -> None:
     assert len(revocations(matching, first["next"])["events"]) == 2
 
 
+def test_nor_does_a_full_page_leave_out_one_that_is_committed_late(matching: Api) -> None:
+    now = timezone.now()
+    Revocation.objects.bulk_create(
+        Revocation(session_id=uuid4(), user_id=uuid4(), reason="logout", at=now) for _ in range(10_000)
+    )
+    first = revocations(matching)
+    Revocation.objects.create(session_id=uuid4(), user_id=uuid4(), reason="late", at=now - timedelta(seconds=5))
+    assert revocations(matching, first["next"])["events"][0]["reason"] == "late"
+
+
 def test_they_are_kept_as_long_as_an_access_token_lives(matching: Api, alice: Person) -> None:
     alice.api.post("/auth/logout")
     for minutes, count in ((15, 1), (17, 0)):
