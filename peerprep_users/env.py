@@ -17,6 +17,7 @@ from psycopg.pq import Conninfo
 
 T = TypeVar("T")
 
+LONGEST = timedelta(days=3650)
 SECRETS = {
     *("SECRET_KEY", "SECRET_KEY_FALLBACKS", "SERVICE_KEYS"),
     *("DATABASE_URL", "MAIL_PASSWORD", "REDIS_URL", "RABBITMQ_URL"),
@@ -112,7 +113,7 @@ def duration(name: str, default: float, unit: Literal["days", "minutes", "second
         if not re.fullmatch(r"[0-9]*\.?[0-9]+|[0-9]+\.", value):
             raise ValueError
         span = timedelta(**{unit: float(value)})
-        if not timedelta(0) < span <= timedelta(days=3650):
+        if not timedelta(0) < span <= LONGEST:
             raise ValueError
         return span
 
@@ -123,13 +124,16 @@ def duration(name: str, default: float, unit: Literal["days", "minutes", "second
 
 
 def moment(name: str) -> datetime | None:
-    """A time in ISO 8601, in UTC unless it names an offset; None where it is unset."""
+    """A time in ISO 8601, in UTC unless it names an offset, at most ten years ahead; None where it is unset."""
 
     def parse(value: str) -> datetime:
         time = datetime.fromisoformat(value)
-        return time if time.tzinfo else time.replace(tzinfo=UTC)
+        time = time if time.tzinfo else time.replace(tzinfo=UTC)
+        if time - datetime.now(UTC) > LONGEST:
+            raise ValueError
+        return time
 
-    return read(name, None, parse, "a time in ISO 8601, such as 2027-01-31T12:00:00Z")
+    return read(name, None, parse, "a time in ISO 8601, such as 2027-01-31T12:00:00Z, up to ten years ahead")
 
 
 class Rate(NamedTuple):
@@ -182,12 +186,13 @@ def service_keys(name: str, is_safe: Callable[[str], bool]) -> list[tuple[str, s
     """Keys of other services, comma-separated, each after the name of its service and a colon."""
 
     def parse(value: str) -> list[tuple[str, str]]:
-        pairs = [(service, key) for service, _, key in (part.partition(":") for part in split_list(value))]
-        if not all(re.fullmatch(r"[a-z0-9-]{1,32}", service) and is_safe(key) for service, key in pairs):
+        pairs = [re.fullmatch(r"([a-z0-9-]{1,32}):([ -~]+)", part) for part in split_list(value)]
+        if not all(pair and is_safe(pair[2]) for pair in pairs):
             raise ValueError
-        return pairs
+        return [(pair[1], pair[2]) for pair in pairs if pair]
 
-    return read(name, [], parse, "name:key pairs, comma-separated, each key a random secret of 32 bytes or more")
+    wanted = "name:key pairs in ASCII, comma-separated, each key a random secret of 32 bytes or more"
+    return read(name, [], parse, wanted)
 
 
 # --- Hosts and URLs -------------------------------------------------------------------------------------------------

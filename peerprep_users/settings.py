@@ -57,7 +57,7 @@ LEGACY_TOKENS_UNTIL = env.moment("LEGACY_TOKENS_UNTIL")
 if LEGACY_TOKENS_UNTIL and ALGORITHM != "HS256":
     env.refuse("ALGORITHM", "HS256 with LEGACY_TOKENS_UNTIL: the earlier service signed with SECRET_KEY")
 
-SERVICE_KEYS = env.service_keys("SERVICE_KEYS", lambda key: env.is_safe_key(key) or (bool(key) and not PRODUCTION))
+SERVICE_KEYS = env.service_keys("SERVICE_KEYS", lambda key: env.is_safe_key(key) or not PRODUCTION)
 
 SIMPLE_JWT = {
     "SIGNING_KEY": SECRET_KEY,
