@@ -14,6 +14,7 @@ from django.conf import settings
 from django.db import Error
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import Resolver404, resolve
+from django.utils.cache import patch_vary_headers
 
 from core.errors import ApiError, MethodNotAllowed, api_error_for, respond
 from core.logging import request_id
@@ -67,7 +68,12 @@ class CorsMiddleware(middleware.CorsMiddleware):
     """Leaves the calls alone that are not a browser's from another origin."""
 
     def __call__(self, request: HttpRequest) -> Any:
-        return super().__call__(request) if "HTTP_ORIGIN" in request.META else self.get_response(request)
+        if "HTTP_ORIGIN" in request.META:
+            return super().__call__(request)
+        response = self.get_response(request)
+        if "Cache-Control" in response.headers:  # a cache must not give it to other origins, which need a header more
+            patch_vary_headers(response, ("origin",))
+        return response
 
 
 def canonical_path(request: HttpRequest) -> str:

@@ -195,6 +195,12 @@ def test_it_lets_nobody_keep_an_error(api: Api, method: str, path: str, status: 
     assert api(method, path).headers["Cache-Control"] == "no-store"
 
 
+@pytest.mark.parametrize("path", ["/.well-known/jwks.json", "/openapi.json"])
+def test_it_has_caches_keep_apart_what_they_keep_for_other_origins(api: Api, path: str) -> None:
+    for origin in ({}, {"Origin": "https://peerprep.example"}):
+        assert api.get(path, **origin).headers["Vary"] == "origin"
+
+
 def test_it_lets_nobody_keep_a_fault(alice: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("accounts.views.profile_of", raising(RuntimeError("inside")))
     answer = alice.api.get("/users/me")
