@@ -140,17 +140,18 @@ def address_of(row: SourceUser) -> str:
 
 def name_of(row: SourceUser, address: str, report: Report) -> str:
     """A missing name is the one that a registration without a name gives."""
-    name = (row.name or "").strip()
-    if not name:
+    whole = (row.name or "").strip()
+    if not whole:
         return default_name(address)
+    name = whole[:NAME_LENGTH].rstrip()
     try:
         no_control_characters(name)
     except ValidationError:
         report.add("users", row.id, Reason.BAD_NAME, "imported, named after the address")
         return default_name(address)
-    if len(name) > NAME_LENGTH:
+    if len(whole) > NAME_LENGTH:
         report.add("users", row.id, Reason.LONG_NAME, f"imported, its first {NAME_LENGTH} characters")
-    return name[:NAME_LENGTH].rstrip()
+    return name
 
 
 def password_of(row: SourceUser, report: Report) -> str:

@@ -138,6 +138,7 @@ class TestUsers:
         ("values", "reason", "outcome"),
         [
             ({"name": "\u202eevil"}, "bad_name", "imported, named after the address"),
+            ({"name": "\N{ZERO WIDTH JOINER}" * 100 + "x"}, "bad_name", "imported, named after the address"),
             ({"name": "x" * 101}, "long_name", "imported, its first 100 characters"),
             ({"role": "OWNER"}, "bad_role", "imported as USER"),
             ({"password_hash": "$2b$12$abcdefghijklmnopqrstuv"}, "bad_hash", "imported, needs a new password"),
