@@ -374,13 +374,24 @@ class TestWhatItSays:
         assert refused.value.returncode == 2
 
     @pytest.mark.parametrize(
-        "url", ["postgresql://u:hidden@127.0.0.1:1/x", "postgresql://u:hidden@:x/", "mysql://hidden"]
+        "url",
+        [
+            "postgresql://u:hidden@127.0.0.1:1/x",
+            "postgresql://u:p@hidden@127.0.0.1/x",
+            "postgresql://u:hidden@:x/",
+            "mysql://hidden",
+        ],
     )
     def test_a_source_that_cannot_be_opened_is_a_line_without_the_password(self, db: None, url: str) -> None:
         with pytest.raises(CommandError) as refused:
             call_command("import_legacy", "--source", url)
         assert refused.value.returncode == 2
         assert "hidden" not in str(refused.value) and "\n" not in str(refused.value)
+
+    @pytest.mark.parametrize("number", ["0", "30001", "-1", "many"])
+    def test_a_transaction_has_a_bounded_number_of_users(self, number: str) -> None:
+        with pytest.raises(CommandError, match="a whole number from 1 to 30000"):
+            call_command("import_legacy", "--source", "postgresql://127.0.0.1:1/x", f"--users-at-once={number}")
 
 
 TRIGGER = {

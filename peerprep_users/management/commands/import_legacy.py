@@ -1,4 +1,5 @@
 import os
+import re
 import sys
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Iterable, Iterator
@@ -28,11 +29,12 @@ from peerprep_users.models import DailyFigure
 
 REPORTED, FAILED = 1, 2
 USERS_AT_ONCE = 5_000
+MOST_AT_ONCE = 30_000  # each is a parameter, of which SQLite takes 32,766
 
 
-def positive(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text)):
-        raise ArgumentTypeError("a whole number from 1 on")
+def batch_size(text: str) -> int:
+    if not (re.fullmatch("[0-9]{1,5}", text) and 1 <= int(text) <= MOST_AT_ONCE):
+        raise ArgumentTypeError(f"a whole number from 1 to {MOST_AT_ONCE}")
     return int(text)
 
 
@@ -80,7 +82,7 @@ import_legacy --undo        # restores what --in-place has moved
         parser.add_argument("--dry-run", action="store_true", help="read and check everything, write nothing")
         parser.add_argument("--report", type=Path, metavar="FILE", help="a line of JSON for each row with a problem")
         parser.add_argument(
-            "--users-at-once", type=positive, default=USERS_AT_ONCE, metavar="N", help="in each transaction"
+            "--users-at-once", type=batch_size, default=USERS_AT_ONCE, metavar="N", help="in each transaction"
         )
         add_yes_argument(parser)
 
