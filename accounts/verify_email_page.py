@@ -1,8 +1,6 @@
 """The page that the link in the verification mail opens, where `PUBLIC_BASE_URL` is the service itself."""
 
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
 from django.views.decorators.csrf import csrf_exempt
 
 from accounts.addresses import EMAIL_LENGTH
@@ -13,13 +11,15 @@ from accounts.serializers import AddressSerializer
 from core.api import validated
 from core.client import Client, ip_of
 from core.errors import Invalid, allow
+from core.pages import page
 from core.rate_limits import RateLimited, spend
 
-SECURITY_HEADERS = {
-    "Referrer-Policy": "no-referrer",  # the token is in the URL
-    "Content-Security-Policy": (
-        "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-    ),
+TITLES = {
+    "verified": "Your address is confirmed",
+    "already": "Your address is already confirmed",
+    "expired": "This link has expired",
+    "invalid": "This link does not work",
+    "link_sent": "Check your inbox",
 }
 
 
@@ -32,15 +32,15 @@ def verify_email_page(request: HttpRequest) -> HttpResponse:
             if "email" in request.POST:
                 return send_new_link(request, request.POST["email"])
             newly = registration.verify_email(token=request.POST.get("token", ""))
-            return render_page(request, "verified" if newly else "already")
+            return render_page("verified" if newly else "already")
         token = request.GET.get("token", "")
         if not token:
-            return render_page(request, "no_link")
-        return render_page(request, "already" if registration.user_for_token(token).is_verified else "ask", token=token)
+            return render_page("no_link")
+        return render_page("already" if registration.user_for_token(token).is_verified else "ask", token=token)
     except ExpiredVerificationToken:
-        return render_page(request, "expired", status=400)
+        return render_page("expired", status=400)
     except InvalidVerificationToken:
-        return render_page(request, "invalid", status=400)
+        return render_page("invalid", status=400)
 
 
 def send_new_link(request: HttpRequest, email: str) -> HttpResponse:
@@ -48,21 +48,21 @@ def send_new_link(request: HttpRequest, email: str) -> HttpResponse:
     try:
         body = validated(AddressSerializer, {"email": email}, "body")
     except Invalid:
-        return render_page(request, "invalid_email", email=email[:EMAIL_LENGTH], status=422)
+        return render_page("invalid_email", email=email[:EMAIL_LENGTH], status=422)
     try:
         spend("resend_verification", ip_of(request))
     except RateLimited as error:
-        response = render_page(request, "rate_limited", email=email, status=error.status)
+        response = render_page("rate_limited", email=email, status=error.status)
         for name, value in error.headers.items():
             response.headers[name] = value
         return response
     registration.request_verification(**body, client=Client.of(request))
-    return render_page(request, "link_sent")
+    return render_page("link_sent")
 
 
-def render_page(request: HttpRequest, outcome: str, *, status: int = 200, **values: str) -> HttpResponse:
-    context = {"outcome": outcome, "product": settings.MAIL_FROM_NAME, "hours": link_hours(), **values}
-    response = render(request, "accounts/verify_email.html", context, status=status)
-    for name, value in SECURITY_HEADERS.items():
-        response.headers[name] = value
+def render_page(outcome: str, *, status: int = 200, **values: str) -> HttpResponse:
+    title = TITLES.get(outcome, "Confirm your e-mail address")
+    context = {"title": title, "outcome": outcome, "hours": link_hours(), **values}
+    response = page("accounts/verify_email.html", context, status=status)
+    response.headers["Referrer-Policy"] = "no-referrer"  # the token is in the URL
     return response

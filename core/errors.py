@@ -100,6 +100,12 @@ class Forbidden(ApiError):
     detail = "You do not have permission to do this."
 
 
+class StaleForm(Forbidden):
+    """A form of the admin site whose CSRF token is not, or no longer, that of the browser."""
+
+    detail = "This form is out of date. Open its page again, and send it from there."
+
+
 class TooLarge(ApiError):
     status = 413
     code = "body_too_large"
@@ -181,9 +187,16 @@ def handle(exc: Exception, context: Mapping[str, Any]) -> Response | None:
     return Response(error.body, status=error.status, headers=error.headers)
 
 
+class ErrorResponse(HttpResponse):
+    """The same response outside DRF's views. `RequestMiddleware` makes a page of it where a person sees it."""
+
+    def __init__(self, error: ApiError) -> None:
+        super().__init__(dumps(error.body), "application/json", error.status, headers=error.headers)
+        self.error = error
+
+
 def respond(error: ApiError) -> HttpResponse:
-    """The same response outside DRF's views."""
-    return HttpResponse(dumps(error.body), "application/json", error.status, headers=error.headers)
+    return ErrorResponse(error)
 
 
 def allow(*methods: str) -> Callable[[View], View]:
@@ -214,7 +227,7 @@ def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
 def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:
     """Logs the reason without the origin or address that the client sent. Django's own line has the path."""
     log.warning("The CSRF check failed: %s", reason.partition(" - ")[0])
-    return respond(Forbidden())
+    return respond(StaleForm() if reason.startswith("CSRF ") else Forbidden())  # the others are about the origin
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -16,14 +16,16 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import Resolver404, resolve
 from django.utils.cache import patch_vary_headers
 
-from core.errors import ApiError, MethodNotAllowed, api_error_for, respond
+from core.errors import ApiError, ErrorResponse, MethodNotAllowed, api_error_for, respond
 from core.logging import request_id
 from core.metrics import DATABASE_ERRORS, DURATIONS, REQUESTS
+from core.pages import show_error, wants_page
 
 log = logging.getLogger("peerprep_users.requests")
 
 SANE_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 ADMIN = "/admin"
+PAGES = {"/", "/verify-email"}
 KEPT_HEADERS = {"Allow", "Content-Range"}
 LOGGED_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 PROBES = {"/healthz", "/readyz", "/readyz/details", "/metrics"}
@@ -44,6 +46,8 @@ class RequestMiddleware:
         try:
             request.path_info = canonical_path(request)
             response = with_body(self.get_response(request))
+            if isinstance(response, ErrorResponse) and is_for_people(request) and wants_page(request):
+                show_error(request, response)
             response.headers["X-Request-ID"] = own_id
             response.headers.setdefault("Cache-Control", "no-store")
             finish = partial(log_answered, request, response.status_code, started)
@@ -84,6 +88,10 @@ def canonical_path(request: HttpRequest) -> str:
 
 def is_admin(request: HttpRequest) -> bool:
     return request.path_info == ADMIN or request.path_info.startswith(f"{ADMIN}/")
+
+
+def is_for_people(request: HttpRequest) -> bool:
+    return request.path_info in PAGES or is_admin(request)
 
 
 def set_length(request: HttpRequest, response: Any) -> None:

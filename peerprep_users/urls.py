@@ -7,8 +7,10 @@ from peerprep_users.api_docs import openapi_json, redoc, swagger
 from peerprep_users.export import ExportViewSet
 from peerprep_users.health import healthz, readiness_details, readyz
 from peerprep_users.metrics_view import metrics
+from peerprep_users.start_page import start_page
 
 urlpatterns = [
+    path("", start_page),
     path("", include("accounts.urls")),
     path("users/me/export", ExportViewSet.as_view({"get": "export_me"})),
     path("", include("attempts.urls")),

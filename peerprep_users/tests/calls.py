@@ -30,7 +30,7 @@ class Path:
 def walk(patterns: Iterable[URLPattern | URLResolver], prefix: str = "/") -> Iterator[Path]:
     for pattern in patterns:
         route = prefix + re.sub(r"<[^>]+>", UNKNOWN_ID, str(pattern.pattern))
-        if route.startswith("/admin/"):  # a site for people, with pages and redirects of its own
+        if route == "/" or route.startswith("/admin/"):  # for people, with pages and redirects of their own
             continue
         if isinstance(pattern, URLResolver):
             yield from walk(pattern.url_patterns, route)

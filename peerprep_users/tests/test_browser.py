@@ -204,6 +204,32 @@ def test_an_admin_deactivates_somebody(admins_phone: Page, service: Service, bos
     assert page.get_by_role("link", name="Reactivate").count() and not complaints
 
 
+def test_the_start_page_leads_on(phone: Page, service: Service) -> None:
+    base = str(service.http.base_url)
+    phone.goto(base)
+    read(phone, "PeerPrep User Service")
+    links = phone.get_by_role("link").evaluate_all("all => all.map(one => one.href)")
+    assert len(links) == 4 and {service.http.get(link, follow_redirects=True).status_code for link in links} == {200}
+
+
+def test_a_form_of_an_older_tab_leads_back(admins_phone: Page, service: Service, boss: str) -> None:
+    page, base = admins_phone, str(service.http.base_url)
+    sign_in(page, base, boss)
+    page.goto(f"{base}/admin/accounts/user/?q={boss}")
+    page.get_by_role("link", name=boss).click()
+    form = page.url
+    page.get_by_label("Name").fill("Boss & Co.")
+    page.context.clear_cookies(name="csrftoken")
+    page.get_by_role("button", name="Save", exact=True).click()
+    read(page, "This form is out of date")
+    page.get_by_text("Boss & Co.").wait_for()
+    page.get_by_role("link", name="Open the page again").click()
+    page.wait_for_url(form)
+    page.get_by_label("Name").fill("Boss & Co.")
+    page.get_by_role("button", name="Save", exact=True).click()
+    page.get_by_text("was changed successfully").wait_for()
+
+
 DRAWN = """all => all.map(canvas =>
     canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data.some(Boolean))"""
 NAMELESS = """all => all.filter(one => {

@@ -16,6 +16,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from accounts.models import User
+from accounts.tokens.jwt import verification_token
+from core.tests.browsers import BROWSER
 from core.tests.servers import ROOT, free_port, wait_for
 from core.tests.waiting import wait_until
 
@@ -248,6 +251,27 @@ class TestWithoutItsDatabase:
     @pytest.mark.parametrize(("method", "path"), [("GET", "/docs"), ("GET", "/openapi.json"), ("GET", "/verify-email")])
     def test_it_answers_what_needs_no_database(self, base_url: str, method: str, path: str) -> None:
         assert httpx.request(method, base_url + path).status_code == 200
+
+    @pytest.mark.parametrize(
+        "sent",
+        [{"token": verification_token(User(email="una@example.com"))}, {"email": "una+1@example.com"}],
+        ids=["token", "email"],
+    )
+    def test_the_button_of_a_mailed_link_can_be_pressed_again(self, base_url: str, sent: dict[str, str]) -> None:
+        answer = httpx.post(f"{base_url}/verify-email", data=sent, headers=BROWSER)
+        ((name, value),) = sent.items()
+        assert (answer.status_code, answer.headers["Content-Type"]) == (503, "text/html; charset=utf-8")
+        assert f'<form method="post"><input type="hidden" name="{name}" value="{value}">' in answer.text
+        assert int(answer.headers["Retry-After"]) >= 1 and answer.headers["X-Request-ID"] in answer.text
+
+    def test_the_admin_site_says_so_and_repeats_no_password(self, base_url: str) -> None:
+        with httpx.Client(base_url=base_url, headers=BROWSER) as browser:
+            browser.get("/admin/login/")
+            token = browser.cookies["csrftoken"]
+            sent = {"csrfmiddlewaretoken": token, "username": "root@example.com", "password": "hush"}
+            answer = browser.post("/admin/login/", data=sent)
+        assert answer.status_code == 503 and "<h1>The service is not available at the moment</h1>" in answer.text
+        assert 'href="">Try again</a>' in answer.text and "hush" not in answer.text
 
     def test_it_refuses_what_needs_no_database_to_be_refused(self, base_url: str) -> None:
         assert httpx.get(f"{base_url}/users/me").status_code == 401
