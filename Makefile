@@ -2,12 +2,14 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
+STEP := .ci/step
 unexport PYTHONDONTWRITEBYTECODE # or each of the tests' processes would compile the same modules
 
 .PHONY: run test test-sqlite test-fast faults fuzz bench profile lint format requirements clean
 
 run: $(VENV)/run.stamp staticfiles
-	@$(BIN)/python manage.py migrate --noinput --verbosity 0
+	@$(STEP) "Migrating the database" $(BIN)/python manage.py migrate --noinput --verbosity 0
+	@echo "Starting the server"
 	@exec $(BIN)/gunicorn -c deploy/gunicorn.conf.py
 
 test: $(VENV)/dev.stamp staticfiles
@@ -49,17 +51,17 @@ clean:
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed: make PYTHON=/path/to/it" if sys.version_info < (3, 11) else 0)'
-	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
+	@$(STEP) "Making a virtual environment in $(VENV)" $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
 $(VENV)/run.stamp: requirements.txt | $(BIN)/python
-	$(BIN)/pip install --disable-pip-version-check --quiet --require-hashes -r requirements.txt
+	@$(STEP) "Installing $<" $(BIN)/pip install --disable-pip-version-check --quiet --require-hashes -r $<
 	@touch $@
 
 # They change when the packages that they come from do, or our own.
 staticfiles: $(VENV)/run.stamp $(wildcard */static/*/*)
-	$(BIN)/python manage.py collectstatic --clear --noinput --verbosity 0
+	@$(STEP) "Collecting static files" $(BIN)/python manage.py collectstatic --clear --noinput --verbosity 0
 	@touch $@
 
 $(VENV)/dev.stamp: requirements-dev.txt $(VENV)/run.stamp
-	$(BIN)/pip install --disable-pip-version-check --quiet --require-hashes -r requirements-dev.txt
+	@$(STEP) "Installing $<" $(BIN)/pip install --disable-pip-version-check --quiet --require-hashes -r $<
 	@touch $@

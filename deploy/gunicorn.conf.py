@@ -195,11 +195,18 @@ def refuse_earlier_database():
 
 
 def when_ready(server):
-    shown = "localhost" if settings.HOST in {"0.0.0.0", "[::]"} else settings.HOST
+    python = os.path.relpath(Path(sys.executable).with_name("python"))
+    shown = "localhost" if settings.HOST in {"0.0.0.0", "[::]", "127.0.0.1"} else settings.HOST
     base = f"http://{shown}:{settings.PORT}"
     mail = f"{settings.EMAIL_HOST}:{settings.EMAIL_PORT}" if settings.EMAIL_HOST else "this console"
     print(
-        f"{settings.APP_NAME} listens on {base} (docs: {base}/docs, mail goes to {mail}). Ctrl-C stops it.", flush=True
+        f"{settings.APP_NAME} is ready. Mail goes to {mail}. Ctrl-C stops it.",
+        f"  Start page     {base}/",
+        f"  Documentation  {base}/docs",
+        f"  Admin site     {base}/admin/",
+        f"To become an admin: {python} manage.py createsuperuser",
+        sep="\n",
+        flush=True,
     )
 
 

@@ -17,7 +17,8 @@ APP_NAME = env.text("APP_NAME", "PeerPrep User Service")
 ENV = env.one_of("ENV", "dev", "dev", "prod")
 PRODUCTION = ENV == "prod"
 
-HOST = env.host("HOST", "0.0.0.0", "a host name or an IP address")  # noqa: S104 - a container's only way to be reached
+# In development nobody else should reach it, since everybody knows its key. In a container this is the only way to it.
+HOST = env.host("HOST", "0.0.0.0" if PRODUCTION else "127.0.0.1", "a host name or an IP address")  # noqa: S104
 PORT = env.integer("PORT", 8001, 1, 65535)
 DEBUG = False  # also in development: every answer is the documented JSON
 PUBLIC_BASE_URL = env.base_url("PUBLIC_BASE_URL", f"http://localhost:{PORT}")

@@ -135,6 +135,11 @@ def test_it_refuses_what_is_no_rate(house: Path, value: str) -> None:
     assert "RATE_LIMIT_LOGIN must be" in refusal(house, RATE_LIMIT_LOGIN=value)
 
 
+def test_only_this_machine_reaches_it_in_development(house: Path) -> None:
+    prod = {"ENV": "prod", "SECRET_KEY": RANDOM_KEY, "MAIL_SERVER": "smtp.example.com"}
+    assert (load(house)["HOST"], load(house, **prod)["HOST"]) == ("127.0.0.1", "0.0.0.0")
+
+
 def test_it_has_the_defaults_of_the_contract(house: Path) -> None:
     settings = load(house)
     assert (settings["ENV"], settings["PORT"], settings["ALGORITHM"]) == ("dev", 8001, "HS256")

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -98,6 +99,24 @@ def test_where_it_cannot_listen_is_said_in_one_line(tmp_path: Path, host: str) -
         )
     assert done.returncode == 1
     assert done.stderr.startswith(f"Cannot listen on {host}:") and len(done.stderr.splitlines()) == 1
+
+
+def test_it_says_where_to_go_and_how_to_become_an_admin(server: tuple["subprocess.Popen[bytes]", int]) -> None:
+    output = server[0].stdout
+    assert output
+    said = [output.readline().decode() for _ in range(5)]
+    links = [line.split()[-1] for line in said[1:4]]
+    assert all(link.startswith("http://localhost:") for link in links)
+    assert [httpx.get(link, headers=BROWSER, follow_redirects=True).status_code for link in links] == [200] * 3
+    command = said[4].partition(": ")[2].split()
+    assert subprocess.run([*command, "--help"], cwd=ROOT, capture_output=True, check=True).stdout
+
+
+def test_a_step_of_make_is_never_silent_for_long() -> None:
+    command = [".ci/step", "Doing it", "sh", "-c", "sleep 2; exit 3"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
+    assert done.returncode == 3
+    assert re.fullmatch(rb"Doing it\.+\n", done.stdout)
 
 
 def stopped(process: "subprocess.Popen[bytes]") -> tuple[int, float, str]:
