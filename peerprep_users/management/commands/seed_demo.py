@@ -2,30 +2,69 @@ import time
 from argparse import ArgumentParser
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import CommandError
 from tqdm import tqdm
 
-from accounts.management.base import Operation
-from attempts.demo.seeding import seed
+from accounts.management.base import Operation, add_yes_argument, confirm
+from attempts.demo.seeding import DOMAIN, demo_users, remove, seed
 from peerprep_users.admin_site import daily_stats
+
+PRODUCTION = "ENV is prod, so these may be real users' data. Add demo users, one of them an admin, with --really."
 
 
 class Command(Operation):
-    help = "Fills the database with made-up users, who cannot sign in, and their attempts of a year."
+    help = (
+        f"Fills the database with made-up users @{DOMAIN} and their attempts of a year, and shows the passwords of an "
+        "admin and of a user. Or removes all users with such an address."
+    )
     examples = """
 seed_demo --users 1000 --attempts 100000
+seed_demo --remove
 """
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--users", type=int, default=100)
-        parser.add_argument("--attempts", type=int, default=10_000)
+        parser.add_argument("--users", type=int, default=100, help="how many (default: %(default)s)")
+        parser.add_argument("--attempts", type=int, default=10_000, help="how many (default: %(default)s)")
+        parser.add_argument("--really", action="store_true", help="add them also where ENV is prod")
+        parser.add_argument("--remove", action="store_true", help="delete all demo users and everything of theirs")
+        add_yes_argument(parser)
 
     def handle(self, *args: Any, users: int, attempts: int, **options: Any) -> None:
+        if options["remove"]:
+            self.remove(yes=options["yes"])
+            return
         if users < 1 or attempts < 0:
             raise CommandError("Need at least 1 user and 0 attempts.")
+        if settings.PRODUCTION and not options["really"]:
+            raise CommandError(PRODUCTION)
         started = time.monotonic()
-        with tqdm(total=attempts, desc="attempts", unit="rows", leave=False, disable=None) as bar:
-            seed(users=users, attempts=attempts, progress=bar.update)
-        with tqdm(total=daily_stats.DAYS_SHOWN, desc="figures", unit="days", leave=False, disable=None) as bar:
-            daily_stats.recount_days(progress=bar.update)
+        with progress_bar("attempts", attempts) as bar:
+            logins = seed(users=users, attempts=attempts, progress=bar.update)
+        recount_days()
         self.stdout.write(f"{users} users and {attempts} attempts in {time.monotonic() - started:.1f} s")
+        self.stdout.write("An admin and a user can sign in. Their passwords are shown only now:")
+        for login in logins:
+            self.stdout.write(f"  {login.email}  {login.password}")
+        self.stdout.write("`manage.py seed_demo --remove` takes all of it away.")
+
+    def remove(self, *, yes: bool) -> None:
+        users = demo_users()
+        count = users.count()
+        if not count:
+            self.stdout.write(f"There is no user @{DOMAIN}.")
+            return
+        confirm(f"Permanently delete {count} users @{DOMAIN} and everything stored about them?", yes=yes)
+        with progress_bar("users", count) as bar:
+            remove(users, progress=bar.update)
+        recount_days()
+        self.stdout.write(f"{count} users @{DOMAIN} were deleted.")
+
+
+def recount_days() -> None:
+    with progress_bar("days", daily_stats.DAYS_SHOWN) as bar:
+        daily_stats.recount_days(progress=bar.update)
+
+
+def progress_bar(what: str, total: int) -> Any:
+    return tqdm(total=total, desc=what, leave=False, disable=None)
