@@ -122,7 +122,9 @@ def connect(url: str) -> psycopg.Connection[TupleRow]:
             raise psycopg.ProgrammingError
         return psycopg.connect(re.sub(r"^postgres(ql)?(\+\w+)?://", "postgresql://", url), connect_timeout=10)
     except psycopg.ProgrammingError:  # libpq's message may quote the password
-        raise Unusable("The source must be postgresql://user:password@host:port/name, with %40 for each other @.") from None
+        raise Unusable(
+            "The source must be postgresql://user:password@host:port/name, with %40 for each other @."
+        ) from None
 
 
 @contextmanager
