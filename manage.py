@@ -30,10 +30,23 @@ def main() -> None:
     except (UnicodeDecodeError, UnicodeEncodeError):
         stop(USAGE, "An argument or an answer is not UTF-8.", prompted=True)
     except (DataError, InterfaceError, InternalError, OperationalError, ProgrammingError) as exc:
-        problem = " ".join(str(exc).partition("\nLINE ")[0].split())
-        if isinstance(exc, ProgrammingError) or problem.startswith("no such "):
-            stop(REFUSED, f"The database has an older schema: {problem}. Run `manage.py migrate`.")
-        stop(REFUSED, f"The database does not answer: {problem}")
+        stop(REFUSED, explained(exc))
+
+
+def explained(error: Exception) -> str:
+    """What is wrong with the database."""
+    from django.db import Error, connection  # noqa: PLC0415
+
+    from peerprep_users.doctor.deployment import unapplied_migrations  # noqa: PLC0415
+
+    problem = " ".join(str(error).partition("\nLINE ")[0].split())
+    try:
+        connection.close()  # it may be what failed
+        if unapplied_migrations():
+            return f"The database has an older schema: {problem}. Run `manage.py migrate`."
+    except Error:
+        return f"The database does not answer: {problem}"
+    return f"The database failed: {problem}"
 
 
 def open_closed_streams() -> None:

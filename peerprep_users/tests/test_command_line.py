@@ -1,9 +1,13 @@
 """`manage.py`: however a command ends, it ends in one line."""
 
 import os
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
+from typing import Any
 
+import psycopg
 import pytest
 
 from conftest import database
@@ -48,18 +52,32 @@ def test_a_command_that_cannot_go_on_says_why_in_one_line(shell: str, line: str,
     assert (done.stderr.rstrip(), done.returncode) == (line, code)
 
 
+def refusal(url: str, *arguments: str) -> str:
+    """The one line that the command ends with, on a database."""
+    environment = {**os.environ, "DATABASE_URL": url}
+    done = subprocess.run([*MANAGE, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    (line,) = done.stderr.splitlines()
+    assert (done.stdout, done.returncode) == ("", 1)
+    return line
+
+
 def test_a_missing_migration_is_named(tmp_path_factory: pytest.TempPathFactory, db: None) -> None:
     with database(tmp_path_factory) as url:
-        done = subprocess.run(
-            [*MANAGE, "unlock", "a@example.com"],
-            cwd=ROOT,
-            env={**os.environ, "DATABASE_URL": url},
-            stderr=subprocess.PIPE,
-            text=True,
-            check=False,
-        )
-    assert done.returncode == 1
-    assert done.stderr.endswith("Run `manage.py migrate`.\n") and len(done.stderr.splitlines()) == 1
+        for command in (["unlock", "a@example.com"], ["explain_login", "a@example.com"], ["purge_expired"]):
+            line = refusal(url, *command)
+            assert line.startswith("The database has an older schema: ")
+            assert line.endswith(". Run `manage.py migrate`.")
+
+
+def test_a_table_that_no_migration_brings_back_is_no_missing_migration(
+    migrated: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    with database(tmp_path_factory, of=migrated) as url:
+        connect: Any = psycopg.connect if url.startswith("postgres") else sqlite3.connect
+        with closing(connect(url.removeprefix("sqlite:///"))) as server:
+            server.execute("ALTER TABLE login_guards RENAME TO elsewhere")
+            server.commit()
+        assert refusal(url, "unlock", "a@example.com").startswith("The database failed: ")
 
 
 @pytest.mark.parametrize(
