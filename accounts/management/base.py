@@ -1,18 +1,22 @@
 """The base of the operators' commands. An ApiError becomes one line and exit code 1; wrong usage is exit code 2."""
 
 import getpass
+import json
+import re
 import sys
-from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
+from collections.abc import Iterable
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.core.serializers.json import DjangoJSONEncoder
 
 from accounts.addresses import normalised
 from accounts.models import User
 from accounts.text import escaped
 from core.errors import ApiError
 
-USAGE = 2
+REFUSED, USAGE = 1, 2
 NO_TERMINAL = "Cannot ask without a terminal."
 
 
@@ -20,6 +24,7 @@ class Operation(BaseCommand):
     """A command that calls a flow. `examples` end its help."""
 
     examples = ""
+    as_json = False
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> Any:
         examples = "\n".join(f"  manage.py {line}" for line in self.examples.strip().splitlines())
@@ -32,6 +37,7 @@ class Operation(BaseCommand):
         )
 
     def execute(self, *args: Any, **options: Any) -> str | None:
+        self.as_json = options.get("json", False)
         try:
             return super().execute(*args, **options)
         except ApiError as error:
@@ -41,6 +47,27 @@ class Operation(BaseCommand):
     def line(self, text: str) -> None:
         """Writes one line, with line breaks and control characters escaped."""
         self.stdout.write(escaped(text).rstrip())
+
+    def report(self, verdict: str, details: Iterable[str] = (), *, ok: bool = True, **facts: Any) -> None:
+        """Writes the verdict and the details; with `--json`, the verdict and the facts. Exits with 1 unless `ok`."""
+        if self.as_json:
+            document = {"ok": ok, "verdict": verdict, **facts}
+            self.stdout.write(json.dumps(document, cls=DjangoJSONEncoder, indent=2))
+        else:
+            for text in (verdict, *details):
+                self.line(text)
+        if not ok:
+            sys.exit(REFUSED)
+
+
+def positive(text: str) -> int:
+    if not re.fullmatch(r"[1-9]\d{0,8}", text, re.ASCII):
+        raise ArgumentTypeError("a whole number from 1 on")
+    return int(text)
+
+
+def add_json_argument(parser: ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print one JSON document instead, for a program")
 
 
 def add_reason_argument(parser: ArgumentParser) -> None:

@@ -1,13 +1,13 @@
 """The audit trail: how it is written and what is in it."""
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from io import StringIO
 from typing import Any
 
 import pytest
 import time_machine
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -19,6 +19,7 @@ from accounts.flows import administration
 from accounts.models import AuditEntry, Role
 from accounts.tests.audit_entries import PHONE, complaint, delete_entries, verify, write, write_five
 from conftest import Api, Person, Together, past_the_triggers, person
+from core.tests.commands import reported
 
 
 def test_recording_reads_the_head_and_inserts(alice: Person) -> None:
@@ -162,6 +163,32 @@ def test_entries_older_than_a_year_are_pruned_and_the_rest_verifies(alice: Perso
 def test_a_lock_is_by_anyone_and_is_listed(alice: Person, api: Api) -> None:
     for _ in range(3):
         api.post("/auth/login", {**alice.credentials, "password": "wrong password"})
-    out = StringIO()
-    call_command("audit", "list", "--user=alice@example.com", "--kind=account_locked", "--since=2020-01-01", stdout=out)
-    assert re.fullmatch(r"\S+ \S+ UTC  account_locked +a\*\*\*@example.com  by anyone  127.0.0.1\n", out.getvalue())
+    said, _ = reported("audit", "list", "--user=alice@example.com", "--kind=account_locked", "--since=2020-01-01")
+    entry = r"\S+ \S+ UTC  account_locked +a\*\*\*@example.com  by anyone  127.0.0.1"
+    assert re.fullmatch(rf"Entries: 1, the newest first.\n{entry}\n", said)
+
+
+def test_the_list_begins_with_the_newest_and_ends_after_the_last_so_many(alice: Person) -> None:
+    write(alice.user, 60)
+    verdict, *lines = reported("audit", "list")[0].splitlines()
+    assert verdict == "The last 50 of 60 entries, the newest first."
+    assert [line.rpartition("no. ")[2] for line in lines] == [str(number) for number in range(59, 9, -1)]
+    assert len(reported("audit", "list", "--last=2")[0].splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    ("since", "count"),
+    [("today", 1), ("yesterday", 2), ("2026-11-25", 2), ("2026-11-26T03:00", 0), ("2026-11-26T03:00+02:00", 1)],
+)
+def test_the_list_begins_at_a_day_or_a_time(alice: Person, since: str, count: int) -> None:
+    for day in (24, 25, 26):
+        with time_machine.travel(datetime(2026, 11, day, 2, tzinfo=UTC), tick=False):
+            write(alice.user, 1)
+    with time_machine.travel(datetime(2026, 11, 26, 3, tzinfo=UTC)):
+        assert reported("audit", "list", "--since", since)[0].startswith(f"Entries: {count},")
+
+
+def test_the_list_knows_no_other_words_for_a_time(db: None) -> None:
+    for word in ("lately", "0001-01-01T00:00+14:00"):
+        with pytest.raises(CommandError, match=r"a time is today, yesterday, .* in UTC\.$"):
+            call_command("audit", "list", "--since", word)

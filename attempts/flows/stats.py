@@ -52,9 +52,13 @@ class Difference:
     user_id: UUID
     facts: tuple[Any, ...]
 
-    def __str__(self) -> str:
+    @property
+    def document(self) -> dict[str, Any]:
         names = COLUMNS.split(", ")[1:]
-        facts = " ".join(f"{name}={value}" for name, value in zip(names, self.facts, strict=True))
+        return {"user_id": self.user_id, "side": self.side, **dict(zip(names, self.facts, strict=True))}
+
+    def __str__(self) -> str:
+        facts = " ".join(f"{name}={value}" for name, value in list(self.document.items())[2:])
         return f"user_question_status user_id={self.user_id} {self.side}: {facts}"
 
 

@@ -63,7 +63,7 @@ def refusal(url: str, *arguments: str) -> str:
 
 def test_a_missing_migration_is_named(tmp_path_factory: pytest.TempPathFactory, db: None) -> None:
     with database(tmp_path_factory) as url:
-        for command in (["unlock", "a@example.com"], ["explain_login", "a@example.com"], ["purge_expired"]):
+        for command in (["unlock", "a@example.com"], ["explain_login", "a@example.com", "--json"], ["purge_expired"]):
             line = refusal(url, *command)
             assert line.startswith("The database has an older schema: ")
             assert line.endswith(". Run `manage.py migrate`.")

@@ -229,8 +229,8 @@ def test_audit_list_shows_a_line_an_entry_also_of_an_account_that_is_gone(alice:
     deactivate(user=alice.user, by=Actor.operator(), reason="left\n2026-01-01 \x1b[31mforged  line")
     gone = str(alice.user.pk)
     run("delete_user", "alice@example.com", "--yes", WHY)
-    first, second = run("audit", "list", f"--user={gone}").splitlines()
-    assert first.endswith("left 2026-01-01 [31mforged line") and "account_deleted" in second
+    _, newest, oldest = run("audit", "list", f"--user={gone}").splitlines()
+    assert oldest.endswith("left 2026-01-01 [31mforged line") and "account_deleted" in newest
     text, code = refusal("audit", "list", "--user=alice@example.com")
     assert "by its id" in text and code == 1
 

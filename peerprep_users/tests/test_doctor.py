@@ -6,7 +6,6 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from datetime import timedelta
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from accounts.models import Mail
 from accounts.tokens.keys import new_pair, seal
 from conftest import Api, past_the_triggers
 from core import rate_limits
+from core.tests.commands import reported
 from core.tests.failures import raising
 from core.tests.servers import ROOT, free_port
 from core.tests.smtp import scripted
@@ -35,13 +35,9 @@ POSTGRESQL = connection.vendor == "postgresql"
 
 
 def diagnosed(*options: str) -> tuple[set[str], int]:
-    out, code = StringIO(), 0
-    try:
-        call_command("doctor", "--json", *options, stdout=out)
-    except SystemExit as exc:
-        code = int(str(exc.code))
-    report = json.loads(out.getvalue())
-    assert report["sound"] == (code == 0)
+    said, code = reported("doctor", "--json", *options)
+    report = json.loads(said)
+    assert report["ok"] == (code == 0)
     assert all(finding["remedy"] for finding in report["findings"] if finding["code"])
     return {finding["code"] for finding in report["findings"]} - {""}, code
 
@@ -69,9 +65,14 @@ def collected(_: Any = None) -> None:
 def test_it_finds_nothing_wrong_where_nothing_is(sound: Any) -> None:
     collected()
     assert diagnosed("--strict") == (set(), 0)
-    out = StringIO()
-    call_command("doctor", stdout=out)
-    assert out.getvalue().endswith("Sound.\n") and sound.SECRET_KEY not in out.getvalue()
+    said, _ = reported("doctor")
+    assert said.startswith("Sound.\n") and sound.SECRET_KEY not in said
+
+
+def test_its_first_line_names_the_checks_that_found_a_problem(sound: Any) -> None:
+    sound.SECRET_KEY, sound.PUBLIC_BASE_URL = "k9Xq2Lz7" * 5, "https://example.com"
+    said, code = reported("doctor")
+    assert (said.partition("\n")[0], code) == ("Not sound: environment, SECRET_KEY, static files.", 1)
 
 
 def key(sound: Any, **facts: Any) -> None:

@@ -1,10 +1,11 @@
 import re
 from argparse import ArgumentParser, ArgumentTypeError
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from django.core.management.base import CommandError
+from django.db.models import QuerySet
 from django.utils import timezone
 from tqdm import tqdm
 
@@ -14,13 +15,19 @@ from accounts.audit.verify import AuditFailure, Link, verify
 from accounts.flows.login_report import moment, who
 from accounts.management.base import (
     Operation,
+    add_json_argument,
     add_reason_argument,
     add_yes_argument,
     confirm,
     get_user,
+    positive,
     require_reason,
 )
 from accounts.models import AuditEntry
+
+SHOWN = 50
+FIELDS = ("occurred_at", "kind", "user_id", "address", "actor_kind", "actor_id", "actor_name", "ip", "user_agent")
+MORE_FIELDS = ("request_id", "reason", "facts", "position")
 
 
 def parse_head(text: str) -> Link:
@@ -31,10 +38,13 @@ def parse_head(text: str) -> Link:
 
 
 def parse_time(text: str) -> datetime:
+    today = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0)
+    days = {"today": today, "yesterday": today - timedelta(days=1)}
     try:
-        return timezone.make_aware(datetime.fromisoformat(text).replace(tzinfo=None))
-    except ValueError:
-        raise ArgumentTypeError("a time is YYYY-MM-DD or YYYY-MM-DDTHH:MM, in UTC") from None
+        time = days.get(text) or datetime.fromisoformat(text)
+        return (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ArgumentTypeError("a time is today, yesterday, YYYY-MM-DD or YYYY-MM-DDTHH:MM, in UTC") from None
 
 
 def find_user_id(text: str) -> UUID:
@@ -53,8 +63,9 @@ class Command(Operation):
     examples = """
 audit verify
 audit verify --head 1204:X03MO1qnZdYdgyfeuILPmQ...   # a head from the logs
-audit list --user alice@example.com --since 2026-11-01
-audit list --kind role_changed
+audit list --since yesterday
+audit list --user alice@example.com --since 2026-11-01T03:00 --last 200
+audit list --kind role_changed --json
 audit restart --reason "restored from a copy without its head"
 """
 
@@ -64,10 +75,16 @@ audit restart --reason "restored from a copy without its head"
         check.add_argument(
             "--head", type=parse_head, metavar="POSITION:HASH", help="a head that the chain must contain"
         )
-        shown = parts.add_parser("list", help="lists entries, the newest last")
+        add_json_argument(check)
+        shown = parts.add_parser("list", help="lists entries, the newest first")
         shown.add_argument("--user", metavar="EMAIL|ID", help="about this account; a deleted one by its id")
-        shown.add_argument("--kind", choices=AuditEntry.Kind.values)
-        shown.add_argument("--since", type=parse_time, metavar="TIME", help="in UTC")
+        kinds = ", ".join(AuditEntry.Kind.values)
+        shown.add_argument("--kind", choices=AuditEntry.Kind.values, metavar="KIND", help=f"one of {kinds}")
+        shown.add_argument("--since", type=parse_time, metavar="TIME", help="today, yesterday or an ISO time, in UTC")
+        shown.add_argument(
+            "--last", type=positive, default=SHOWN, metavar="N", help="how many at most (default: %(default)s)"
+        )
+        add_json_argument(shown)
         again = parts.add_parser("restart", help="recreates a missing head, and records that")
         add_reason_argument(again)
         add_yes_argument(again)
@@ -77,7 +94,7 @@ audit restart --reason "restored from a copy without its head"
             case "verify":
                 self.verify(options["head"])
             case "list":
-                self.list(options["user"], options["kind"], options["since"])
+                self.list(options["last"], entries(options["user"], options["kind"], options["since"]))
             case "restart":
                 confirm(
                     "Continue the chain from its last entry? Entries lost after it will not be noticed.",
@@ -87,20 +104,35 @@ audit restart --reason "restored from a copy without its head"
                 self.stdout.write(f"The audit chain continues from position {head.position}.")
 
     def verify(self, head: Link | None) -> None:
-        with tqdm(total=AuditEntry.objects.chained().count(), unit="entries", leave=False, disable=None) as bar:
-            try:
+        try:
+            with tqdm(total=AuditEntry.objects.chained().count(), unit="entries", leave=False, disable=None) as bar:
                 count, end = verify(expected=head, progress=bar.update)
-            except AuditFailure as failure:
-                raise CommandError(f"The audit trail is damaged. {failure}.") from None
-        self.stdout.write(f"The audit trail is intact: {count} entries, head {end}")
+        except AuditFailure as failure:
+            self.report(f"The audit trail is damaged. {failure}.", ok=False)
+        else:
+            self.report(f"The audit trail is intact: {count} entries, head {end}", entries=count, head=str(end))
 
-    def list(self, user: str | None, kind: str | None, since: datetime | None) -> None:
-        entries = AuditEntry.objects.order_by("occurred_at", "pk")
-        entries = entries.filter(user_id=find_user_id(user)) if user else entries
-        entries = entries.filter(kind=kind) if kind else entries
-        entries = entries.filter(occurred_at__gte=since) if since else entries
-        for entry in entries.iterator():
-            facts = " ".join(f"{name}={value}" for name, value in entry.facts.items())
-            account = entry.address or str(entry.user_id or "-")
-            parts = [moment(entry.occurred_at), f"{entry.kind:22}", account, f"by {who(entry)}", entry.ip or "-", facts]
-            self.line("  ".join([*parts, entry.reason]))
+    def list(self, last: int, found: QuerySet[AuditEntry]) -> None:
+        total = found.count()
+        shown = found.order_by("-occurred_at", "-pk")[:last]
+        of_all = f"The last {last} of {total} entries" if total > last else f"Entries: {total}"
+        documents = [document(entry) for entry in shown] if self.as_json else []
+        self.report(f"{of_all}, the newest first.", map(in_a_line, shown), total=total, entries=documents)
+
+
+def entries(user: str | None, kind: str | None, since: datetime | None) -> QuerySet[AuditEntry]:
+    found = AuditEntry.objects.all()
+    found = found.filter(user_id=find_user_id(user)) if user else found
+    found = found.filter(kind=kind) if kind else found
+    return found.filter(occurred_at__gte=since) if since else found
+
+
+def in_a_line(entry: AuditEntry) -> str:
+    facts = " ".join(f"{name}={value}" for name, value in entry.facts.items())
+    account = entry.address or str(entry.user_id or "-")
+    parts = [moment(entry.occurred_at), f"{entry.kind:22}", account, f"by {who(entry)}", entry.ip or "-", facts]
+    return "  ".join([*parts, entry.reason])
+
+
+def document(entry: AuditEntry) -> dict[str, Any]:
+    return {name: getattr(entry, name) for name in (*FIELDS, *MORE_FIELDS)}

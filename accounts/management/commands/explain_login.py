@@ -1,12 +1,11 @@
 from argparse import ArgumentParser
+from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
 
-from django.core.management.base import CommandError
-
 from accounts.addresses import normalised
-from accounts.flows.login_report import RecentLogin, explain_login, moment
-from accounts.management.base import Operation
-from accounts.text import escaped
+from accounts.flows.login_report import Explanation, RecentLogin, explain_login, moment
+from accounts.management.base import Operation, add_json_argument
 
 
 class Command(Operation):
@@ -15,21 +14,33 @@ class Command(Operation):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("email")
+        add_json_argument(parser)
 
     def handle(self, *args: Any, email: str, **options: Any) -> None:
         found = explain_login(address=normalised(email))
-        for reason in found.reasons:
-            self.line(f"{reason.code}: {reason.sentence}")
-            self.line(f"  {reason.remedy}")
-        for name, value in [*found.facts, ("live sessions", str(found.live_sessions))]:
-            self.line(f"{name}: {value}")
-        self.show("last sessions", found.successes)
-        self.show("last wrong passwords", found.failures)
-        if found.reasons:
-            raise CommandError(escaped(found.verdict))
-        self.line(found.verdict)
+        self.report(
+            found.verdict,
+            details(found),
+            ok=not found.reasons,
+            reasons=[asdict(reason) for reason in found.reasons],
+            facts=[{"name": name, "value": value} for name, value in found.facts],
+            live_sessions=found.live_sessions,
+            last_sessions=[login._asdict() for login in found.successes],
+            last_wrong_passwords=[login._asdict() for login in found.failures],
+        )
 
-    def show(self, title: str, logins: list[RecentLogin]) -> None:
-        self.line(f"{title}: {'' if logins else 'none recorded'}")
-        for login in logins:
-            self.line(f"  {moment(login.at)}  {login.ip or '-'}  {login.device}  {login.outcome}")
+
+def details(found: Explanation) -> Iterator[str]:
+    for reason in found.reasons:
+        yield f"{reason.code}: {reason.sentence}"
+        yield f"  {reason.remedy}"
+    for name, value in [*found.facts, ("live sessions", str(found.live_sessions))]:
+        yield f"{name}: {value}"
+    yield from recent("last sessions", found.successes)
+    yield from recent("last wrong passwords", found.failures)
+
+
+def recent(title: str, logins: list[RecentLogin]) -> Iterator[str]:
+    yield f"{title}: {'' if logins else 'none recorded'}"
+    for login in logins:
+        yield f"  {moment(login.at)}  {login.ip or '-'}  {login.device}  {login.outcome}"

@@ -1,11 +1,15 @@
 from argparse import ArgumentParser
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import CommandError
 
-from accounts.management.base import Operation
+from accounts.management.base import Operation, add_json_argument
 from accounts.models import SigningKey
 from accounts.tokens import rotation
+from accounts.tokens.keys import is_symmetric
+
+FIELDS = ("kid", "algorithm", "staged_at", "activated_at", "replaced_at", "retired_at")
 
 
 class Command(Operation):
@@ -21,8 +25,8 @@ keys retire OLD_KID    # a week later: tokens of the old key stop working
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         steps = parser.add_subparsers(dest="step", required=True)
-        steps.add_parser("list", help="lists the keys and their states")
-        steps.add_parser("stage", help="publishes a new key")
+        add_json_argument(steps.add_parser("list", help="lists the keys and their states"))
+        add_json_argument(steps.add_parser("stage", help="publishes a new key"))
         for name, text in (
             ("activate", "starts signing with a staged key"),
             ("retire", "stops accepting tokens of a key"),
@@ -32,34 +36,40 @@ keys retire OLD_KID    # a week later: tokens of the old key stop working
             step.add_argument(
                 "--force", action="store_true", help="do not wait, for a leaked key: valid tokens may be rejected"
             )
+            add_json_argument(step)
 
     def handle(self, *args: Any, step: str, **options: Any) -> None:
         try:
-            match step:
-                case "list":
-                    self.show()
-                case "stage":
-                    self.stdout.write(f"Staged {rotation.stage().kid}.")
-                    self.show()  # the very first key signs without staging
-                case "activate":
-                    rotation.activate(options["kid"], force=options["force"])
-                    self.stdout.write(f"{options['kid']} now signs.")
-                case "retire":
-                    rotation.retire(options["kid"], force=options["force"])
-                    self.stdout.write(f"{options['kid']} is retired.")
+            verdict = self.take(step, **options)
         except rotation.NotNow as error:
             raise CommandError(str(error)) from None
-
-    def show(self) -> None:
         rows = SigningKey.objects.order_by("-staged_at")
-        if not rows:
-            self.stdout.write("There are no key pairs.")
-        for row in rows:
-            steps = {
-                "staged": row.staged_at,
-                "active": row.activated_at,
-                "replaced": row.replaced_at,
-                "retired": row.retired_at,
-            }
-            story = ", ".join(f"{step} {at:%Y-%m-%d %H:%M:%S}" for step, at in steps.items() if at)
-            self.stdout.write(f"{row.kid}  {row.algorithm}  {story}")
+        self.report(verdict, map(in_a_line, rows), keys=list(rows.values(*FIELDS)))
+
+    def take(self, step: str, *, kid: str = "", force: bool = False, **options: Any) -> str:
+        """Takes the step, and says what has become of the keys."""
+        match step:
+            case "stage":
+                return f"Staged {rotation.stage().kid}."
+            case "activate":
+                rotation.activate(kid, force=force)
+                return f"{kid} now signs."
+            case "retire":
+                rotation.retire(kid, force=force)
+                return f"{kid} is retired."
+        return signing()
+
+
+def signing() -> str:
+    """What signs at present."""
+    if is_symmetric():
+        return f"{settings.ALGORITHM} signs with SECRET_KEY."
+    active = SigningKey.objects.active().first()
+    return f"{active.kid} signs." if active else "No key pair signs yet: the first is created when it is needed."
+
+
+def in_a_line(key: SigningKey) -> str:
+    times = (key.staged_at, key.activated_at, key.replaced_at, key.retired_at)
+    steps = dict(zip(("staged", "active", "replaced", "retired"), times, strict=True))
+    story = ", ".join(f"{step} {at:%Y-%m-%d %H:%M:%S}" for step, at in steps.items() if at)
+    return f"{key.kid}  {key.algorithm}  {story}"

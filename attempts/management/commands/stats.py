@@ -1,9 +1,7 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import CommandError
-
-from accounts.management.base import Operation
+from accounts.management.base import Operation, add_json_argument
 from attempts.flows import stats
 
 
@@ -19,15 +17,19 @@ stats rebuild
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("step", choices=["verify", "rebuild"])
+        add_json_argument(parser)
 
     def handle(self, *args: Any, step: str, **options: Any) -> None:
         if step == "rebuild":
-            self.stdout.write(f"Statuses of {stats.rebuild()} users were wrong and have been corrected.")
+            users = stats.rebuild()
+            self.report(f"Statuses of {users} users were wrong and have been corrected.", users=users)
             return
         differences = stats.verify()
-        for difference in differences:
-            self.stdout.write(str(difference))
-        if differences:
-            users = len({difference.user_id for difference in differences})
-            raise CommandError(f"Statuses of {users} users are wrong. `manage.py stats rebuild` corrects them.")
-        self.stdout.write("All statuses are right.")
+        users = len({difference.user_id for difference in differences})
+        wrong = f"Statuses of {users} users are wrong. `manage.py stats rebuild` corrects them."
+        self.report(
+            wrong if users else "All statuses are right.",
+            map(str, differences),
+            ok=not differences,
+            differences=[difference.document for difference in differences],
+        )

@@ -1,9 +1,10 @@
+from argparse import ArgumentParser
 from typing import Any
 
 from tqdm import tqdm
 
 from accounts.audit.chain import chain_entries
-from accounts.management.base import Operation
+from accounts.management.base import Operation, add_json_argument
 from peerprep_users.admin_site import daily_stats
 from peerprep_users.purge import purges
 
@@ -18,13 +19,18 @@ purge_expired
 purge_expired 2> /dev/null    # without the progress bar
 """
 
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        add_json_argument(parser)
+
     def handle(self, *args: Any, **options: Any) -> None:
         daily_stats.count_due_days()  # they may count rows that are deleted now
         chain_entries()  # only what is chained is deleted
+        removed: dict[str, int] = {}
         for name, rows, batches in purges():
-            removed = 0
+            removed[name] = 0
             with tqdm(total=rows.count(), desc=name, unit="rows", leave=False, disable=None) as bar:
                 for batch in batches:
-                    removed += batch
+                    removed[name] += batch
                     bar.update(batch)
-            self.stdout.write(f"{name}: {removed} removed")
+        lines = (f"{name}: {count} removed" for name, count in removed.items())
+        self.report(f"Rows removed: {sum(removed.values())}.", lines, removed=removed)

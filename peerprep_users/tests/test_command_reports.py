@@ -1,0 +1,68 @@
+"""Commands that report: with `--json`, standard output is one document."""
+
+import json
+from typing import Any
+
+import pytest
+
+from attempts.models import QuestionStatus
+from attempts.tests.factories import attempt
+from conftest import Api, Person
+from core.tests.commands import reported
+
+REPORTS = [
+    ("audit", "list"),
+    ("audit", "verify"),
+    ("deliver_mail",),
+    ("explain_login", "alice@example.com"),
+    ("keys", "list"),
+    ("purge_expired",),
+    ("stats", "verify"),
+    ("stats", "rebuild"),
+]
+
+
+def document(*arguments: str) -> tuple[dict[str, Any], int]:
+    said, code = reported(*arguments, "--json")
+    return json.loads(said), code
+
+
+@pytest.mark.parametrize("command", REPORTS, ids=" ".join)
+def test_the_document_has_the_verdict_that_is_the_first_line_otherwise(alice: Person, command: tuple[str]) -> None:
+    first_line = reported(*command)[0].splitlines()[0]
+    found, code = document(*command)
+    assert (list(found)[:2], found["verdict"], found["ok"], code) == (["ok", "verdict"], first_line, True, 0)
+
+
+def test_a_bad_verdict_is_exit_code_1_in_a_document_too(alice: Person) -> None:
+    attempt(alice)
+    QuestionStatus.objects.update(attempts=99)
+    found, code = document("stats", "verify")
+    assert (found["ok"], code) == (False, 1)
+    assert [(one["side"], one["attempts"]) for one in found["differences"]] == [("counted", 1), ("stored", 99)]
+    assert {one["user_id"] for one in found["differences"]} == {str(alice.user.pk)}
+
+
+def test_a_login_is_explained_to_a_program(alice: Person, api: Api) -> None:
+    for _ in range(3):
+        api.post("/auth/login", {**alice.credentials, "password": "wrong password"})
+    found, code = document("explain_login", "alice@example.com")
+    assert ([reason["code"] for reason in found["reasons"]], found["live_sessions"], code) == (["locked"], 1, 1)
+    assert [login["outcome"] for login in found["last_wrong_passwords"]] == ["locked", "refused", "refused"]
+
+
+def test_entries_of_the_audit_trail_have_their_facts_and_times_in_utc(alice: Person, api: Api) -> None:
+    for _ in range(3):
+        api.post("/auth/login", {**alice.credentials, "password": "wrong password"})
+    found, _ = document("audit", "list", "--kind=account_locked")
+    (entry,) = found["entries"]
+    assert (entry["user_id"], entry["actor_kind"], entry["ip"]) == (str(alice.user.pk), "anyone", "127.0.0.1")
+    assert entry["occurred_at"].endswith("Z") and found["total"] == 1
+
+
+def test_keys_are_listed_with_the_times_of_their_steps(alice: Person, settings: Any) -> None:
+    settings.ALGORITHM = "EdDSA"
+    found, _ = document("keys", "stage")
+    staged, active = found["keys"]
+    assert found["verdict"] == f"Staged {staged['kid']}."
+    assert (staged["activated_at"], active["algorithm"]) == (None, "EdDSA") and active["activated_at"]
