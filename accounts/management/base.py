@@ -89,7 +89,10 @@ def ask(question: str, *, secret: bool = False, without_terminal: str = NO_TERMI
     """What the operator answers. That may take hours: never call it in a transaction."""
     if not sys.stdin.isatty():
         raise CommandError(without_terminal, returncode=USAGE)
-    return getpass.getpass(question) if secret else input(question)
+    if secret:
+        return getpass.getpass(question)
+    print(question, end="", file=sys.stderr, flush=True)  # noqa: T201 - standard output may be a pipe
+    return input()
 
 
 def ask_new_password(*, without_terminal: str = NO_TERMINAL) -> str:

@@ -209,12 +209,12 @@ def test_a_key_is_staged_activated_and_retired_each_in_its_time(
         assert kid_of(log_in(alice)["access_token"]) == new
         for kid, reason in ((new, "signs"), (old, "Not before .* has expired"), ("?", "not a key in use")):
             with pytest.raises(CommandError, match=reason):
-                call_command("keys", "retire", kid)
+                call_command("keys", "retire", kid, "--yes")
         clock.shift(timedelta(days=7, seconds=4))
         with pytest.raises(CommandError, match="Not before"):
-            call_command("keys", "retire", old)
+            call_command("keys", "retire", old, "--yes")
         clock.shift(timedelta(seconds=1))
-        call_command("keys", "retire", old)
+        call_command("keys", "retire", old, "--yes")
         assert [key["kid"] for key in api.get("/.well-known/jwks.json").json()["keys"]] == [new]
         call_command("keys", "list")
         kinds = AuditEntry.objects.filter(actor_kind="operator").order_by("pk").values_list("kind", flat=True)

@@ -53,7 +53,7 @@ def terminal(no_terminal: None, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What is typed, line by line."""
     typed: list[str] = []
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
-    monkeypatch.setattr("builtins.input", lambda prompt: typed.pop(0))
+    monkeypatch.setattr("builtins.input", lambda: typed.pop(0))
     monkeypatch.setattr("getpass.getpass", lambda prompt: typed.pop(0))
     return typed
 
@@ -77,9 +77,9 @@ def test_an_unknown_address_is_one_line(db: None, arguments: tuple[str, ...]) ->
 def test_set_role_gives_admin_and_takes_it_with_a_reason(admin: Person, alice: Person) -> None:
     assert run("set_role", "Alice@Example.com", "admin") == "alice@example.com now has the role ADMIN.\n"
     assert alice.api.get("/users/is-admin").json() == {"is_admin": True}
-    assert refusal("set_role", "alice@example.com", "USER") == ("A reason is required. Use --reason TEXT.", 2)
-    run("set_role", "alice@example.com", "USER", WHY)
-    assert refusal("set_role", "root@example.com", "USER", WHY) == (LastAdmin.detail, 1)
+    assert refusal("set_role", "alice@example.com", "USER", "--yes") == ("A reason is required. Use --reason TEXT.", 2)
+    run("set_role", "alice@example.com", "USER", "--yes", WHY)
+    assert refusal("set_role", "root@example.com", "USER", "--yes", WHY) == (LastAdmin.detail, 1)
     assert kinds() == ["role_changed", "role_changed"]
     assert AuditEntry.objects.latest("pk").reason == "asked for it"
 
@@ -95,10 +95,25 @@ def test_delete_user_asks_first(alice: Person, admin: Person, terminal: list[str
 
 
 def test_without_a_terminal_nothing_is_destroyed_unless_told_so(alice: Person) -> None:
-    for arguments in (("delete_user", "alice@example.com", WHY), ("revoke_sessions", "--all", WHY)):
+    User.objects.filter(pk=alice.user.pk).update(role=Role.ADMIN)
+    for arguments in (
+        ("delete_user", "alice@example.com", WHY),
+        ("revoke_sessions", "--all", WHY),
+        ("set_role", "alice@example.com", "USER", WHY),
+        ("keys", "retire", "some-key"),
+        ("keys", "activate", "some-key", "--force"),
+        ("audit", "restart", WHY),
+    ):
         assert refusal(*arguments) == ("Cannot ask for confirmation without a terminal. Use --yes.", 2)
     assert refusal("delete_user", "alice@example.com", "--yes") == ("A reason is required. Use --reason TEXT.", 2)
     assert alice.api.get("/users/me").status_code == 200
+
+
+def test_a_question_is_no_part_of_the_output(db: None, terminal: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    terminal += ["n"]
+    assert refusal("keys", "retire", "some-key", "--json") == ("Nothing changed.", 1)
+    shown = capsys.readouterr()
+    assert shown.out == "" and shown.err.startswith("Retire some-key? ")
 
 
 def test_revoke_sessions_ends_those_of_one_or_of_all(alice: Person, bob: Person, admin: Person) -> None:
@@ -156,7 +171,7 @@ PROMPTING: list[tuple[tuple[str, ...], list[str]]] = [
     (("changepassword",), ["alice@example.com", "another horse altogether", "another horse altogether"]),
     (("delete_user", "alice@example.com"), ["y", "asked for it"]),
     (("revoke_sessions", "--all"), ["y", "asked for it"]),
-    (("set_role", "root@example.com", "USER"), ["asked for it"]),
+    (("set_role", "root@example.com", "USER"), ["y", "asked for it"]),
 ]
 
 
@@ -178,7 +193,7 @@ class TestACommandThatAsks:
             )
         left = list(answers)
 
-        def answer(prompt: str) -> str:
+        def answer(prompt: str = "") -> str:
             assert not connection.in_atomic_block
             return left.pop(0)
 
@@ -221,8 +236,8 @@ def test_changepassword_of_a_deactivated_account_leaves_its_trace(alice: Person,
 
 def test_the_last_admin_who_can_sign_in_stays(admin: Person, unverified: Person) -> None:
     User.objects.filter(pk=unverified.user.pk).update(role=Role.ADMIN)
-    assert refusal("set_role", "root@example.com", "USER", WHY) == (LastAdmin.detail, 1)
-    run("set_role", "una@example.com", "USER", WHY)
+    assert refusal("set_role", "root@example.com", "USER", "--yes", WHY) == (LastAdmin.detail, 1)
+    run("set_role", "una@example.com", "USER", "--yes", WHY)
 
 
 def test_audit_list_shows_a_line_an_entry_also_of_an_account_that_is_gone(alice: Person) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import CommandError
 
-from accounts.management.base import Operation, add_json_argument
+from accounts.management.base import Operation, add_json_argument, add_yes_argument, confirm
 from accounts.models import SigningKey
 from accounts.tokens import rotation
 from accounts.tokens.keys import is_symmetric
@@ -36,6 +36,7 @@ keys retire OLD_KID    # a week later: tokens of the old key stop working
             step.add_argument(
                 "--force", action="store_true", help="do not wait, for a leaked key: valid tokens may be rejected"
             )
+            add_yes_argument(step)
             add_json_argument(step)
 
     def handle(self, *args: Any, step: str, **options: Any) -> None:
@@ -46,15 +47,18 @@ keys retire OLD_KID    # a week later: tokens of the old key stop working
         rows = SigningKey.objects.order_by("-staged_at")
         self.report(verdict, map(in_a_line, rows), keys=list(rows.values(*FIELDS)))
 
-    def take(self, step: str, *, kid: str = "", force: bool = False, **options: Any) -> str:
+    def take(self, step: str, *, kid: str = "", force: bool = False, yes: bool = False, **options: Any) -> str:
         """Takes the step, and says what has become of the keys."""
         match step:
             case "stage":
                 return f"Staged {rotation.stage().kid}."
             case "activate":
+                if force:
+                    confirm(f"Sign with {kid} at once? Services that do not know it yet will refuse tokens.", yes=yes)
                 rotation.activate(kid, force=force)
                 return f"{kid} now signs."
             case "retire":
+                confirm(f"Retire {kid}? Its tokens stop working, and it cannot be activated again.", yes=yes)
                 rotation.retire(kid, force=force)
                 return f"{kid} is retired."
         return signing()

@@ -3,7 +3,7 @@ from typing import Any
 
 from accounts.audit.log import Actor
 from accounts.flows import administration
-from accounts.management.base import Operation, add_reason_argument, get_user, require_reason
+from accounts.management.base import Operation, add_reason_argument, add_yes_argument, confirm, get_user, require_reason
 from accounts.models import Role
 
 
@@ -18,10 +18,12 @@ set_role alice@example.com USER --reason "left the team"
         parser.add_argument("email")
         parser.add_argument("role", type=str.upper, choices=Role.values)
         add_reason_argument(parser)
+        add_yes_argument(parser)
 
-    def handle(self, *args: Any, email: str, role: str, reason: str, **options: Any) -> None:
+    def handle(self, *args: Any, email: str, role: str, reason: str, yes: bool, **options: Any) -> None:
         user = get_user(email)
         if user.is_admin and role == Role.USER:
+            confirm(f"Take the role ADMIN from {user.email}?", yes=yes)
             reason = require_reason(reason)
         administration.set_role(user=user, role=role, by=Actor.operator(), reason=reason)
         self.stdout.write(f"{user.email} now has the role {role}.")
