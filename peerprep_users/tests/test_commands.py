@@ -146,6 +146,15 @@ def test_unlock_opens_a_lock_and_tells_of_it(alice: Person, api: Api) -> None:
     assert (opened.actor_kind, opened.reason, opened.user_id) == ("operator", "asked for it", alice.user.pk)
 
 
+def test_unlock_says_that_nobody_has_the_address(api: Api, db: None) -> None:
+    nobody = "There is no account with the address x@example.com. It was"
+    assert refusal("unlock", "x@example.com") == (f"{nobody} not locked.", 1)
+    for _ in range(3):
+        api.post("/auth/login", {"email": "x@example.com", "password": "wrong password"})
+    text, code = refusal("unlock", "x@example.com")
+    assert text.startswith(f"{nobody} locked until ") and text.endswith(" and is now unlocked.") and code == 1
+
+
 def test_createsuperuser_asks_and_refuses_in_one_line(alice: Person, terminal: list[str]) -> None:
     terminal += ["Boss@Example.com", PASSWORD, PASSWORD]
     assert run("createsuperuser") == "boss@example.com is now an admin.\n"

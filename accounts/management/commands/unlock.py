@@ -1,10 +1,13 @@
 from argparse import ArgumentParser
 from typing import Any
 
+from django.core.management.base import CommandError
+
 from accounts.addresses import normalised
 from accounts.audit.log import Actor
 from accounts.flows import administration
 from accounts.management.base import Operation, add_reason_argument
+from accounts.models import User
 
 
 class Command(Operation):
@@ -19,4 +22,6 @@ class Command(Operation):
         address = normalised(email)
         end = administration.unlock(address=address, by=Actor.operator(), reason=reason)
         was = f"was locked until {end:%Y-%m-%d %H:%M:%S} UTC and is now unlocked" if end else "was not locked"
+        if not User.objects.filter(email=address).exists():
+            raise CommandError(f"There is no account with the address {address}. It {was}.")
         self.stdout.write(f"{address} {was}.")
