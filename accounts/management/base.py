@@ -4,11 +4,12 @@ import getpass
 import json
 import re
 import sys
-from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
+from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
 from collections.abc import Iterable
-from typing import Any
+from pathlib import Path
+from typing import Any, NoReturn
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.core.serializers.json import DjangoJSONEncoder
 
 from accounts.addresses import normalised
@@ -20,21 +21,54 @@ REFUSED, USAGE = 1, 2
 NO_TERMINAL = "Cannot ask without a terminal."
 
 
+class DjangoOptions(BaseCommand):
+    """The options that Django gives to every command. They are left out of the help."""
+
+    requires_system_checks = ()
+    suppressed_base_arguments = {  # noqa: RUF012 - as Django has it
+        "--version",
+        "--verbosity",
+        "--traceback",
+        "--settings",
+        "--pythonpath",
+        "--no-color",
+        "--force-color",
+    }
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--skip-checks", action="store_true", help=SUPPRESS)
+
+
+class Parser(CommandParser):
+    """Answers wrong usage with a sentence, and then the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        sentence = escaped(f"{message[:1].upper()}{message[1:]}.")
+        if not self.called_from_command_line:
+            raise CommandError(sentence, returncode=USAGE)
+        self.exit(USAGE, f"{sentence}\n{self.format_usage()}")
+
+
 class Operation(BaseCommand):
     """A command that calls a flow. `examples` end its help."""
 
     examples = ""
     as_json = False
+    _called_from_command_line: bool  # is Django's, and not in the stubs
 
-    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> Any:
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> Parser:
         examples = "\n".join(f"  manage.py {line}" for line in self.examples.strip().splitlines())
-        return super().create_parser(
-            prog_name,
-            subcommand,
+        parser = Parser(
+            prog=f"{Path(prog_name).name} {subcommand}",
+            description=self.help,
             epilog=f"examples:\n{examples}",
             formatter_class=RawDescriptionHelpFormatter,
+            parents=[DjangoOptions().create_parser(prog_name, subcommand, add_help=False)],
+            called_from_command_line=self._called_from_command_line,
             **kwargs,
         )
+        self.add_arguments(parser)
+        return parser
 
     def execute(self, *args: Any, **options: Any) -> str | None:
         self.as_json = options.get("json", False)

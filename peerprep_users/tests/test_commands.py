@@ -5,7 +5,7 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
-from django.core.management import CommandError, call_command, load_command_class
+from django.core.management import CommandError, call_command, get_commands, load_command_class
 from django.db import connection
 
 from accounts.audit.log import Actor
@@ -62,7 +62,7 @@ def test_help_has_examples() -> None:
     for app, names in COMMANDS:
         for name in names.split():
             text = load_command_class(app, name).create_parser("manage.py", name).format_help()
-            assert f"  manage.py {name}" in text, name
+            assert f"  manage.py {name}" in text and "--pythonpath" not in text, name
 
 
 @pytest.mark.parametrize(
@@ -114,6 +114,18 @@ def test_a_question_is_no_part_of_the_output(db: None, terminal: list[str], caps
     assert refusal("keys", "retire", "some-key", "--json") == ("Nothing changed.", 1)
     shown = capsys.readouterr()
     assert shown.out == "" and shown.err.startswith("Retire some-key? ")
+
+
+@pytest.mark.parametrize(
+    "arguments", [["unlock"], ["audit", "list", "--since=ago"], ["keys", "melt"], ["doctor", "-x"]]
+)
+def test_wrong_usage_is_a_sentence_and_then_the_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    name = arguments[0]
+    with pytest.raises(SystemExit) as exit_:
+        load_command_class(get_commands()[name], name).run_from_argv(["manage.py", *arguments])
+    sentence, usage, *_ = capsys.readouterr().err.splitlines()
+    assert sentence[0].isupper() and sentence.endswith(".")
+    assert usage.startswith(f"usage: manage.py {name} ") and exit_.value.code == 2
 
 
 def test_revoke_sessions_ends_those_of_one_or_of_all(alice: Person, bob: Person, admin: Person) -> None:
