@@ -2,10 +2,13 @@
 
 import getpass
 import json
+import logging
 import re
 import sys
 from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
+from logging.handlers import MemoryHandler
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -53,6 +56,7 @@ class Operation(BaseCommand):
     """A command that calls a flow. `examples` end its help."""
 
     examples = ""
+    is_brief = True  # on a terminal, its log lines wait for its end
     as_json = False
     _called_from_command_line: bool  # is Django's, and not in the stubs
 
@@ -69,6 +73,10 @@ class Operation(BaseCommand):
         )
         self.add_arguments(parser)
         return parser
+
+    def run_from_argv(self, argv: list[str]) -> None:
+        with log_lines_at_the_end() if self.is_brief and sys.stderr.isatty() else nullcontext():
+            super().run_from_argv(argv)
 
     def execute(self, *args: Any, **options: Any) -> str | None:
         self.as_json = options.get("json", False)
@@ -92,6 +100,22 @@ class Operation(BaseCommand):
                 self.line(text)
         if not ok:
             sys.exit(REFUSED)
+
+
+@contextmanager
+def log_lines_at_the_end() -> Iterator[None]:
+    """Lets no log line come between a question and its answer: warnings are shown later, and others not at all."""
+    root = logging.getLogger()
+    shown = root.handlers
+    root.handlers = [MemoryHandler(1000, flushLevel=logging.CRITICAL, target=handler) for handler in shown]
+    for handler in root.handlers:
+        handler.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        for handler in root.handlers:
+            handler.close()
+        root.handlers = shown
 
 
 def positive(text: str) -> int:

@@ -1,16 +1,17 @@
-"""`manage.py`: however a command ends, it ends in one line."""
+"""`manage.py`: however a command ends, it ends in one line; and what it looks like on a terminal."""
 
 import os
 import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
-from conftest import database
+from conftest import PASSWORD, database
 from core.tests.servers import ROOT
 
 pytestmark = pytest.mark.slow
@@ -80,6 +81,48 @@ def test_a_table_that_no_migration_brings_back_is_no_missing_migration(
         assert refusal(url, "unlock", "a@example.com").startswith("The database failed: ")
 
 
+class Terminal:
+    """A command on a terminal of its own."""
+
+    def __init__(self, *arguments: str, **environment: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", ON_A_TERMINAL, *MANAGE, *arguments],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONUTF8": "1", **environment},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+
+    def answer(self, question: str, typed: bytes) -> None:
+        """Types once exactly the question is there."""
+        assert self.process.stdin and self.process.stdout
+        assert self.process.stdout.read(len(question)).decode() == question
+        self.process.stdin.write(typed)
+        self.process.stdin.flush()
+
+    def end(self) -> tuple[list[str], int]:
+        """The lines that follow the last answer, and the exit code."""
+        with self.process:
+            assert self.process.stdout
+            lines = self.process.stdout.read().decode(errors="replace").split("\r\n")
+        return lines, self.process.returncode
+
+
+def test_no_log_line_comes_between_a_question_and_its_answer(
+    migrated: str, tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
+) -> None:
+    with database(tmp_path_factory, of=migrated) as url:
+        no_ranges = {"BREACHED_PASSWORDS_DIR": str(tmp_path)}  # of which there is a warning
+        for said, ended in (("boss@example.com is now", 0), ("CommandError: An account with this", 1)):
+            terminal = Terminal("createsuperuser", DATABASE_URL=url, **no_ranges)
+            terminal.answer("E-mail address: ", b"boss@example.com\r")
+            terminal.answer("boss@example.com\r\nPassword: ", PASSWORD.encode() + b"\r")
+            terminal.answer("\r\nPassword (again): ", PASSWORD.encode() + b"\r")
+            (_, answer, warning, _), code = terminal.end()
+            assert said in answer and code == ended
+            assert " WARNING accounts.password_validators " in warning
+
+
 @pytest.mark.parametrize(
     ("key", "line", "code"),
     [
@@ -90,17 +133,7 @@ def test_a_table_that_no_migration_brings_back_is_no_missing_migration(
     ids=["Ctrl-C", "Ctrl-D", "not UTF-8"],
 )
 def test_a_prompt_without_an_answer_ends_in_one_line(key: bytes, line: str, code: int) -> None:
-    command = [*MANAGE, "createsuperuser", "--email=boss@example.com"]
-    with subprocess.Popen(
-        [sys.executable, "-c", ON_A_TERMINAL, *command],
-        cwd=ROOT,
-        env={**NO_DATABASE, "PYTHONUTF8": "1"},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    ) as process:
-        assert process.stdin and process.stdout
-        assert process.stdout.read(10) == b"Password: "
-        process.stdin.write(key)
-        process.stdin.flush()
-        shown = process.stdout.read().decode(errors="replace")
-    assert (shown.removeprefix("^C").split("\r\n"), process.returncode) == (["", line, ""], code)
+    terminal = Terminal("createsuperuser", "--email=boss@example.com", **NO_DATABASE)
+    terminal.answer("Password: ", key)
+    (echo, *lines), ended = terminal.end()
+    assert (echo.removeprefix("^C"), lines, ended) == ("", [line, ""], code)

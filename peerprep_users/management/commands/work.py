@@ -12,6 +12,7 @@ class Command(Operation):
         "and purges expired rows. Any number of them share the work."
     )
     examples = "work"
+    is_brief = False
 
     def handle(self, *args: Any, **options: Any) -> None:
         worker = Worker(JOBS)
