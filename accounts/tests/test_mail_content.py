@@ -190,6 +190,13 @@ def test_a_dead_mail_that_is_sent_after_all_says_when(db: None, mailbox: Mailbox
 def test_the_gallery_shows_every_kind(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     call_command("mail_gallery", tmp_path / "new")
     assert {path.name for path in (tmp_path / "new").iterdir()} == {
-        f"{kind}.{form}" for kind in KINDS for form in ("html", "txt")
+        "index.html",
+        *(f"{kind}.{form}" for kind in KINDS for form in ("html", "txt")),
     }
     assert "Firefox on Linux" in (tmp_path / "new" / "new_device.html").read_text()
+
+
+def test_the_page_of_the_gallery_leads_to_every_mail(tmp_path: Path) -> None:
+    call_command("mail_gallery", tmp_path)
+    links = re.findall(r'(?:href|src)="([^"]+)"', (tmp_path / "index.html").read_text())
+    assert set(links) == {path.name for path in tmp_path.iterdir()} - {"index.html"}

@@ -2,6 +2,7 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
+from django.template.loader import render_to_string
 from django.utils import timezone
 
 from accounts.mail.messages import context, render
@@ -12,7 +13,7 @@ FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.
 
 
 class Command(Operation):
-    help = "Writes a sample of every kind of mail to a folder, as HTML and as plain text."
+    help = "Writes a sample of every kind of mail to a folder, as HTML and as plain text, and an index page."
     examples = """
 mail_gallery /tmp/mails
 """
@@ -23,6 +24,7 @@ mail_gallery /tmp/mails
     def handle(self, *args: Any, folder: Path, **options: Any) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         facts = {"at": timezone.now().isoformat(), "ip": "2001:db8::17", "user_agent": FIREFOX}
+        subjects = {}
         for kind in Mail.Kind:
             alice = User(name="Alice Example", is_verified=kind != Mail.Kind.VERIFICATION)
             shown = context(Mail(kind=kind, facts=facts), alice)
@@ -32,4 +34,7 @@ mail_gallery /tmp/mails
             )
             (folder / f"{kind}.txt").write_text(f"Subject: {message.subject}\n\n{message.body}")
             (folder / f"{kind}.html").write_text(str(message.alternatives[0][0]))
-            self.stdout.write(f"{folder / kind}.html, .txt: {message.subject}")
+            subjects[kind.value] = message.subject
+        index = folder / "index.html"
+        index.write_text(render_to_string("accounts/mail_gallery.html", {"subjects": subjects}))
+        self.stdout.write(f"{len(subjects)} mails: open {index}")
