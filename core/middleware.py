@@ -74,7 +74,7 @@ class CorsMiddleware(middleware.CorsMiddleware):
     def __call__(self, request: HttpRequest) -> Any:
         if "HTTP_ORIGIN" in request.META:
             return super().__call__(request)
-        response = self.get_response(request)
+        response: Any = self.get_response(request)
         if "Cache-Control" in response.headers:  # a cache must not give it to other origins, which need a header more
             patch_vary_headers(response, ("origin",))
         return response
