@@ -7,7 +7,7 @@ from uuid import UUID
 from rest_framework import serializers
 
 from accounts.addresses import EMAIL_LENGTH, normalised, validate_address
-from accounts.models import NAME_LENGTH, Role
+from accounts.models import NAME_LENGTH, Role, Session
 from accounts.password_validators import MIN_PASSWORD_LENGTH, PASSWORD_LENGTH
 from accounts.text import no_control_characters
 from accounts.tokens.jwt import TOKEN_LENGTH
@@ -224,8 +224,22 @@ class ListedSessionSerializer(ApiSerializer):
     }
 
 
+class KeySerializer(ApiSerializer):
+    """`e` and `n` are an RSA key's; `crv` and `x` the others', `y` one of P-256."""
+
+    kty = serializers.ChoiceField(["RSA", "EC", "OKP"])
+    kid = serializers.CharField()
+    alg = serializers.ChoiceField(["RS256", "ES256", "EdDSA"])
+    use = serializers.ChoiceField(["sig"])
+    e = serializers.CharField(required=False)
+    n = serializers.CharField(required=False)
+    crv = serializers.CharField(required=False)
+    x = serializers.CharField(required=False)
+    y = serializers.CharField(required=False)
+
+
 class KeySetSerializer(ApiSerializer):
-    keys = serializers.ListField(child=serializers.DictField())
+    keys = KeySerializer(many=True)
 
     example = {
         "keys": [
@@ -280,7 +294,7 @@ class IntrospectionSerializer(ApiSerializer):
 class RevocationSerializer(ApiSerializer):
     sid = serializers.UUIDField()
     user_id = serializers.UUIDField()
-    reason = serializers.CharField()
+    reason = serializers.ChoiceField([*Session.EndReason.values, "deleted"])
     at = serializers.DateTimeField()
 
 
@@ -304,6 +318,6 @@ class RevocationsSerializer(ApiSerializer):
 class NameSerializer(ApiSerializer):
     id = serializers.UUIDField()
     name = serializers.CharField(required=False)
-    deleted = serializers.ChoiceField([True], required=False)
+    deleted = serializers.BooleanField(required=False, help_text="`true` for whoever is gone, and else absent.")
 
     example = {"id": "0b6c1f5e-8f5f-4a53-a0bb-3f6a2a4f2c9d", "name": "Alice"}

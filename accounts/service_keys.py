@@ -28,7 +28,7 @@ class InvalidServiceKey(NotAuthenticated):
 class ServiceKeyAuthentication(BaseAuthentication):
     """A key counts only where the call came directly: the gateway must not make anybody a service."""
 
-    errors = (InvalidServiceKey,)
+    errors = (NotAuthenticated, InvalidServiceKey)
 
     def authenticate(self, request: Request) -> tuple[Service, None] | None:
         sent = request.META.get("HTTP_X_SERVICE_KEY")
@@ -50,4 +50,9 @@ class ServiceKeyScheme(OpenApiAuthenticationExtension):
     name = "serviceKey"
 
     def get_security_definition(self, auto_schema: object) -> dict[str, str]:
-        return {"type": "apiKey", "in": "header", "name": "X-Service-Key"}
+        return {
+            "type": "apiKey",
+            "in": "header",
+            "name": "X-Service-Key",
+            "description": "The key of a service on the inside network. Through a proxy it counts for nothing.",
+        }

@@ -178,7 +178,10 @@ class PublicAuthViewSet(ApiViewSet):
 
     @extend_schema(responses=KeySetSerializer)
     def read_key_set(self, request: Request) -> Response:
-        """The public keys that tokens are verified with (RFC 7517); empty while a shared secret signs."""
+        """The public keys that tokens are verified with (RFC 7517).
+
+        Cache them for 10 minutes at most. There are none while a shared secret signs.
+        """
         max_age = int(settings.JWKS_MAX_AGE.total_seconds())
         return Response({"keys": published()}, headers={"Cache-Control": f"public, max-age={max_age}"})
 
@@ -204,7 +207,10 @@ class AuthViewSet(ApiViewSet):
 
     @extend_schema(responses=ListedSessionSerializer(many=True))
     def list_sessions(self, request: SignedInRequest) -> Response:
-        """The user's live sessions, the last used first."""
+        """The user's live sessions, the last used first.
+
+        One for each login or registration; `current` marks that of the token which was sent.
+        """
         return Response(sessions.list_sessions(user=request.user, current=request.auth))
 
     @extend_schema(
@@ -212,7 +218,10 @@ class AuthViewSet(ApiViewSet):
     )
     @raises(NotFound)
     def revoke_session(self, request: SignedInRequest, session_id: str) -> Response:
-        """End one of the user's sessions."""
+        """End one of the user's sessions.
+
+        Its tokens stop working at once. The id of another user's session is 404 like one that never was.
+        """
         sessions.revoke(user=request.user, session_id=uuid_in_path("session_id", session_id))
         return Response(status=204)
 
@@ -234,7 +243,10 @@ class ProfileViewSet(ApiViewSet):
 
     @extend_schema(responses=ProfileSerializer)
     def read_me(self, request: SignedInRequest) -> Response:
-        """Who is signed in."""
+        """Who is signed in.
+
+        The role is the present one: no token holds it.
+        """
         return Response(profile_of(request.user))
 
     @extend_schema(request=ProfileChangeSerializer, responses=ProfileSerializer)
@@ -260,18 +272,27 @@ class ProfileViewSet(ApiViewSet):
     @extend_schema(responses={200: MessageSerializer})
     @raises(LastAdmin)
     def delete_me(self, request: SignedInRequest) -> Response:
-        """Delete the account and all that is the user's."""
+        """Delete the account and all that is the user's.
+
+        At once and for good: no password is asked for, and every token stops working. The last admin cannot.
+        """
         profile_flow.delete_account(user=request.user, client=Client.of(request))
         return Response({"message": "Account deleted successfully."})
 
     @extend_schema(responses=IsAdminSerializer)
     def is_admin(self, request: SignedInRequest) -> Response:
-        """Whether the user is an admin."""
+        """Whether the user is an admin.
+
+        For other services, which must not take the role from a token.
+        """
         return Response({"is_admin": request.user.is_admin})
 
     @extend_schema(responses=GreetingSerializer)
     def home(self, request: SignedInRequest) -> Response:
-        """A greeting."""
+        """A greeting.
+
+        It names the user, which shows that an access token works.
+        """
         return Response({"message": f"Welcome, {request.user.name}!"})
 
 

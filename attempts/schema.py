@@ -10,11 +10,16 @@ from attempts.serializers import ExportedAttemptSerializer
 ATTEMPT_ID = OpenApiParameter("attempt_id", OpenApiTypes.UUID, OpenApiParameter.PATH)
 IDEMPOTENCY_KEY = OpenApiParameter(
     "Idempotency-Key",
-    {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]*$"},
+    {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 255,
+        "pattern": "^[ -~]*$",
+        "examples": ["6f1c2f6e-51c7-4f0e-9d55-8b5d3a0a2f44"],
+    },
     OpenApiParameter.HEADER,
     description="The same key and body within 24 hours get the first answer again, with `Idempotent-Replayed: true`. "
     f"With another body: 422 `{IdempotencyKeyReused.code}`.",
-    examples=[OpenApiExample("Key", "6f1c2f6e-51c7-4f0e-9d55-8b5d3a0a2f44")],
 )
 IDEMPOTENT_REPLAYED = OpenApiParameter(
     "Idempotent-Replayed", str, OpenApiParameter.HEADER, response=[201], description="`true` on an answer given before."

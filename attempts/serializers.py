@@ -232,3 +232,11 @@ class ExportedAttemptSerializer(ShownAttemptSerializer):
     is_solved = serializers.BooleanField()
 
     example = {**ShownAttemptSerializer.example, "runtime_ms": 42, "is_solved": True}
+
+
+class StoredKeySerializer(ApiSerializer):
+    """What an export holds of an `Idempotency-Key`."""
+
+    key = serializers.CharField()
+    attempt_id = serializers.UUIDField()
+    created_at = serializers.DateTimeField()

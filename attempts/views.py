@@ -73,7 +73,10 @@ class AttemptViewSet(ApiViewSet):
 
     @extend_schema(responses=SummarySerializer)
     def summarise_attempts(self, request: SignedInRequest) -> Response:
-        """Totals; `solved` counts distinct questions."""
+        """Totals; `solved` counts distinct questions.
+
+        `last_attempt_at` is `null` before the first attempt.
+        """
         return Response(progress.summarise(user=request.user))
 
     @extend_schema(
@@ -81,19 +84,29 @@ class AttemptViewSet(ApiViewSet):
         responses=QuestionSerializer(many=True),
     )
     def list_questions(self, request: SignedInRequest) -> Response:
-        """What the user has reached on each question, by the question's number."""
+        """What the user has reached on each question, by the question's number.
+
+        `solved_at` is the first time, and `best_runtime_ms` the least runtime of an attempt that solved it; both may be
+        `null`.
+        """
         query = validated(QuestionQuerySerializer, request.query_params.dict(), "query")
         return listed(request, history.list_questions(user=request.user, **query), query, QuestionCursor)
 
     @extend_schema(parameters=[ActivityQuerySerializer], responses=ActivitySerializer)
     def show_activity(self, request: SignedInRequest) -> Response:
-        """Attempts of each of the last days, as a time zone counts days, and streaks."""
+        """Attempts of each of the last days, as a time zone counts days, and streaks.
+
+        Today is the last one; `tz` is a name from the IANA database. A streak is a run of days with an attempt.
+        """
         query = validated(ActivityQuerySerializer, request.query_params.dict(), "query")
         return Response(progress.show_activity(user=request.user, **query))
 
     @extend_schema(responses=StatisticsSerializer)
     def show_statistics(self, request: SignedInRequest) -> Response:
-        """Rates, and attempts by language."""
+        """Rates, and attempts by language.
+
+        The rates are `null` where there is nothing to divide by.
+        """
         return Response(progress.show_statistics(user=request.user))
 
     @extend_schema(
@@ -102,7 +115,10 @@ class AttemptViewSet(ApiViewSet):
     )
     @raises(TooManyDownloads)
     def export_attempts(self, request: SignedInRequest) -> HttpResponseBase:
-        """All of the user's attempts with their code, as a file."""
+        """All of the user's attempts with their code, as a file.
+
+        Newest first, as a JSON array or as CSV with a header line.
+        """
         name = validated(ExportQuerySerializer, request.query_params.dict(), "query")["format"]
         written, kind = FORMATS[name]
         return download(request, written(history.export_attempts(user=request.user)), kind, f"attempts.{name}")
@@ -110,7 +126,10 @@ class AttemptViewSet(ApiViewSet):
     @extend_schema(parameters=[schema.ATTEMPT_ID], responses=ShownAttemptSerializer)
     @raises(NotFound)
     def read_attempt(self, request: SignedInRequest, attempt_id: str) -> Response:
-        """One of the user's own attempts, with its code."""
+        """One of the user's own attempts, with its code.
+
+        The id of another user's attempt is 404 like one that never was.
+        """
         return Response(history.show_attempt(user=request.user, attempt_id=uuid_in_path("attempt_id", attempt_id)))
 
 

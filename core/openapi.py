@@ -3,6 +3,7 @@
 import inspect
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from functools import cache
 from http import HTTPStatus
 from typing import Any, TypeVar
 
@@ -13,7 +14,6 @@ from rest_framework import exceptions, serializers
 
 from core.api import ApiSerializer
 from core.errors import ApiError, Failed, Invalid, Problem, TooLarge, Unavailable, UrlTooLong
-from core.fields import InputField
 from core.rate_limits import RateLimited
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -22,8 +22,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 class ErrorSerializer(ApiSerializer):
     """Any error that is not about the form of the input."""
 
-    detail = serializers.CharField(help_text="A sentence for a person.")
-    code = serializers.CharField(help_text="Stable: decide by it.")
+    detail: Any = serializers.CharField(help_text="A sentence for a person.")
 
 
 class ProblemSerializer(ApiSerializer):
@@ -34,11 +33,18 @@ class ProblemSerializer(ApiSerializer):
     type = serializers.CharField(help_text="Stable: decide by it.")
 
 
-class ValidationErrorSerializer(ApiSerializer):
+class InvalidSerializer(ErrorSerializer):
     """Input that does not validate."""
 
     detail = ProblemSerializer(many=True)
-    code = serializers.ChoiceField([Invalid.code])
+
+
+@cache
+def form_of(code: str) -> type[ErrorSerializer]:
+    """Each code has a form of its own, so that the code tells a client's compiler what else there is."""
+    base = InvalidSerializer if code == Invalid.code else ErrorSerializer
+    name = "".join(word.title() for word in code.removesuffix("_error").split("_"))
+    return type(f"{name}ErrorSerializer", (base,), {"code": serializers.ChoiceField([code])})
 
 
 class InvalidExample(Invalid):
@@ -124,14 +130,29 @@ class ApiSchema(AutoSchema):
             OpenApiExample("Request", example_of(self.get_request_serializer()), request_only=True),
             OpenApiExample("Answer", example_of(answer), response_only=True),
         ]
-        for query in self.get_override_parameters():
-            for name, value in (example_of(query) or {}).items():
-                examples.append(OpenApiExample(name, value, parameter_only=(name, "query")))
         return [example for example in examples if example.value is not None]
 
+    def _get_parameters(self) -> list[dict[str, Any]]:
+        """Their examples are in the schemas: Swagger UI would send those beside it, unless each is cleared by hand."""
+        parameters: list[dict[str, Any]] = super()._get_parameters()
+        examples: dict[str, Any] = {}
+        for query in self.get_override_parameters():
+            examples |= example_of(query) or {}
+        for parameter in parameters:
+            if parameter["name"] in examples:
+                parameter["schema"]["examples"] = [examples[parameter["name"]]]
+        return parameters
+
     def _map_serializer_field(self, field: Any, direction: Any, bypass_extensions: bool = False) -> Any:
+        if isinstance(field, serializers.ChoiceField) and len(field.choices) == 1:
+            return {"const": next(iter(field.choices))}
         schema = super()._map_serializer_field(field, direction, bypass_extensions)  # type: ignore[no-untyped-call]
-        return {**schema, **field.documented} if isinstance(field, InputField) else schema
+        return schema | getattr(field, "documented", {})
+
+    def _map_basic_serializer(self, serializer: Any, direction: Any) -> Any:
+        """Answers have no other keys. Requests may: they are ignored."""
+        schema = super()._map_basic_serializer(serializer, direction)  # type: ignore[no-untyped-call]
+        return {**schema, "additionalProperties": False} if direction == "response" else schema
 
     def get_operation(self, *args: Any) -> Any:
         operation: Any = super().get_operation(*args)
@@ -164,10 +185,8 @@ class ApiSchema(AutoSchema):
         yield from (Failed, Unavailable)
 
     def error_response(self, errors: list[type[ApiError]]) -> dict[str, Any]:
-        forms = dict.fromkeys(
-            ValidationErrorSerializer if error is InvalidExample else ErrorSerializer for error in errors
-        )
-        kinds = [self.resolve_serializer(form, "response").ref for form in forms]
+        codes = dict.fromkeys(error.code for error in errors)
+        kinds = [self.resolve_serializer(form_of(code), "response").ref for code in codes]
         return json_response(
             " or ".join(f"`{error.code}`" for error in errors),
             kinds[0] if len(kinds) == 1 else {"oneOf": kinds},

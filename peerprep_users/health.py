@@ -69,13 +69,29 @@ def database_down() -> HttpResponse:
 def document_health(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
     """A hook of drf-spectacular, which does not see these views: they are Django's, not DRF's."""
     ok = json_response("OK", {"$ref": "#/components/schemas/Ok"}, {"Answer": {"ok": True}})
-    down = {"type": "object", "properties": {"down": {"type": "array", "items": {"type": "string"}}}}
-    schema = {"allOf": [{"$ref": "#/components/schemas/Error"}, {**down, "required": ["down"]}]}
+    schema = {
+        "type": "object",
+        "properties": {
+            "detail": {"type": "string"},
+            "code": {"const": DATABASE_DOWN_BODY["code"]},
+            "down": {"type": "array", "items": {"type": "string"}},
+        },
+        "required": list(DATABASE_DOWN_BODY),
+        "additionalProperties": False,
+    }
     not_ready = json_response("`down` names what is missing.", schema, {"Answer": DATABASE_DOWN_BODY})
     for response, names in ((ok, ["X-Request-ID"]), (not_ready, ["X-Request-ID", "Retry-After"])):
         response["headers"] = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
-    liveness = {"operationId": "checkLiveness", "summary": "Whether the process answers"}
-    readiness = {"operationId": "checkReadiness", "summary": "Whether what a request needs is there"}
+    liveness = {
+        "operationId": "checkLiveness",
+        "summary": "Whether the process answers",
+        "description": "It asks neither the database nor any other service.",
+    }
+    readiness = {
+        "operationId": "checkReadiness",
+        "summary": "Whether what a request needs is there",
+        "description": "That is a database which answers and accepts writes.",
+    }
     result["paths"] |= {
         "/healthz": {"get": {**liveness, "tags": ["health"], "responses": {"200": ok}}},
         "/readyz": {"get": {**readiness, "tags": ["health"], "responses": {"200": ok, "503": not_ready}}},

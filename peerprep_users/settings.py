@@ -334,15 +334,28 @@ REST_FRAMEWORK = {
 
 SPECTACULAR_SETTINGS = {
     "TITLE": APP_NAME,
-    "DESCRIPTION": "Accounts, sessions and coding attempts of PeerPrep, where students practise interviews in pairs.",
+    "DESCRIPTION": (BASE_DIR / "peerprep_users" / "api_introduction.md").read_text(),
     "VERSION": "1.0.0",
+    "OAS_VERSION": "3.1.0",
+    "TAGS": [
+        {"name": "auth", "description": "Registering, signing in and out, sessions and passwords."},
+        {"name": "users", "description": "The signed-in user's own account, and the names of others."},
+        {"name": "attempts", "description": "The signed-in user's coding attempts, and what they add up to."},
+        {"name": "services", "description": "For other services on the inside network, with a key of their own."},
+        {"name": "health", "description": "For load balancers and orchestrators."},
+    ],
     "SERVE_AUTHENTICATION": [],
     "SWAGGER_UI_DIST": "SIDECAR",
-    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,  # or what is sent would have no least length
     "DISABLE_DOCSTRING_DESCRIPTIONS": True,  # a serializer's docstring is for readers of the code
-    "ENUM_ADD_EXPLICIT_BLANK_NULL_CHOICE": False,
+    "ENUM_NAME_OVERRIDES": {  # what clients call them
+        "Role": "accounts.models.Role",
+        "MailKind": "accounts.models.Mail.Kind",
+        "MailState": "accounts.models.Mail.State",
+        "EventKind": "accounts.audit.models.AuditEntry.Kind",
+        "ActorKind": "accounts.audit.models.AuditEntry.ActorKind",
+    },
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "SORT_OPERATIONS": False,
     "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "peerprep_users.health.document_health"],

@@ -1,0 +1,145 @@
+"""What `export_account` gives of each kind of row, for the OpenAPI document."""
+
+from rest_framework import serializers
+
+from accounts.audit.models import AuditEntry
+from accounts.models import Mail, Role
+from accounts.serializers import ProfileSerializer
+from core.api import ApiSerializer
+
+
+class FactsField(serializers.DictField):
+    """The facts of an audit entry: each kind has its own."""
+
+    documented = {"additionalProperties": {"type": ["string", "integer", "boolean", "null"]}}
+
+
+class StoredProfileSerializer(ApiSerializer):
+    id = serializers.UUIDField()
+    email = serializers.EmailField()
+    name = serializers.CharField()
+    role = serializers.ChoiceField(Role.choices)
+    is_verified = serializers.BooleanField()
+    is_active = serializers.BooleanField()
+    created_at = serializers.DateTimeField()
+    updated_at = serializers.DateTimeField()
+
+
+class StoredSessionSerializer(ApiSerializer):
+    id = serializers.UUIDField()
+    user_agent = serializers.CharField()
+    ip = serializers.IPAddressField(allow_null=True)
+    created_at = serializers.DateTimeField()
+    last_used_at = serializers.DateTimeField()
+    rotated_at = serializers.DateTimeField()
+    expires_at = serializers.DateTimeField()
+    ended_at = serializers.DateTimeField(allow_null=True)
+    end_reason = serializers.CharField(help_text="Empty while it is live.")
+
+
+class KnownDeviceSerializer(ApiSerializer):
+    name = serializers.CharField()
+    first_seen_at = serializers.DateTimeField()
+
+
+class RevokedTokenSerializer(ApiSerializer):
+    created_at = serializers.DateTimeField(allow_null=True)
+    expires_at = serializers.DateTimeField()
+
+
+class StoredCodeSerializer(ApiSerializer):
+    created_at = serializers.DateTimeField()
+    expires_at = serializers.DateTimeField()
+    guesses = serializers.IntegerField()
+    used_at = serializers.DateTimeField(allow_null=True)
+
+
+class MailFactsSerializer(ApiSerializer):
+    at = serializers.DateTimeField(required=False)
+    ip = serializers.IPAddressField(required=False, allow_null=True)
+    user_agent = serializers.CharField(required=False)
+
+
+class StoredMailSerializer(ApiSerializer):
+    id = serializers.UUIDField()
+    kind = serializers.ChoiceField(Mail.Kind.choices)
+    to = serializers.EmailField()
+    facts = MailFactsSerializer()
+    state = serializers.ChoiceField(Mail.State.choices)
+    created_at = serializers.DateTimeField()
+    due_at = serializers.DateTimeField()
+    tries = serializers.IntegerField()
+    error = serializers.CharField()
+    sent_at = serializers.DateTimeField(allow_null=True)
+
+
+class EntrySerializer(ApiSerializer):
+    kind = serializers.ChoiceField(AuditEntry.Kind.choices)
+    occurred_at = serializers.DateTimeField()
+    address = serializers.CharField()
+    request_id = serializers.CharField()
+    reason = serializers.CharField()
+    facts = FactsField()
+
+
+class SecurityEventSerializer(EntrySerializer):
+    actor_kind = serializers.ChoiceField(AuditEntry.ActorKind.choices)
+    ip = serializers.IPAddressField(required=False, allow_null=True)
+    user_agent = serializers.CharField(required=False)
+
+
+class AdminActionSerializer(EntrySerializer):
+    ip = serializers.IPAddressField(allow_null=True)
+    user_agent = serializers.CharField()
+
+
+class FailureCountSerializer(ApiSerializer):
+    failures = serializers.IntegerField()
+    failed_at = serializers.DateTimeField()
+
+
+class FailedLoginSerializer(ApiSerializer):
+    attempt_time = serializers.DateTimeField()
+    ip_address = serializers.IPAddressField(allow_null=True)
+    user_agent = serializers.CharField()
+    path_info = serializers.CharField()
+    locked_out = serializers.BooleanField()
+
+
+class StoredGuessSerializer(ApiSerializer):
+    guessed_at = serializers.DateTimeField()
+    is_wrong = serializers.BooleanField()
+
+
+class AccountSectionsSerializer(ApiSerializer):
+    profile = StoredProfileSerializer()
+    sessions = StoredSessionSerializer(many=True)
+    known_devices = KnownDeviceSerializer(many=True)
+    revoked_refresh_tokens = RevokedTokenSerializer(many=True)
+    reset_codes = StoredCodeSerializer(many=True)
+    mails = StoredMailSerializer(many=True)
+    security_events = SecurityEventSerializer(many=True)
+    failed_login_counts = FailureCountSerializer(many=True)
+    failed_logins = FailedLoginSerializer(many=True)
+    confirmation_guesses = StoredGuessSerializer(many=True)
+    admin_actions = AdminActionSerializer(many=True)
+
+    example = {
+        "profile": {
+            **ProfileSerializer.example,
+            "is_verified": True,
+            "is_active": True,
+            "created_at": "2026-11-24T12:00:00Z",
+            "updated_at": "2026-11-24T12:00:00Z",
+        },
+        "sessions": [],
+        "known_devices": [{"name": "Firefox on Linux", "first_seen_at": "2026-11-24T12:00:00Z"}],
+        "revoked_refresh_tokens": [],
+        "reset_codes": [],
+        "mails": [],
+        "security_events": [],
+        "failed_login_counts": [],
+        "failed_logins": [],
+        "confirmation_guesses": [],
+        "admin_actions": [],
+    }
