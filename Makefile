@@ -58,7 +58,7 @@ $(VENV)/run.stamp: requirements.txt | $(BIN)/python
 	@touch $@
 
 # They change when the packages that they come from do, or our own.
-staticfiles: $(VENV)/run.stamp $(wildcard */static/*/*)
+staticfiles: $(VENV)/run.stamp $(wildcard */static/*/*) peerprep_users/static_files.py
 	@$(STEP) "Collecting static files" $(BIN)/python manage.py collectstatic --clear --noinput --verbosity 0
 	@touch $@
 

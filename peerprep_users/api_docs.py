@@ -3,6 +3,7 @@
 from functools import cache
 from threading import Lock
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.views import SpectacularRedocView, SpectacularSwaggerSplitView
@@ -10,7 +11,7 @@ from orjson import dumps
 
 from core.errors import View, allow
 
-# Both pages style themselves inline; Redoc searches in a worker that it makes of a blob, and has a logo on a CDN.
+# Both pages style themselves inline; Redoc searches in a worker that it makes of a blob.
 POLICY = (
     "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; worker-src blob:; "
     "object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -45,5 +46,9 @@ def confined(view: View) -> View:
     return page
 
 
-swagger = confined(SpectacularSwaggerSplitView.as_view(url="/openapi.json"))
-redoc = confined(SpectacularRedocView.as_view(url="/openapi.json", template_name="redoc.html"))
+def titled(title: str, template_name: str) -> dict[str, str]:
+    return {"url": "/openapi.json", "template_name": template_name, "title": f"{title} - {settings.APP_NAME}"}
+
+
+swagger = confined(SpectacularSwaggerSplitView.as_view(**titled("Try the API", "docs.html")))
+redoc = confined(SpectacularRedocView.as_view(**titled("API reference", "redoc.html")))

@@ -274,7 +274,7 @@ STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
+    "staticfiles": {"BACKEND": "peerprep_users.static_files.OwnHostStorage"},
 }
 
 TEMPLATES = [
@@ -346,6 +346,7 @@ SPECTACULAR_SETTINGS = {
     ],
     "SERVE_AUTHENTICATION": [],
     "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_SETTINGS": {"deepLinking": True, "persistAuthorization": True},
     "REDOC_DIST": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,  # or what is sent would have no least length
     "DISABLE_DOCSTRING_DESCRIPTIONS": True,  # a serializer's docstring is for readers of the code

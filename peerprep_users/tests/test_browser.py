@@ -1,5 +1,6 @@
 """From the mail to the login in a real browser on a phone, which runs no scripts and is used by keyboard."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -20,11 +21,12 @@ from accounts.models import User
 from accounts.tokens.jwt import verification_token
 from conftest import PASSWORD
 from core.tests.servers import free_port, served
-from peerprep_users.tests.story import Inbox, inbox
+from peerprep_users.tests.story import SOLVED, Inbox, inbox
 
 pytestmark = pytest.mark.any_database
 
 PHONE: ViewportSize = {"width": 390, "height": 844}
+DESKTOP: ViewportSize = {"width": 1280, "height": 900}
 FINGER = 44  # CSS pixels, WCAG 2.2 success criterion 2.5.5
 
 
@@ -51,8 +53,13 @@ def admins_phone(chromium: Browser) -> Iterator[Page]:
     yield from page_of(chromium, java_script_enabled=True)
 
 
-def page_of(chromium: Browser, *, java_script_enabled: bool) -> Iterator[Page]:
-    context = chromium.new_context(viewport=PHONE, java_script_enabled=java_script_enabled)
+@pytest.fixture
+def desktop(chromium: Browser) -> Iterator[Page]:
+    yield from page_of(chromium, java_script_enabled=True, viewport=DESKTOP)
+
+
+def page_of(chromium: Browser, *, java_script_enabled: bool, viewport: ViewportSize = PHONE) -> Iterator[Page]:
+    context = chromium.new_context(viewport=viewport, java_script_enabled=java_script_enabled)
     context.set_default_timeout(10_000)
     yield context.new_page()
     context.close()
@@ -64,11 +71,16 @@ class Service:
     box: Inbox
     database: str
 
-    def register(self, email: str) -> str:
-        """Returns the user's id."""
+    def registered(self, email: str) -> dict[str, str]:
+        """Returns the user's tokens."""
         answer = self.http.post("/auth/register", json={"email": email, "password": PASSWORD})
         assert answer.status_code == 201, answer.text
-        claims = jwt.decode(answer.json()["access_token"], options={"verify_signature": False})
+        tokens: dict[str, str] = answer.json()
+        return tokens
+
+    def register(self, email: str) -> str:
+        """Returns the user's id."""
+        claims = jwt.decode(self.registered(email)["access_token"], options={"verify_signature": False})
         return str(claims["sub"])
 
     def login_status(self, email: str) -> int:
@@ -176,8 +188,38 @@ def complaints_of(page: Page, base: str) -> list[str]:
     complaints = list[str]()
     page.on("console", lambda said: complaints.append(said.text) if said.type in {"error", "warning"} else None)
     page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("request", lambda sent: None if sent.url.startswith((base, "data:")) else complaints.append(sent.url))
+    own = (base, "data:", f"blob:{base}")
+    page.on("request", lambda sent: None if sent.url.startswith(own) else complaints.append(sent.url))
     return complaints
+
+
+def test_the_reference_asks_no_other_host(desktop: Page, service: Service) -> None:
+    complaints = complaints_of(desktop, str(service.http.base_url))
+    desktop.goto(f"{service.http.base_url}/redoc")
+    desktop.get_by_role("heading", name="Sending an attempt twice").wait_for()
+    desktop.get_by_role("link", name="API docs by Redocly").wait_for()
+    assert desktop.title() == "API reference - PeerPrep User Service"
+    assert desktop.locator("html").get_attribute("lang") == "en" and not complaints
+
+
+def test_a_call_is_tried_out_as_whoever_was_authorized_before_a_reload(desktop: Page, service: Service) -> None:
+    base = str(service.http.base_url)
+    token = service.registered("erin@example.com")["access_token"]
+    recorded = service.http.post("/api/v1/attempts", json=SOLVED, headers={"Authorization": f"Bearer {token}"})
+    complaints = complaints_of(desktop, base)
+    desktop.goto(f"{base}/docs")
+    desktop.get_by_role("button", name="Authorize").click()
+    desktop.get_by_label("bearer-value").fill(token)
+    desktop.get_by_role("button", name="Apply credentials").first.click()
+    desktop.goto(f"{base}/docs#/attempts/listAttempts")
+    desktop.reload()
+    operation = desktop.locator("#operations-attempts-listAttempts")
+    operation.get_by_role("button", name="Try it out").click()
+    operation.get_by_role("button", name="Execute").click()
+    answer = operation.locator(".live-responses-table .response-col_description code").first
+    assert json.loads(answer.inner_text()) == [recorded.json()]
+    assert desktop.title() == "Try the API - PeerPrep User Service"
+    assert desktop.locator("html").get_attribute("lang") == "en" and not complaints
 
 
 def sign_in(page: Page, base: str, email: str) -> None:
@@ -257,7 +299,7 @@ def test_the_overview_is_drawn_by_day_and_by_night_and_says_what_it_draws(
     assert page.locator("canvas").count() == page.locator("[role=img] canvas[aria-hidden=true]").count()
     page.get_by_text("Nothing in these 90 days.").first.wait_for()
 
-    page.set_viewport_size({"width": 1280, "height": 900})
+    page.set_viewport_size(DESKTOP)
     for name in ("user", "session", "mail", "auditentry"):
         page.goto(f"{base}/admin/accounts/{name}/")
         assert (
