@@ -12,7 +12,7 @@ from rest_framework import serializers
 from rest_framework.validators import ProhibitSurrogateCharactersValidator
 
 ZONE_LENGTH = MOMENT_LENGTH = 64
-DIGITS = re.compile(r"-?[0-9]{1,20}")
+DIGITS = re.compile(r"(-?[0-9]{1,20})(\.0{1,20})?")
 
 
 class InputField(serializers.Field[Any, Any, Any, Any]):
@@ -108,9 +108,10 @@ class QueryInteger(Integer):
     """The same in a query string: ASCII digits only."""
 
     def to_internal_value(self, data: Any) -> int:
-        if not isinstance(data, str) or not DIGITS.fullmatch(data):
+        found = DIGITS.fullmatch(data)
+        if not found:
             self.fail("int_type")
-        return int(data)
+        return int(found[1])
 
 
 class QueryBoolean(InputField, serializers.BooleanField):

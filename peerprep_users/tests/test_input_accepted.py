@@ -20,6 +20,7 @@ def test_it_takes_the_ends_of_each_range(alice: Person, bounds: dict[str, int], 
 
 def test_it_takes_a_whole_number_however_it_is_written(alice: Person) -> None:
     assert alice.api.post("/api/v1/attempts", {**ATTEMPT, "question_id": 7.0}).json()["question_id"] == 7
+    assert len(alice.api.get("/api/v1/attempts/me?question_id=7.0").json()) == 1
 
 
 @pytest.mark.parametrize(
