@@ -55,8 +55,8 @@ class Name(Text):
 class Token(Text):
     documented = {"pattern": "^[!-~]+$"}
 
-    def __init__(self) -> None:
-        super().__init__(max_length=TOKEN_LENGTH)
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(max_length=TOKEN_LENGTH, **kwargs)
 
 
 EXAMPLE_EMAIL = "alice@example.com"
@@ -117,7 +117,7 @@ class PasswordSerializer(ApiSerializer):
 
 
 class VerificationTokenSerializer(ApiSerializer):
-    token = Token()
+    token = Token(help_text="What the link in the mail has.")
 
     example = {"token": "WyIwYjZjMWY1ZSIsImFsaWNlQGV4YW1wbGUuY29tIl0:1vN:c2ln"}
 
@@ -141,7 +141,7 @@ class Ids(QueryText):
     documented = {"pattern": f"^{UUID_PATTERN}(,{UUID_PATTERN}){{0,{MOST_NAMES - 1}}}$"}
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(help_text=f"Up to {MOST_NAMES}, separated by commas.")
         self.max_length = MOST_NAMES * 37  # no validator: that would get the parsed value
 
     def to_internal_value(self, data: Any) -> list[UUID]:  # type: ignore[override]

@@ -61,6 +61,10 @@ LIMITS = {
     "reset_password": "reset_code",
 }
 
+SESSION_ID = OpenApiParameter(
+    "session_id", OpenApiTypes.UUID, OpenApiParameter.PATH, description="What `GET /auth/sessions` has as `id`."
+)
+
 
 def ok() -> Response:
     return Response({"ok": True})
@@ -213,9 +217,7 @@ class AuthViewSet(ApiViewSet):
         """
         return Response(sessions.list_sessions(user=request.user, current=request.auth))
 
-    @extend_schema(
-        parameters=[OpenApiParameter("session_id", OpenApiTypes.UUID, OpenApiParameter.PATH)], responses={204: None}
-    )
+    @extend_schema(parameters=[SESSION_ID], responses={204: None})
     @raises(NotFound)
     def revoke_session(self, request: SignedInRequest, session_id: str) -> Response:
         """End one of the user's sessions.

@@ -7,7 +7,9 @@ from attempts.exports import csv_lines
 from attempts.flows.recording import IdempotencyKeyReused
 from attempts.serializers import ExportedAttemptSerializer
 
-ATTEMPT_ID = OpenApiParameter("attempt_id", OpenApiTypes.UUID, OpenApiParameter.PATH)
+ATTEMPT_ID = OpenApiParameter(
+    "attempt_id", OpenApiTypes.UUID, OpenApiParameter.PATH, description="What `GET /api/v1/attempts/me` has as `id`."
+)
 IDEMPOTENCY_KEY = OpenApiParameter(
     "Idempotency-Key",
     {

@@ -18,6 +18,9 @@ LONGEST_PAGE = 200
 DAYS = 365
 MOST_DAYS = 366
 
+LIMIT = "How many at most."
+CURSOR = "What `Link` of the page before has."
+
 EXAMPLE_CODE = "print(sum(map(int, input().split())))"
 
 
@@ -63,14 +66,14 @@ class NewAttemptSerializer(ApiSerializer):
 
 
 class AttemptQuerySerializer(ApiSerializer):
-    limit = QueryInteger(min_value=1, max_value=LONGEST_PAGE, default=PAGE)
-    offset = QueryInteger(min_value=0, max_value=LARGEST, default=0)
-    cursor = HistoryCursor(required=False)
-    question_id = QueryInteger(min_value=1, max_value=LARGEST, required=False)
-    language = QueryText(max_length=LANGUAGE_LENGTH, required=False)
-    solved = QueryBoolean(required=False)
-    since = Moment(required=False)
-    until = Moment(required=False)
+    limit = QueryInteger(min_value=1, max_value=LONGEST_PAGE, default=PAGE, help_text=LIMIT)
+    offset = QueryInteger(min_value=0, max_value=LARGEST, default=0, help_text="How many to skip, without a `cursor`.")
+    cursor = HistoryCursor(required=False, help_text=CURSOR)
+    question_id = QueryInteger(min_value=1, max_value=LARGEST, required=False, help_text="Only at this question.")
+    language = QueryText(max_length=LANGUAGE_LENGTH, required=False, help_text="Only in exactly this language.")
+    solved = QueryBoolean(required=False, help_text="Only those that solved the question, or that did not.")
+    since = Moment(required=False, help_text="Only from this time on.")
+    until = Moment(required=False, help_text="Only before this time.")
 
     example = {
         "limit": 20,
@@ -85,21 +88,21 @@ class AttemptQuerySerializer(ApiSerializer):
 
 
 class QuestionQuerySerializer(ApiSerializer):
-    limit = QueryInteger(min_value=1, max_value=LONGEST_PAGE, default=LONGEST_PAGE)
-    cursor = QuestionCursor(required=False)
+    limit = QueryInteger(min_value=1, max_value=LONGEST_PAGE, default=LONGEST_PAGE, help_text=LIMIT)
+    cursor = QuestionCursor(required=False, help_text=CURSOR)
 
     example = {"limit": 20, "cursor": "AAAAEQ"}
 
 
 class ActivityQuerySerializer(ApiSerializer):
-    tz = TimeZone(default=ZoneInfo("UTC"))
-    days = QueryInteger(min_value=1, max_value=MOST_DAYS, default=DAYS)
+    tz = TimeZone(default=ZoneInfo("UTC"), help_text="The time zone that counts the days.")
+    days = QueryInteger(min_value=1, max_value=MOST_DAYS, default=DAYS, help_text="How many days, with today.")
 
     example = {"tz": "Asia/Singapore", "days": 30}
 
 
 class ExportQuerySerializer(ApiSerializer):
-    format = Choice(["json", "csv"], default="json")
+    format = Choice(["json", "csv"], default="json", help_text="The kind of file.")
 
     example = {"format": "csv"}
 

@@ -59,9 +59,10 @@ class Text(InputField, serializers.CharField):
     @property
     def documented(self) -> dict[str, Any]:  # type: ignore[override]
         refused = self.refused_characters
-        may_be_blank = self.allow_blank or not self.required or not self.trim_whitespace
-        pattern = f"^[^{refused}]*$" if may_be_blank else rf"^[^{refused}]*[^\s{refused}][^{refused}]*$"
-        return {"pattern": pattern} if self.required else {"pattern": pattern, "minLength": 0}
+        if not self.required:  # it may be empty, however long it is otherwise
+            return {"pattern": f"^([^{refused}]{{{self.min_length or 0},}})?$", "minLength": 0}
+        may_be_blank = self.allow_blank or not self.trim_whitespace
+        return {"pattern": f"^[^{refused}]*$" if may_be_blank else rf"^[^{refused}]*[^\s{refused}][^{refused}]*$"}
 
     def run_validation(self, data: Any = serializers.empty) -> Any:
         if isinstance(data, str):

@@ -146,8 +146,11 @@ class ApiSchema(AutoSchema):
     def _map_serializer_field(self, field: Any, direction: Any, bypass_extensions: bool = False) -> Any:
         if isinstance(field, serializers.ChoiceField) and len(field.choices) == 1:
             return {"const": next(iter(field.choices))}
-        schema = super()._map_serializer_field(field, direction, bypass_extensions)  # type: ignore[no-untyped-call]
-        return schema | getattr(field, "documented", {})
+        return super()._map_serializer_field(field, direction, bypass_extensions)  # type: ignore[no-untyped-call]
+
+    def _insert_field_validators(self, field: Any, schema: Any) -> None:
+        super()._insert_field_validators(field, schema)  # type: ignore[no-untyped-call]
+        schema |= getattr(field, "documented", {})
 
     def _map_basic_serializer(self, serializer: Any, direction: Any) -> Any:
         """Answers have no other keys. Requests may: they are ignored."""

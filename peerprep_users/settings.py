@@ -359,7 +359,11 @@ SPECTACULAR_SETTINGS = {
     },
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "SORT_OPERATIONS": False,
-    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "peerprep_users.health.document_health"],
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "peerprep_users.health.document_health",
+        "peerprep_users.api_docs.order_methods",
+    ],
 }
 
 BACKGROUND_JOBS = env.flag("BACKGROUND_JOBS", True)  # false where `manage.py work` runs them

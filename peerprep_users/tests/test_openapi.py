@@ -62,12 +62,22 @@ def test_it_names_every_operation_once() -> None:
     assert len(set(names)) == len(set(summaries)) == len(OPERATIONS)
 
 
+def test_it_has_the_methods_of_a_path_in_one_order() -> None:
+    assert list(DOCUMENT["paths"]["/users/me"]) == ["get", "put", "patch", "delete"]
+
+
 def test_it_is_openapi_3_1() -> None:
     assert DOCUMENT["openapi"] == "3.1.0"
 
 
 @pytest.mark.parametrize(
-    "described", [*DOCUMENT["tags"], *OPERATIONS.values(), *DOCUMENT["components"]["securitySchemes"].values()]
+    "described",
+    [
+        *DOCUMENT["tags"],
+        *OPERATIONS.values(),
+        *DOCUMENT["components"]["securitySchemes"].values(),
+        *(parameter for operation in OPERATIONS.values() for parameter in operation.get("parameters", [])),
+    ],
 )
 def test_it_has_a_sentence_for_everything(described: dict[str, Any]) -> None:
     assert described["description"].endswith(".")
@@ -295,11 +305,17 @@ def test_it_documents_the_range_of_a_field(schema: str, field: str, wanted: dict
         ("RefreshRequest", "refresh_token", [" ", "a\0b"]),
         ("LoginRequest", "password", ["a\0b"]),
         ("RegistrationRequest", "name", ["a\0b"]),
+        ("ProfileChangeRequest", "new_password", ["a\0b" * 3, "1234567"]),
     ],
 )
 def test_it_documents_what_a_text_must_not_be(schema: str, field: str, refused: list[str]) -> None:
     documented = DOCUMENT["components"]["schemas"][schema]["properties"][field]
     assert not [text for text in refused if jsonschema.Draft202012Validator(documented).is_valid(text)]
+
+
+@pytest.mark.parametrize("sent", ["", None, "12345678"])
+def test_it_documents_that_an_optional_text_may_be_empty(sent: str | None) -> None:
+    check("ProfileChangeRequest", {"new_password": sent})
 
 
 @pytest.mark.parametrize("name", ["GET /api/v1/attempts/me", "GET /api/v1/attempts/me/questions"])
