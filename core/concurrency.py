@@ -16,6 +16,7 @@ from core.postgresql import limit_statements
 
 REQUEST_SLOTS = 2  # the second one runs while the first waits for the database
 LAST_SECONDS = 1.0  # of a request's time, in which it does not wait for other requests
+LEAST_SECONDS = 0.2  # for a statement, however late it is
 
 
 class Slots:
@@ -95,7 +96,7 @@ class RequestSlots(threading.local):
             connection = self.free.get(timeout=self.seconds_left)
         except Empty:
             raise Unavailable(retry_after=1) from None
-        limit_statements(connection, self.seconds_left)
+        limit_statements(connection, LEAST_SECONDS, time.monotonic() + self.seconds_left)
         connections[DEFAULT_DB_ALIAS] = connection
         self.acquired = True
 

@@ -48,6 +48,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
     """
 
     statement_seconds: float | None = STATEMENT_SECONDS
+    deadline = 0.0  # until which a statement may take longer
     _last_used = 0.0
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Connection:
@@ -55,7 +56,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         connection = Connection.connect(**conn_params)
         # Django's own is in Python and takes 4 µs a time. Both give UTC, which connections are in.
         connection.adapters.register_loader("timestamptz", TimestamptzLoader)
-        connection.seconds = self.statement_seconds
+        connection.seconds = self.seconds_for_statement
         return connection
 
     def init_connection_state(self) -> None:
@@ -70,6 +71,13 @@ class DatabaseWrapper(base.DatabaseWrapper):
         )
         if cursor.fetchone()[0] != self.connection.info.backend_pid:  # a pooler makes one up
             self.connection.prepare_threshold = None
+
+    def set_autocommit(self, autocommit: bool, *args: Any, **kwargs: Any) -> None:
+        """Does not connect for it at the end of a transaction whose connection broke: a new one has it anyway."""
+        if autocommit and self.connection is None:
+            self.autocommit = True
+            return
+        super().set_autocommit(autocommit, *args, **kwargs)
 
     def close_if_health_check_failed(self) -> None:
         if self.connection is not None and time.monotonic() - self._last_used < IDLE_SECONDS:
@@ -93,5 +101,9 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def create_cursor(self, name: str | None = None) -> Any:
         self._last_used = time.monotonic()
-        self.connection.seconds = self.statement_seconds
+        self.connection.seconds = self.seconds_for_statement
         return super().create_cursor(name) if name else self.connection.cursor()
+
+    @property
+    def seconds_for_statement(self) -> float | None:
+        return self.statement_seconds and max(self.statement_seconds, self.deadline - time.monotonic())

@@ -6,14 +6,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from io import BytesIO
 from typing import Any
 
 import pytest
 from django.conf import settings
-from django.db import DEFAULT_DB_ALIAS, Error, connection, connections
+from django.db import DEFAULT_DB_ALIAS, Error, OperationalError, connection, connections, transaction
 from django.http import HttpResponseBase
 from django.test import RequestFactory
 from rest_framework.request import Request
@@ -28,6 +28,7 @@ from core.errors import Unavailable
 from core.tests.waiting import wait_until
 from peerprep_users.wsgi import application
 
+SLOW_STATEMENTS = pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has none")
 InThread = Callable[[Callable[[], Any]], Any]
 
 
@@ -45,6 +46,16 @@ def in_thread(transactional_db: None) -> Iterator[InThread]:
     for wrapper in wrappers:
         wrapper.close()
         request_slots.free.put(wrapper)
+
+
+@contextmanager
+def slot() -> Iterator[None]:
+    """That of a request."""
+    request_slots.begin()
+    try:
+        yield
+    finally:
+        request_slots.release()
 
 
 def get(path: str, person: Person) -> Any:
@@ -68,14 +79,10 @@ def test_a_broken_connection_is_not_handed_on(in_thread: InThread) -> None:
     """Whoever gets the slot next may do so in the middle of a request."""
 
     def ask(*, broken: bool) -> None:
-        request_slots.begin()
-        try:
-            with connection.cursor() as cursor:
-                if broken:
-                    connection.connection.close()  # as a statement does that takes too long
-                cursor.execute("SELECT 1")
-        finally:
-            request_slots.release()
+        with slot(), connection.cursor() as cursor:
+            if broken:
+                connection.connection.close()  # as a statement does that takes too long
+            cursor.execute("SELECT 1")
 
     for _ in range(REQUEST_SLOTS):
         with pytest.raises(Error):
@@ -182,6 +189,33 @@ def test_a_login_is_answered_in_time_whatever_it_waits_for(
     assert status == 503
     assert seconds < 8  # two, one for a slot, and those of a busy machine
     assert LoginGuard.objects.get().failures == counted
+
+
+@SLOW_STATEMENTS
+def test_the_statements_of_a_request_share_its_time(in_thread: InThread, settings: Any) -> None:
+    settings.REQUEST_TIME = timedelta(seconds=2)
+
+    def ask() -> None:
+        with slot():
+            for _ in range(2):
+                with connection.cursor() as cursor:
+                    cursor.execute("SELECT pg_sleep(1.5)")
+
+    with pytest.raises(OperationalError, match="no result within 0"):
+        in_thread(ask)
+
+
+@SLOW_STATEMENTS
+def test_a_request_does_not_connect_again_once_its_transaction_broke(in_thread: InThread, settings: Any) -> None:
+    settings.REQUEST_TIME = timedelta(seconds=1)
+
+    def ask() -> bool:
+        with slot():
+            with suppress(OperationalError), transaction.atomic(), connection.cursor() as cursor:
+                cursor.execute("SELECT pg_sleep(1.5)")
+            return connection.connection is None
+
+    assert in_thread(ask)
 
 
 def test_requests_of_one_user_write_one_after_the_other(in_thread: InThread, alice: Person, bob: Person) -> None:
