@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
@@ -223,8 +224,9 @@ def begin_legacy_session(claims: Claims, client: Client) -> Session | None:
 
 def exchange_legacy_token(claims: Claims, user: User, client: Client) -> Session | None:
     """The session that begins with a refresh token of the earlier service, in the caller's transaction, as all here."""
-    ended = Session.objects.filter(pk=legacy_session_id(user.pk)).exclude(ended_at=None)
-    if not legacy_tokens_last() or ended.exists():
+    ended = Q(pk=legacy_session_id(user.pk), ended_at__isnull=False)
+    of_another_user = Q(pk=claims.session_id)
+    if not legacy_tokens_last() or Session.objects.filter(ended | of_another_user).exists():
         return None
     record(Kind.LEGACY_TOKEN_TAKEN, by=Actor.user(user, client), address=user.email, user=user, use="refresh")
     return start_session(user, client, id=claims.session_id, refresh_id=claims.token_id)

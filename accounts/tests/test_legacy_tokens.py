@@ -161,6 +161,12 @@ def test_they_are_refused_unless_the_operator_sets_a_time(alice: Person, until: 
     assert not Session.objects.exclude(pk=alice.session.pk).exists()
 
 
+def test_one_with_the_id_of_another_user_s_token_is_refused(alice: Person, bob: Person) -> None:
+    jti = str(uuid4())
+    answers = [refresh(legacy(person.user, "refresh", jti=jti)) for person in (alice, bob)]
+    assert [answer.status_code for answer in answers] == [200, 401]
+
+
 @pytest.mark.parametrize("changes", [{"iss": "somebody"}, {"exp": 1}, {"jti": "no UUID"}, {"type": "access"}])
 def test_a_bad_refresh_token_is_refused(alice: Person, changes: dict[str, Any]) -> None:
     assert refresh(legacy(alice.user, "refresh", **changes)).json()["code"] == "invalid_refresh_token"
