@@ -1,14 +1,18 @@
 """The earlier attempts as they are stored here."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
+
+from django.utils import timezone
 
 from accounts.models import User
 from attempts.models import LANGUAGE_LENGTH, LARGEST, LARGEST_SMALL
 from peerprep_users.legacy.accounts import Refused
 from peerprep_users.legacy.report import Reason
 from peerprep_users.legacy.source import SourceAttempt
+
+AHEAD = timedelta(minutes=1)  # of our clock; new attempts at a question get times after that of the last one
 
 
 class Row(NamedTuple):
@@ -51,7 +55,7 @@ def attempt_of(row: SourceAttempt, owner: User) -> Row:
     passed, total = row.passed_tests, row.total_tests
     if passed is None or total is None or not 0 <= passed <= total <= LARGEST_SMALL:
         raise Refused(Reason.BAD_RESULT)
-    if row.created_at is None:
+    if row.created_at is None or row.created_at > timezone.now() + AHEAD:
         raise Refused(Reason.BAD_TIME)
     code = row.submitted_code or ""
     return Row(attempt_id, owner.id, row.question_id, row.language, code, passed, total, None, row.created_at)

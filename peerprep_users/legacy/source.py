@@ -117,14 +117,13 @@ def connect(url: str) -> psycopg.Connection[TupleRow]:
     Raises:
         Unusable.
     """
+    form = "The source must be postgresql://user:password@host:port/name, with %40 for any other @."
+    if re.match(r"[^/]*//[^/]*@[^/]*@", url):  # libpq's message would show the end of the password as the host
+        raise Unusable(form)
     try:
-        if re.match(r"[^/]*//[^/]*@[^/]*@", url):  # a host that is the end of the password
-            raise psycopg.ProgrammingError
         return psycopg.connect(re.sub(r"^postgres(ql)?(\+\w+)?://", "postgresql://", url), connect_timeout=10)
     except psycopg.ProgrammingError:  # libpq's message may quote the password
-        raise Unusable(
-            "The source must be postgresql://user:password@host:port/name, with %40 for each other @."
-        ) from None
+        raise Unusable(form) from None
 
 
 @contextmanager

@@ -232,6 +232,7 @@ class TestAttempts:
             ({"language": ""}, "bad_language"),
             ({"language": "x" * 65}, "bad_language"),
             ({"created_at": "infinity"}, "bad_time"),
+            ({"created_at": "2999-12-31"}, "bad_time"),
             ({"id": "17"}, "bad_id"),
         ],
     )
