@@ -1,6 +1,7 @@
 """The API's own documentation: the OpenAPI document, Swagger UI and Redoc, without a CDN."""
 
 from functools import cache
+from pathlib import Path
 from threading import Lock
 from typing import Any
 
@@ -19,11 +20,18 @@ POLICY = (
 )
 
 
+INTRODUCTION = Path(__file__).with_name("api_introduction.md")
 METHODS = ["get", "post", "put", "patch", "delete"]
 
 
+def introduce(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+    """A hook of drf-spectacular."""
+    result["info"]["description"] = INTRODUCTION.read_text()
+    return result
+
+
 def order_methods(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
-    """A hook of drf-spectacular: DRF has a path's methods in a set, so each process would order them differently."""
+    """Another: DRF has a path's methods in a set, so each process would order them differently."""
     for path, methods in result["paths"].items():
         result["paths"][path] = {method: methods[method] for method in METHODS if method in methods}
     return result

@@ -334,7 +334,6 @@ REST_FRAMEWORK = {
 
 SPECTACULAR_SETTINGS = {
     "TITLE": APP_NAME,
-    "DESCRIPTION": (BASE_DIR / "peerprep_users" / "api_introduction.md").read_text(),
     "VERSION": "1.0.0",
     "OAS_VERSION": "3.1.0",
     "TAGS": [
@@ -362,6 +361,7 @@ SPECTACULAR_SETTINGS = {
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "peerprep_users.health.document_health",
+        "peerprep_users.api_docs.introduce",
         "peerprep_users.api_docs.order_methods",
     ],
 }
