@@ -389,6 +389,13 @@ class TestWhatItSays:
         assert refused.value.returncode == 2
         assert "hidden" not in str(refused.value) and "\n" not in str(refused.value)
 
+    def test_a_target_without_migrations_is_named_in_a_line(self, earlier: Earlier, tmp_path: Path) -> None:
+        earlier.user("alice@example.com")
+        command = [sys.executable, "manage.py", "import_legacy", "--source", earlier.url]
+        variables = {**os.environ, "DATABASE_URL": f"sqlite:///{tmp_path / 'empty.sqlite3'}"}
+        done = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, check=False)
+        assert done.stderr == "CommandError: It stopped: no such table: users. Run `manage.py migrate`.\n"
+
     @pytest.mark.parametrize("number", ["0", "30001", "-1", "many"])
     def test_a_transaction_has_a_bounded_number_of_users(self, number: str) -> None:
         with pytest.raises(CommandError, match="a whole number from 1 to 30000"):

@@ -57,7 +57,8 @@ def failures_in_a_line() -> Iterator[None]:
         raise CommandError(str(exc), returncode=FAILED) from None
     except (psycopg.Error, DatabaseError) as exc:
         problem = " ".join(str(exc).partition("\nLINE ")[0].split())
-        remedy = "Run `manage.py migrate`" if isinstance(exc, ProgrammingError) else "Run it again to go on"
+        is_older = isinstance(exc, ProgrammingError) or problem.startswith("no such ")
+        remedy = "Run `manage.py migrate`" if is_older else "Run it again to go on"
         raise CommandError(f"It stopped: {problem.rstrip('.?')}. {remedy}.", returncode=FAILED) from exc
 
 
