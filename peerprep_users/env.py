@@ -293,11 +293,16 @@ def database(name: str, default: str) -> dict[str, Any]:
     return read(name, parse(default), parse, "postgresql://user:password@host:port/name or sqlite:///path")
 
 
-def libpq_parameters(query: str) -> dict[str, str]:
-    """The parameters of a database URL as libpq knows them, from its own names and from asyncpg's."""
-    known = {option.keyword.decode() for option in Conninfo.get_defaults()}
+def in_terms_of_libpq(query: str) -> dict[str, str]:
+    """The parameters of a database URL, from libpq's own names and from asyncpg's."""
     renamed = {"ssl": "sslmode", "timeout": "connect_timeout"}
-    found = {renamed.get(name, name): value for name, value in parse_qsl(query) if name not in ASYNCPG_TUNING}
+    return {renamed.get(name, name): value for name, value in parse_qsl(query) if name not in ASYNCPG_TUNING}
+
+
+def libpq_parameters(query: str) -> dict[str, str]:
+    """Those that libpq knows; others stop the start."""
+    known = {option.keyword.decode() for option in Conninfo.get_defaults()}
+    found = in_terms_of_libpq(query)
     for name in found.keys() - known:
         refuse("DATABASE_URL", f"without the parameter {name!r}, which PostgreSQL's client library does not know")
     if not re.fullmatch(r"[0-9]{1,4}", found.get("connect_timeout", "0")):

@@ -10,7 +10,10 @@ import psycopg
 from psycopg.rows import TupleRow
 from psycopg.sql import SQL, Composed, Identifier
 
+from peerprep_users.env import in_terms_of_libpq
+
 ROWS_AT_ONCE = 2_000
+URL = re.compile(r"postgres(ql)?(\+\w+)?(?P<address>://.*?)(\?(?P<query>[^@]*))?")
 COLUMNS = {
     "users": ("id email password_hash name role is_verified failed_attempts locked_until created_at updated_at"),
     "attempts": "id user_id question_id language submitted_code passed_tests total_tests created_at",
@@ -112,16 +115,19 @@ class Source:
 
 
 def connect(url: str) -> psycopg.Connection[TupleRow]:
-    """The database of that URL, also with a driver suffix such as `+asyncpg`.
+    """The database of that URL, also as the earlier service has it: with `+asyncpg` and asyncpg's parameters.
 
     Raises:
         Unusable.
     """
     form = "The source must be postgresql://user:password@host:port/name, with %40 for any other @."
-    if re.match(r"[^/]*//[^/]*@[^/]*@", url):  # libpq's message would show the end of the password as the host
+    parts = URL.fullmatch(url)
+    # An @ in the password: libpq's message would show what follows as the host.
+    if not parts or re.match(r"://[^/]*@[^/]*@", parts["address"]):
         raise Unusable(form)
+    parameters: dict[str, Any] = {"connect_timeout": 10, **in_terms_of_libpq(parts["query"] or "")}
     try:
-        return psycopg.connect(re.sub(r"^postgres(ql)?(\+\w+)?://", "postgresql://", url), connect_timeout=10)
+        return psycopg.connect(f"postgresql{parts['address']}", **parameters)
     except psycopg.ProgrammingError:  # libpq's message may quote the password
         raise Unusable(form) from None
 

@@ -380,6 +380,7 @@ class TestWhatItSays:
             "postgresql://u:hidden@127.0.0.1:1/x",
             "postgresql://u:p@hidden@127.0.0.1/x",
             "postgresql://u:hidden@:x/",
+            "postgresql://127.0.0.1:1/x?no_parameter=hidden",
             "mysql://hidden",
         ],
     )
@@ -388,6 +389,11 @@ class TestWhatItSays:
             call_command("import_legacy", "--source", url)
         assert refused.value.returncode == 2
         assert "hidden" not in str(refused.value) and "\n" not in str(refused.value)
+
+    def test_the_url_may_be_as_the_earlier_service_has_it(self, earlier: Earlier) -> None:
+        url = earlier.url.replace("postgresql://", "postgresql+asyncpg://")
+        tuned = f"{url}{'&' if '?' in url else '?'}ssl=prefer&prepared_statement_cache_size=0"
+        call_command("import_legacy", "--source", tuned, "--dry-run", stdout=StringIO())
 
     def test_a_target_without_migrations_is_named_in_a_line(self, earlier: Earlier, tmp_path: Path) -> None:
         earlier.user("alice@example.com")
