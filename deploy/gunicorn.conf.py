@@ -176,22 +176,12 @@ def on_starting(server):
         socket.create_server((settings.HOST.strip("[]"), settings.PORT), family=family).close()
     except OSError as exc:
         sys.exit(f"Cannot listen on {bind}: {str(exc.strerror).partition(' (')[0]}.")
-    refuse_earlier_database()
     from accounts.devices import device_name
+    from peerprep_users.legacy.detection import TAKE_OVER, found_at_start
 
+    if found_at_start():
+        sys.exit(TAKE_OVER)
     device_name("")
-
-
-def refuse_earlier_database():
-    """The service starts without its database, and waits for it; so does this question."""
-    from django.db import Error, connection
-
-    from peerprep_users.legacy.detection import TAKE_OVER, holds_earlier_tables
-
-    with suppress(Error):
-        if holds_earlier_tables(connection):
-            sys.exit(TAKE_OVER)
-    connection.close()  # the workers must not share it
 
 
 def when_ready(server):

@@ -1,5 +1,6 @@
 """Knowing the database of the earlier service, so that nothing is written into it by mistake."""
 
+from django.db import Error, connection
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 TAKE_OVER = (
@@ -15,3 +16,13 @@ def holds_earlier_tables(connection: BaseDatabaseWrapper) -> bool:
             return False
         columns = connection.introspection.get_table_description(cursor, "users")
     return any(column.name == "failed_attempts" for column in columns)
+
+
+def found_at_start() -> bool:
+    """The same for a process that starts, and waits for a database that does not answer yet."""
+    try:
+        return holds_earlier_tables(connection)
+    except Error:
+        return False
+    finally:
+        connection.close()  # processes that are forked later must not share it

@@ -50,7 +50,9 @@ def tables(earlier: Earlier, schema: str = "public") -> list[str]:
         return [row[0] for row in rows]
 
 
-@pytest.mark.parametrize("command", [[*MANAGE, "migrate"], GUNICORN], ids=["migrate", "start"])
+@pytest.mark.parametrize(
+    "command", [[*MANAGE, "migrate"], [*MANAGE, "work"], GUNICORN], ids=["migrate", "work", "start"]
+)
 def test_it_is_named_in_a_line_and_nothing_is_left_behind(earlier: Earlier, command: list[str]) -> None:
     done = run(earlier, *command)
     assert done.returncode == 1

@@ -1,9 +1,12 @@
 import signal
 from typing import Any
 
+from django.core.management import CommandError
+
 from accounts.management.base import Operation
 from core.jobs import Worker
 from peerprep_users.jobs import JOBS
+from peerprep_users.legacy.detection import TAKE_OVER, found_at_start
 
 
 class Command(Operation):
@@ -15,6 +18,8 @@ class Command(Operation):
     is_brief = False
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if found_at_start():
+            raise CommandError(TAKE_OVER)
         worker = Worker(JOBS)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: worker.request_stop())
