@@ -68,9 +68,7 @@ class BearerAuthentication(BaseAuthentication):
         if request.method not in SAFE_METHODS:
             request_slots.take_turn(claims.user_id)
         now = timezone.now()
-        session = live_session(claims, now)
-        if session is None and claims.is_legacy:
-            session = begin_legacy_session(claims, Client.of(request))
+        session = session_of(claims, now, request)
         if session is None:
             raise SessionOver
         Session.objects.touch(session, now)
@@ -78,6 +76,14 @@ class BearerAuthentication(BaseAuthentication):
 
     def authenticate_header(self, request: Request) -> str:
         return "Bearer"
+
+
+def session_of(claims: Claims, now: datetime, request: Request | None = None) -> Session | None:
+    """The live session of a token, which the first use of an earlier one begins. Without a request, for no client."""
+    session = live_session(claims, now)
+    if session is None and claims.is_legacy:
+        return begin_legacy_session(claims, Client.of(request) if request else NO_CLIENT)
+    return session
 
 
 def live_session(claims: Claims, now: datetime) -> Session | None:
@@ -95,9 +101,7 @@ def introspect(token: str) -> dict[str, Any]:
         claims = AccessToken.read(token)
     except TokenError:
         return {"active": False}
-    session = live_session(claims, timezone.now())
-    if session is None and claims.is_legacy:
-        session = begin_legacy_session(claims, NO_CLIENT)
+    session = session_of(claims, timezone.now())
     if session is None:
         return {"active": False}
     return {
