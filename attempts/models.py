@@ -16,6 +16,7 @@ from accounts.models import User
 LANGUAGE_LENGTH = 64
 LARGEST_SMALL = 32767
 LARGEST = 2147483647
+LISTED: tuple[str, ...] = ("id", "question_id", "language", "passed_tests", "total_tests", "created_at")
 
 
 class Position(NamedTuple):
@@ -56,8 +57,7 @@ class AttemptQuerySet(models.QuerySet["Attempt"]):
 
     def as_listed(self) -> models.QuerySet[Attempt, dict[str, Any]]:
         """What lists show of each attempt; an index alone has all of it."""
-        fields: tuple[str, ...] = ("id", "question_id", "language", "passed_tests", "total_tests", "created_at")
-        listed: models.QuerySet[Attempt, dict[str, Any]] = self.values(*fields, is_solved=F("solved"))
+        listed: models.QuerySet[Attempt, dict[str, Any]] = self.values(*LISTED, is_solved=F("solved"))
         return listed
 
 
@@ -115,12 +115,6 @@ class Attempt(models.Model):
         return 0 < self.total_tests == self.passed_tests
 
 
-class QuestionStatusQuerySet(models.QuerySet["QuestionStatus"]):
-    def listed(self, user: User, after: int) -> QuestionStatusQuerySet:
-        """The user's questions with a number above `after`, in an order that no new attempt changes."""
-        return self.filter(user=user, question_id__gt=after).order_by("question_id")
-
-
 class QuestionStatus(models.Model):
     """What a user has reached on one question: a running count over the attempts at it."""
 
@@ -135,8 +129,6 @@ class QuestionStatus(models.Model):
     first_attempt_at = models.DateTimeField()
     last_attempt_at = models.DateTimeField()
     solved_at = models.DateTimeField(null=True)
-
-    objects = QuestionStatusQuerySet.as_manager()
 
     class Meta:
         db_table = "user_question_status"

@@ -8,8 +8,8 @@ from uuid import UUID
 from django.db.models import F
 
 from accounts.models import User
-from attempts.models import Attempt, IdempotencyKey, Position, QuestionStatus
-from attempts.queries import ATTEMPT_COUNT, HISTORY, QUESTION_COUNT, QUESTION_FIELDS, QUESTION_PAGE, SHOWN_ATTEMPT
+from attempts.models import Attempt, IdempotencyKey, Position
+from attempts.queries import ATTEMPT_COUNT, HISTORY, QUESTION_COUNT, QUESTION_PAGE, SHOWN_ATTEMPT
 from core.errors import NotAuthenticated, NotFound
 
 CHUNK = 64  # attempts of at most 64 KiB each: what an export holds at a time
@@ -90,11 +90,10 @@ def export_attempts(*, user: User) -> Iterator[dict[str, Any]]:
 
 
 def export_questions(*, user: User) -> Iterator[dict[str, Any]]:
-    found = QuestionStatus.objects.listed(user, after=0).values(*QUESTION_FIELDS)
-    rows = list(found[:CHUNK])
+    rows = QUESTION_PAGE.dicts(user.pk, 0, CHUNK)
     while rows:
         yield from rows
-        rows = list(found.filter(question_id__gt=rows[-1]["question_id"])[:CHUNK])
+        rows = QUESTION_PAGE.dicts(user.pk, rows[-1]["question_id"], CHUNK)
     ensure_account_exists(user)
 
 
