@@ -3,7 +3,7 @@
 from rest_framework import serializers
 
 from accounts.audit.models import AuditEntry
-from accounts.models import Mail, Role
+from accounts.models import Mail
 from accounts.serializers import ProfileSerializer
 from core.api import ApiSerializer
 
@@ -14,11 +14,7 @@ class FactsField(serializers.DictField):
     documented = {"additionalProperties": {"type": ["string", "integer", "boolean", "null"]}}
 
 
-class StoredProfileSerializer(ApiSerializer):
-    id = serializers.UUIDField()
-    email = serializers.EmailField()
-    name = serializers.CharField()
-    role = serializers.ChoiceField(Role.choices)
+class StoredProfileSerializer(ProfileSerializer):
     is_verified = serializers.BooleanField()
     is_active = serializers.BooleanField()
     created_at = serializers.DateTimeField()
