@@ -90,8 +90,10 @@ class Operation(BaseCommand):
         """Writes one line, with line breaks and control characters escaped."""
         self.stdout.write(escaped(text).rstrip())
 
-    def report(self, verdict: str, details: Iterable[str] = (), *, ok: bool = True, **facts: Any) -> None:
-        """Writes the verdict and the details; with `--json`, the verdict and the facts. Exits with 1 unless `ok`."""
+    def report(
+        self, verdict: str, details: Iterable[str] = (), *, ok: bool = True, returncode: int = REFUSED, **facts: Any
+    ) -> None:
+        """Writes the verdict and the details; with `--json`, the verdict and the facts. Exits unless `ok`."""
         if self.as_json:
             document = {"ok": ok, "verdict": verdict, **facts}
             self.stdout.write(json.dumps(document, cls=DjangoJSONEncoder, indent=2))
@@ -99,7 +101,7 @@ class Operation(BaseCommand):
             for text in (verdict, *details):
                 self.line(text)
         if not ok:
-            sys.exit(REFUSED)
+            sys.exit(returncode)
 
 
 @contextmanager

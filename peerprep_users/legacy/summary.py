@@ -1,6 +1,7 @@
 """What an import says in the end."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from peerprep_users.legacy.importing import Importer, Result
 from peerprep_users.legacy.report import Report
@@ -37,3 +38,24 @@ def reconciliation_of(result: Result) -> Iterator[str]:
     yield from (f"not as it was read: {row}" for row in result.different[:DIFFERENCES_SHOWN])
     if len(result.different) > DIFFERENCES_SHOWN:
         yield f"and {len(result.different) - DIFFERENCES_SHOWN} more"
+
+
+def facts_of(importer: Importer) -> dict[str, Any]:
+    """The same for a program."""
+    result = importer.result
+    return {
+        "tables": {
+            name: {
+                "read": number,
+                "imported": result.imported[name],
+                "there_before": result.there[name],
+                "not_imported": importer.report.not_imported(name),
+            }
+            for name, number in importer.counts.items()
+        },
+        "problems": [
+            {"table": where, "reason": reason, "outcome": outcome, "rows": number}
+            for (where, reason, outcome), number in sorted(importer.report.counts.items())
+        ],
+        "different": result.different,
+    }

@@ -1,8 +1,7 @@
 import os
 import re
-import sys
 from argparse import ArgumentParser, ArgumentTypeError
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import IO, Any
@@ -14,7 +13,7 @@ from django.db import Error as DatabaseError
 from django.db import ProgrammingError, connection
 from tqdm import tqdm
 
-from accounts.management.base import USAGE, Operation, add_yes_argument, confirm
+from accounts.management.base import USAGE, Operation, add_json_argument, add_yes_argument, confirm
 from core.postgresql import limit_statements
 from core.schema_lock import schema_lock
 from peerprep_users.admin_site import daily_stats
@@ -23,7 +22,7 @@ from peerprep_users.legacy.detection import TAKE_OVER, holds_earlier_tables
 from peerprep_users.legacy.importing import Importer
 from peerprep_users.legacy.report import Report
 from peerprep_users.legacy.source import Source, Unusable, connect, snapshot
-from peerprep_users.legacy.summary import counts_of, reasons_of, reconciliation_of
+from peerprep_users.legacy.summary import counts_of, facts_of, reasons_of, reconciliation_of
 from peerprep_users.legacy.target import analyze
 from peerprep_users.models import DailyFigure
 
@@ -85,6 +84,7 @@ import_legacy --undo        # restores what --in-place has moved
         parser.add_argument(
             "--users-at-once", type=batch_size, default=USERS_AT_ONCE, metavar="N", help="in each transaction"
         )
+        add_json_argument(parser)
         add_yes_argument(parser)
 
     def handle(self, *args: Any, source: str | None, undo: bool, dry_run: bool, **options: Any) -> None:
@@ -101,9 +101,10 @@ import_legacy --undo        # restores what --in-place has moved
             else:
                 self.import_in_place(dry_run=dry_run, **options)
 
-    def show(self, lines: Iterable[str]) -> None:
+    def show(self, *lines: str) -> None:
+        """What a question is about. With `--json` it is written to standard error, like the question."""
         for line in lines:
-            self.line(line)
+            (self.stderr if self.as_json else self.stdout).write(line)
 
     # --- In place
 
@@ -112,7 +113,7 @@ import_legacy --undo        # restores what --in-place has moved
         if not statements and not in_place.is_moved():
             raise CommandError("This database has no tables of the earlier service.", returncode=FAILED)
         if statements:
-            self.show(f"{statement};" for statement in statements)
+            self.show(*(f"{statement};" for statement in statements))
         if not dry_run:
             if statements:
                 confirm("Run these statements, then migrate and import?", yes=yes)
@@ -125,14 +126,17 @@ import_legacy --undo        # restores what --in-place has moved
         if not in_place.is_moved():
             raise CommandError("There are no tables of the earlier service to move back.", returncode=FAILED)
         statements = in_place.moving_back()
-        self.show(f"{statement};" for statement in statements)
+        self.show(*(f"{statement};" for statement in statements))
         limit_statements(connection, None)
         users, attempts = in_place.only_here()
-        self.stdout.write(f"This loses what the earlier tables do not have: users: {users}, attempts: {attempts}.")
-        if not dry_run:
-            confirm("Run these statements?", yes=yes)
-            in_place.execute(statements)
-            self.stdout.write("The earlier tables are where they were.")
+        self.show(f"This loses what the earlier tables do not have: users: {users}, attempts: {attempts}.")
+        lost = {"users": users, "attempts": attempts}
+        if dry_run:
+            self.report("Nothing was written.", loses=lost)
+            return
+        confirm("Run these statements?", yes=yes)
+        in_place.execute(statements)
+        self.report("The earlier tables are where they were.", lost=lost)
 
     # --- The import
 
@@ -153,23 +157,30 @@ import_legacy --undo        # restores what --in-place has moved
                 else:
                     with schema_lock(connection):
                         importer.run(bar.update)
-        self.show([*counts_of(importer), *reasons_of(importer.report)])
-        if dry_run:
-            self.stdout.write("Nothing was written.")
-        else:
-            self.finish(importer)
-        if importer.report.counts:
-            sys.exit(REPORTED)
+        self.conclude(importer, dry_run=dry_run)
 
-    def finish(self, importer: Importer) -> None:
-        if importer.result.imported.total():
+    def conclude(self, importer: Importer, *, dry_run: bool) -> None:
+        imported = importer.result.imported
+        is_failed = not dry_run and not importer.is_sound
+        if imported.total() and not dry_run:
             analyze()
             self.count_days()
+        if dry_run:
+            verdict = "Nothing was written."
+        elif is_failed:
+            verdict = "What is stored differs from what was read."
+        elif imported.total():
+            verdict = f"Imported: users: {imported['users']}, attempts: {imported['attempts']}."
         else:
-            self.stdout.write("There was nothing left to import.")
-        self.show(reconciliation_of(importer.result))
-        if not importer.is_sound:
-            raise CommandError("What is stored differs from what was read.", returncode=FAILED)
+            verdict = "There was nothing left to import."
+        reconciliation = [] if dry_run else reconciliation_of(importer.result)
+        self.report(
+            verdict,
+            [*counts_of(importer), *reasons_of(importer.report), *reconciliation],
+            ok=not importer.report.counts and not is_failed,
+            returncode=FAILED if is_failed else REPORTED,
+            **facts_of(importer),
+        )
 
     def count_days(self) -> None:
         """Counts the figures of days again that have been counted; the background worker counts the others."""
