@@ -298,6 +298,7 @@ UNFOLD = {  # the theme of the admin site
     "SITE_SYMBOL": "terminal",
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": STATIC_URL + "peerprep_users/favicon.svg"}],
     "STYLES": [STATIC_URL + "peerprep_users/admin.css"],
+    "SCRIPTS": [STATIC_URL + "peerprep_users/admin.js"],
     "SHOW_BACK_BUTTON": True,
     "SHOW_HISTORY": False,  # the audit trail is the record
     "SIDEBAR": {"navigation": "peerprep_users.admin_site.sidebar.sidebar"},

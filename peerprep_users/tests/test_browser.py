@@ -20,6 +20,7 @@ from playwright.sync_api import Browser, Locator, Page, ViewportSize, sync_playw
 from accounts.models import User
 from accounts.tokens.jwt import verification_token
 from conftest import PASSWORD
+from core.tests.accessibility import assert_accessible
 from core.tests.servers import free_port, served
 from peerprep_users.tests.story import SOLVED, Inbox, inbox
 
@@ -272,6 +273,30 @@ def test_a_form_of_an_older_tab_leads_back(admins_phone: Page, service: Service,
     page.get_by_label("Name").fill("Boss & Co.")
     page.get_by_role("button", name="Save", exact=True).click()
     page.get_by_text("was changed successfully").wait_for()
+
+
+OWN_PAGES = (
+    "/",
+    "/verify-email",
+    "/verify-email?token=half-of-i",
+    "/admin/login/",
+    "/admin/",
+    "/admin/nope",
+    "/admin/accounts/user/",
+    "/admin/accounts/user/add/",
+    "/admin/accounts/session/",
+    "/admin/accounts/mail/",
+    "/admin/accounts/auditentry/",
+    "/admin/attempts/attempt/",
+)
+
+
+def test_own_pages_are_accessible(desktop: Page, service: Service, boss: str) -> None:
+    base = str(service.http.base_url)
+    sign_in(desktop, base, boss)
+    for path in OWN_PAGES:
+        desktop.goto(f"{base}{path}")
+        assert_accessible(desktop)
 
 
 DRAWN = """all => all.map(canvas =>
