@@ -18,10 +18,27 @@ LONGEST_PAUSE = timedelta(hours=1)
 RECENT = timedelta(hours=1)
 CLAIM_LENGTH = timedelta(minutes=2)  # a sender that has not finished by then has died
 
+RowT = TypeVar("RowT", bound=models.Model)
 OutgoingT = TypeVar("OutgoingT", bound="Outgoing")
 
 
-class OutgoingQuerySet(models.QuerySet[OutgoingT]):
+class OutboxQuerySet(models.QuerySet[RowT]):
+    """Rows that leave, and have the time of their creation in `created_at`."""
+
+    def waiting(self) -> Self:
+        return self.all()
+
+    def counts(self) -> dict[str, int]:
+        """How many there are, by state."""
+        return {Outgoing.State.QUEUED.value: self.waiting().count()}
+
+    def oldest_age(self) -> float:
+        """For how many seconds the oldest row has been queued; 0 where none is."""
+        oldest: datetime | None = self.waiting().aggregate(Min("created_at"))["created_at__min"]
+        return max(0.0, (timezone.now() - oldest).total_seconds()) if oldest else 0.0
+
+
+class OutgoingQuerySet(OutboxQuerySet[OutgoingT]):
     def waiting(self) -> Self:
         return self.filter(state=Outgoing.State.QUEUED)
 
@@ -78,11 +95,6 @@ class OutgoingQuerySet(models.QuerySet[OutgoingT]):
         for rows in (self.waiting(), self.filter(state=Outgoing.State.DEAD), recent):
             found |= rows.order_by().values_list("state").annotate(Count("pk"))
         return found
-
-    def oldest_age(self) -> float:
-        """For how many seconds the oldest row has been queued; 0 where none is."""
-        oldest: datetime | None = self.waiting().aggregate(Min("created_at"))["created_at__min"]
-        return max(0.0, (timezone.now() - oldest).total_seconds()) if oldest else 0.0
 
 
 class Outgoing(models.Model):

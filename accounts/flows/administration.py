@@ -22,7 +22,9 @@ from accounts.hashing import hashed
 from accounts.mail.queue import ALL_MAIL, enqueue
 from accounts.models import Mail, Role, Session, User, default_name
 from core.errors import ApiError, NotFound
+from core.events import emit
 from core.jobs import new_work
+from core.models import Event
 
 
 class ReasonRequired(ApiError):
@@ -63,7 +65,9 @@ def lock_account(user: User) -> User:
     return account
 
 
-def change(user: User, field: str, value: Any, *, kind: Kind, by: Actor, reason: str = "") -> bool:
+def change(
+    user: User, field: str, value: Any, *, kind: Kind, by: Actor, reason: str = "", event: Event.Type | None = None
+) -> bool:
     """Sets one field of the account; False if it has that value already."""
     with transaction.atomic():
         account = lock_account(user)
@@ -72,6 +76,8 @@ def change(user: User, field: str, value: Any, *, kind: Kind, by: Actor, reason:
         setattr(account, field, value)
         account.save(update_fields=[field, "updated_at"])
         record(kind, by=by, address=account.email, user=account, reason=reason)
+        if event:
+            emit(event, account.pk)
         return True
 
 
@@ -92,6 +98,7 @@ def create_admin(*, email: str, password: str, by: Actor) -> User:
         with transaction.atomic():
             user = User.objects.create_superuser(address, password)
             record(Kind.ACCOUNT_CREATED, by=by, address=address, user=user, role=Role.ADMIN.value)
+            emit(Event.Type.USER_REGISTERED, user.pk, role=user.role, is_verified=user.is_verified)
             return user
     except IntegrityError:
         raise EmailTaken from None
@@ -99,7 +106,7 @@ def create_admin(*, email: str, password: str, by: Actor) -> User:
 
 def rename(*, user: User, name: str, by: Actor) -> bool:
     """Changes the name. The entry has neither name, since it outlives the account."""
-    return change(user, "name", name, kind=Kind.ACCOUNT_RENAMED, by=by)
+    return change(user, "name", name, kind=Kind.ACCOUNT_RENAMED, by=by, event=Event.Type.USER_RENAMED)
 
 
 def change_password(*, user: User, new_password: str, by: Actor) -> None:
@@ -120,7 +127,8 @@ def change_password(*, user: User, new_password: str, by: Actor) -> None:
 
 def verify_address(*, user: User, by: Actor, reason: str = "") -> bool:
     """Marks the address as verified, without a link."""
-    return change(user, "is_verified", True, kind=Kind.ADDRESS_VERIFIED, by=by, reason=reason)
+    verified = Event.Type.USER_VERIFIED
+    return change(user, "is_verified", True, kind=Kind.ADDRESS_VERIFIED, by=by, reason=reason, event=verified)
 
 
 def resend_verification(*, user: User, by: Actor, reason: str = "") -> None:
@@ -219,6 +227,7 @@ def set_role(*, user: User, role: str, by: Actor, reason: str = "") -> bool:
         account.save(update_fields=["role", "updated_at"])
         roles = {"from": before, "to": account.role.value}
         record(Kind.ROLE_CHANGED, by=by, address=account.email, user=account, reason=reason, **roles)
+        emit(Event.Type.USER_ROLE_CHANGED, account.pk, role=account.role)
         return True
 
 
@@ -237,6 +246,7 @@ def deactivate(*, user: User, by: Actor, reason: str) -> bool:
         account.save(update_fields=["is_active", "updated_at"])
         ended = end_sessions(account, Session.EndReason.ADMIN)
         record(Kind.ACCOUNT_DEACTIVATED, by=by, address=account.email, user=account, reason=reason, sessions=ended)
+        emit(Event.Type.USER_DEACTIVATED, account.pk)
         return True
 
 

@@ -27,6 +27,8 @@ from accounts.models import (
 )
 from core.client import Client
 from core.errors import ApiError, NotAuthenticated, NotFound
+from core.events import emit
+from core.models import Event
 
 Section = tuple[str, Any]  # its name, and a value or an iterator over rows
 
@@ -55,9 +57,19 @@ def update_profile(
     user.name = name if name is not None else user.name
     if new_password is not None:
         change_password(user=user, session=session, new_password=new_password, old_password=old_password, client=client)
-    if name is not None and not User.objects.filter(pk=user.pk).update(name=name, updated_at=timezone.now()):
+    if name is not None and not rename_user(user, name):
         raise NotAuthenticated
     return user
+
+
+def rename_user(user: User, name: str) -> bool:
+    """False if the account has just been deleted."""
+    row = User.objects.filter(pk=user.pk)
+    with transaction.atomic(savepoint=False):
+        if row.exclude(name=name).update(name=name, updated_at=timezone.now()):
+            emit(Event.Type.USER_RENAMED, user.pk)
+            return True
+    return row.exists()
 
 
 def delete_account(*, user: User, client: Client) -> None:
@@ -122,6 +134,7 @@ def delete_rows_of(user: User, *, by: Actor, reason: str) -> None:
     login_guard.clear(user.email)
     record(Kind.ACCOUNT_DELETED, by=by, user=user, reason=reason)
     erase(user.pk)
+    emit(Event.Type.USER_DELETED, user.pk)
     user.delete()
 
 

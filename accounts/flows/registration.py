@@ -15,7 +15,9 @@ from accounts.tokens.jwt import read_verification_token
 from core.client import Client
 from core.concurrency import request_slots
 from core.errors import ApiError, Invalid
+from core.events import emit
 from core.metrics import count_outcomes
+from core.models import Event
 
 
 class EmailTaken(ApiError):
@@ -52,6 +54,7 @@ def register(*, email: str, password: str, name: str | None, client: Client) -> 
             user.save(force_insert=True)
             KnownDevice.objects.remember(user, device_name(client.user_agent))
             enqueue(Mail.Kind.VERIFICATION, email, circumstances(client))
+            emit(Event.Type.USER_REGISTERED, user.pk, role=user.role, is_verified=user.is_verified)
             return TokenPair.of(start_session(user, client), user)
     except IntegrityError:
         raise EmailTaken from None
@@ -86,9 +89,14 @@ def verify_email(*, token: str) -> bool:
     request_slots.take_turn(user.pk)
     if user.is_verified:
         return False
-    if not User.objects.filter(pk=user.pk).update(is_verified=True, updated_at=timezone.now()):
+    row = User.objects.filter(pk=user.pk)
+    with transaction.atomic(savepoint=False):
+        if row.filter(is_verified=False).update(is_verified=True, updated_at=timezone.now()):
+            emit(Event.Type.USER_VERIFIED, user.pk)
+            return True
+    if not row.exists():
         raise InvalidVerificationToken  # the account was deleted meanwhile
-    return True
+    return False
 
 
 def request_verification(*, email: str, client: Client) -> None:

@@ -14,6 +14,8 @@ from accounts.reset_codes import digest, digits_of
 from core.client import Client
 from core.concurrency import request_slots
 from core.errors import ApiError
+from core.events import emit
+from core.models import Event
 
 
 class InvalidResetCode(ApiError):
@@ -92,6 +94,8 @@ def reset_password(*, email: str, code: str, new_password: str, client: Client) 
         user = User.objects.lock_active(pk=owner.pk)
         if user is None or not PasswordReset.objects.use(reset):
             raise InvalidResetCode
-        user.is_verified = True
+        if not user.is_verified:
+            user.is_verified = True
+            emit(Event.Type.USER_VERIFIED, user.pk)
         set_password(user, encoded, Kind.PASSWORD_RESET, by=Actor.user(user, client))
         login_guard.clear(email)

@@ -10,6 +10,8 @@ from django.utils import timezone
 
 from accounts.models import Revocation, Session
 from accounts.tokens.jwt import LEEWAY
+from core.events import emit
+from core.models import Event
 
 MOST_AT_ONCE = 10_000
 # A transaction that began before a call may commit after it, so that long before the call is read again.
@@ -20,9 +22,12 @@ MICROSECOND = timedelta(microseconds=1)
 
 def record_revocations(sessions: Iterable[Session], reason: str) -> None:
     """In the transaction that ends the sessions."""
+    sessions = list(sessions)
     Revocation.objects.bulk_create(
         Revocation(session_id=session.pk, user_id=session.user_id, reason=reason) for session in sessions
     )
+    for session in sessions:
+        emit(Event.Type.SESSION_ENDED, session.user_id, session_id=str(session.pk), reason=reason)
 
 
 def list_revocations(*, since: int = 0) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from hashlib import sha256
 from typing import Any
 
+from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 from orjson import OPT_SORT_KEYS, dumps
@@ -16,6 +17,8 @@ from accounts.models import User
 from attempts.metrics import REPLAYED, SOLVED, UNSOLVED
 from attempts.models import Attempt, IdempotencyKey, QuestionStatus
 from core.errors import ApiError, NotAuthenticated, NotFound
+from core.events import emit
+from core.models import Event
 from core.queries import ON_POSTGRESQL, for_sqlite
 from core.rate_limits import spend_of
 
@@ -51,19 +54,38 @@ ON CONFLICT (user_id, question_id) DO UPDATE SET
         THEN excluded.best_runtime_ms ELSE had.best_runtime_ms END,
     last_attempt_at = {AT},
     solved_at = coalesce(had.solved_at, CASE WHEN excluded.solved_at IS NOT NULL THEN {AT} END)
-RETURNING last_attempt_at
+RETURNING last_attempt_at, solved_at
 """
-# Both at once, committed by itself: one round trip.
-INSERT_ATTEMPT = f"""
-WITH status AS ({UPSERT_STATUS})
-INSERT INTO attempts (
-    id, user_id, question_id, language, submitted_code, passed_tests, total_tests, runtime_ms, created_at
+# The positions are given last, so with the lock of the status: events of a question have the order of its attempts.
+INSERT_EVENTS = """,
+events AS (
+    INSERT INTO events (id, type, user_id, data, created_at)
+    SELECT gen_random_uuid(), type, %(user_id)s, data, last_attempt_at
+    FROM status, (
+        VALUES ('attempt.recorded', %(recorded_data)s::jsonb), ('question.solved', %(solved_data)s::jsonb)
+    ) AS event (type, data)
+    WHERE type = 'attempt.recorded' OR solved_at = last_attempt_at
+    ORDER BY type
 )
-SELECT %(id)s, %(user_id)s, %(question_id)s, %(language)s, %(submitted_code)s, %(passed_tests)s, %(total_tests)s,
-    %(runtime_ms)s, last_attempt_at
-FROM status
-RETURNING created_at
 """
+
+
+def inserting(events: str = "") -> str:
+    """Everything at once, committed by itself: one round trip."""
+    return f"""
+    WITH status AS ({UPSERT_STATUS}){events}
+    INSERT INTO attempts (
+        id, user_id, question_id, language, submitted_code, passed_tests, total_tests, runtime_ms, created_at
+    )
+    SELECT %(id)s, %(user_id)s, %(question_id)s, %(language)s, %(submitted_code)s, %(passed_tests)s, %(total_tests)s,
+        %(runtime_ms)s, last_attempt_at
+    FROM status
+    RETURNING created_at
+    """
+
+
+INSERT_ATTEMPT = inserting()
+INSERT_WITH_EVENTS = inserting(INSERT_EVENTS)
 
 
 class IdempotencyKeyReused(ApiError):
@@ -161,8 +183,12 @@ def record(attempt: Attempt) -> Recorded:
 
 
 def insert_on_postgresql(attempt: Attempt) -> bool:
+    statement, values = INSERT_ATTEMPT, parameters(attempt)
+    if settings.RABBITMQ_URL:
+        statement = INSERT_WITH_EVENTS
+        values |= {"recorded_data": dumps(recorded_data(attempt)), "solved_data": dumps(solved_data(attempt))}
     with connection.cursor() as cursor:
-        cursor.execute(INSERT_ATTEMPT, parameters(attempt))
+        cursor.execute(statement, values)
         row = cursor.fetchone()
     if row:
         attempt.created_at = row[0]
@@ -171,16 +197,30 @@ def insert_on_postgresql(attempt: Attempt) -> bool:
 
 @transaction.atomic
 def insert_on_sqlite(attempt: Attempt) -> bool:
-    """The same in three statements, since SQLite writes nothing from a WITH. One transaction at a time writes."""
+    """The same in a statement for each table: SQLite writes nothing from a WITH. One transaction at a time writes."""
     status = QuestionStatus.objects.filter(user=attempt.user_id, question_id=attempt.question_id).first()
     if status:
         attempt.created_at = max(attempt.created_at, status.last_attempt_at + timedelta(microseconds=1))
     with connection.cursor() as cursor:
         cursor.execute(UPSERT_STATUS, {name: for_sqlite(value) for name, value in parameters(attempt).items()})
-        if cursor.fetchone() is None:
-            return False
+        counted = cursor.fetchone()
+    if counted is None:
+        return False
     attempt.save(force_insert=True)
+    emit(Event.Type.ATTEMPT_RECORDED, attempt.user_id, **recorded_data(attempt))
+    last_attempt_at, solved_at = counted
+    if solved_at == last_attempt_at:
+        emit(Event.Type.QUESTION_SOLVED, attempt.user_id, **solved_data(attempt))
     return True
+
+
+def recorded_data(attempt: Attempt) -> dict[str, Any]:
+    facts = {name: getattr(attempt, name) for name in ("language", "passed_tests", "total_tests", "is_solved")}
+    return solved_data(attempt) | facts
+
+
+def solved_data(attempt: Attempt) -> dict[str, Any]:
+    return {"attempt_id": str(attempt.pk), "question_id": attempt.question_id}
 
 
 def parameters(attempt: Attempt) -> dict[str, Any]:
