@@ -3,20 +3,28 @@
 from functools import wraps
 from typing import Any
 
+from django.conf import settings
 from django.db import Error, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from accounts.models import Mail
 from core.client import came_through_proxy
 from core.errors import NotFound, View, allow, respond
+from core.models import Event
 from core.openapi import json_response
+from core.outbox import OutboxQuerySet
 
-OUTBOXES = {"mails": Mail.objects}
 DATABASE_DOWN_BODY = {
     "detail": "The database does not answer, or accepts no writes.",
     "code": "service_unavailable",
     "down": ["database"],
 }
+
+
+def outboxes() -> dict[str, OutboxQuerySet[Any]]:
+    """Those in use, by name."""
+    found: dict[str, OutboxQuerySet[Any]] = {"mails": Mail.objects.all()}
+    return found | {"events": Event.objects.all()} if settings.RABBITMQ_URL else found
 
 
 def internal(view: View) -> View:
@@ -55,7 +63,7 @@ def readiness_details(request: HttpRequest) -> HttpResponse:
     try:
         undelivered = {
             name: {"waiting": outbox.waiting().count(), "oldest_seconds": round(outbox.oldest_age(), 1)}
-            for name, outbox in OUTBOXES.items()
+            for name, outbox in outboxes().items()
         }
     except Error:
         return database_down()

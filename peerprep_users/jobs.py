@@ -1,5 +1,7 @@
 """What the service does in the background, and how often."""
 
+from django.conf import settings
+
 from accounts.audit.chain import chain_entries
 from accounts.mail.queue import deliver_due
 from core.jobs import Job
@@ -12,3 +14,8 @@ JOBS = [
     Job("count finished days", 60.0, count_finished_days),
     Job("purge expired rows", 3600.0, purge_expired_rows),
 ]
+
+if settings.RABBITMQ_URL:  # only then does a process load the client library
+    from core.publisher import publish_events
+
+    JOBS.append(Job("publish events", 1.0, publish_events))

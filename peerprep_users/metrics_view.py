@@ -18,7 +18,7 @@ from prometheus_client.registry import Collector
 from accounts.metrics import session_gauges
 from core.errors import allow
 from core.metrics import REGISTRY
-from peerprep_users.health import OUTBOXES, internal
+from peerprep_users.health import internal, outboxes
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ def outbox_gauges() -> Iterator[Metric]:
         "outbox_rows", "Rows of an outbox by state; sent and dropped ones of the last hour.", labels=["outbox", "state"]
     )
     age = GaugeMetricFamily("outbox_oldest_undelivered_seconds", "Age of the oldest queued row.", labels=["outbox"])
-    for name, outbox in OUTBOXES.items():
+    for name, outbox in outboxes().items():
         for state, count in outbox.counts().items():
             rows.add_metric([name, state], count)
         age.add_metric([name], outbox.oldest_age())

@@ -403,5 +403,6 @@ LOGGING = {
         "django.db.backends": {"level": "INFO"},
         "gunicorn.error": {"propagate": True},
         "axes": {"level": "WARNING"},
+        "pika": {"level": "CRITICAL"},  # what it raises is logged once, by `core.publisher`
     },
 }

@@ -1,4 +1,4 @@
-"""The pages to look things up: sessions, mails, failed logins and the audit trail."""
+"""The pages to look things up: sessions, mails, events, failed logins and the audit trail."""
 
 import json
 from ipaddress import ip_address
@@ -28,6 +28,7 @@ from accounts.admin.base import (
 )
 from accounts.audit.models import SECURITY_KINDS
 from accounts.models import AuditEntry, Mail, Session
+from core.models import Event
 
 
 @admin.register(Session)
@@ -111,6 +112,20 @@ class MailAdmin(EmailSearchMixin, ReadOnlyAdmin):
             why = "not dead, or reset codes that have expired, whose owners can ask for another"
             self.message_user(request, f"Left as they are: {skipped} ({why}).", messages.WARNING)
         return None
+
+
+@admin.register(Event)
+class EventAdmin(ReadOnlyAdmin):
+    """Those that wait. No index serves a search, so there is none."""
+
+    list_display = ["type", "of", "created_at"]
+    search_fields = []
+    ordering = ["position"]
+    details = ["data", "id", "claimed_until"]
+
+    @admin.display(description="user")
+    def of(self, event: Event) -> str:
+        return user_link(event.user_id, str(event.user_id))
 
 
 class SecurityFilter(admin.SimpleListFilter):

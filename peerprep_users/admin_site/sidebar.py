@@ -11,8 +11,9 @@ LISTS = {  # of each group: title, icon of Material Symbols, and name of each li
         ("Sessions", "devices", "accounts_session"),
         ("Failed logins", "gpp_bad", "axes_accessfailurelog"),
     ],
-    "Mail": [
+    "Outgoing": [
         ("Mails", "mail", "accounts_mail"),
+        ("Events", "campaign", "core_event"),
     ],
     "Practice": [
         ("Attempts", "code", "attempts_attempt"),

@@ -20,7 +20,7 @@ from core.postgresql import limit_statements
 from core.smtp import connected, explained
 from peerprep_users.doctor.findings import Fault, Finding, Level, fine
 from peerprep_users.env import is_guessable
-from peerprep_users.health import OUTBOXES
+from peerprep_users.health import outboxes
 from peerprep_users.settings import DEVELOPMENT_KEY
 
 MIB = 1024**2
@@ -213,7 +213,7 @@ def mail_server() -> Iterator[Finding]:
 
 def outbox() -> Iterator[Finding]:
     """All tries of one row take about a quarter of an hour. Longer than that, nothing is sending."""
-    for name, rows in OUTBOXES.items():
+    for name, rows in outboxes().items():
         age = timedelta(seconds=rows.oldest_age())
         sentence = f"{name}: the oldest has waited for {age / timedelta(minutes=1):.0f} min."
         if age > timedelta(minutes=20):
@@ -222,5 +222,5 @@ def outbox() -> Iterator[Finding]:
             yield OUTBOX_LATE(sentence)
         else:
             yield fine(sentence if age else f"{name}: none is waiting.")
-        if dead := rows.counts()["dead"]:
+        if dead := rows.counts().get("dead"):
             yield OUTBOX_DEAD(f"{name}: {dead} could not be delivered.")

@@ -30,6 +30,7 @@ CHECKS = [
     Check("outbox", deployment.outbox, needs_database=True),
     Check("proxies", service.trusted_proxies, needs_database=True),
     Check("rate limits", service.rate_limits),
+    Check("events", service.rabbitmq),
     Check("signing keys", service.signing_keys, needs_database=True),
     Check("audit trail", service.audit_trail, needs_database=True),
 ]

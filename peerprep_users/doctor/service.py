@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from accounts.models import AuditEntry, AuditHead, SigningKey
 from accounts.tokens import keys
+from core.publisher import BROKER_ERRORS, connected_channel, explained_failure
 from core.rate_limits import hops_seen, redis_client
 from peerprep_users.doctor.findings import Fault, Finding, Level, fine
 
@@ -22,6 +23,7 @@ UNTRUSTED = Fault(
 TOO_FEW = Fault("proxies_missing", Level.WARNING, "Lower TRUSTED_PROXY_COUNT, or let no call bypass the proxies.")
 NO_REDIS = Fault("redis_unset", Level.WARNING, "Set REDIS_URL, if logins and registrations are many.")
 REDIS_DOWN = Fault("redis_down", Level.PROBLEM, "Start Redis, or correct REDIS_URL.")
+RABBITMQ_DOWN = Fault("rabbitmq_down", Level.PROBLEM, "Start RabbitMQ, or correct RABBITMQ_URL.")
 UNLIMITED = Fault("rate_limits_off", Level.WARNING, "Set RATE_LIMIT_ENABLED=true.")
 SEALED = Fault(
     "signing_key_sealed", Level.PROBLEM, "Add the SECRET_KEY that it was encrypted with to SECRET_KEY_FALLBACKS."
@@ -58,6 +60,17 @@ def rate_limits() -> Iterator[Finding]:
         yield NO_REDIS(f"{settings.WORKERS} workers count calls in the database, which costs a statement for each.")
     else:
         yield fine("The database counts calls.")
+
+
+def rabbitmq() -> Iterator[Finding]:
+    if not settings.RABBITMQ_URL:
+        yield fine("RABBITMQ_URL is not set, so no events are published.")
+        return
+    try:
+        with connected_channel():
+            yield fine("RabbitMQ takes events.")
+    except BROKER_ERRORS as exc:
+        yield RABBITMQ_DOWN(f"Events wait in the database: {explained_failure(exc)}.")
 
 
 def signing_keys() -> Iterator[Finding]:

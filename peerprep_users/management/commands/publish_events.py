@@ -1,0 +1,29 @@
+from argparse import ArgumentParser
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import CommandError
+
+from accounts.management.base import Operation, add_json_argument
+from core.jobs import Turn
+from core.publisher import BROKER_ERRORS, explained_failure, publish_waiting
+
+
+class Command(Operation):
+    help = (
+        "Publishes to RabbitMQ every event that waits, unless another publisher has them. `manage.py work` keeps "
+        "publishing."
+    )
+    examples = "publish_events"
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        add_json_argument(parser)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if not settings.RABBITMQ_URL:
+            raise CommandError("Events are off: RABBITMQ_URL is not set.")
+        try:
+            published = publish_waiting(Turn())
+        except BROKER_ERRORS as exc:
+            raise CommandError(f"RabbitMQ does not take events: {explained_failure(exc)}.") from None
+        self.report(f"{published} published.", published=published)
