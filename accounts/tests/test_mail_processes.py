@@ -6,17 +6,15 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from urllib.parse import urlencode
 
 import pytest
-from django.db import connection
 from django.utils import timezone
 
 from accounts.mail.queue import circumstances
 from accounts.models import Mail, User
 from conftest import Mailbox
 from core.client import Client
-from core.tests.servers import ROOT
+from core.tests.servers import ROOT, database_url
 from core.tests.waiting import PATIENCE, wait_until
 
 pytestmark = pytest.mark.usefixtures("transactional_db")
@@ -30,16 +28,6 @@ def queue(count: int) -> None:
     Mail.objects.bulk_create(
         Mail(kind=Mail.Kind.PASSWORD_CHANGED, to=f"user{number}@example.com", facts=FACTS) for number in range(count)
     )
-
-
-def database_url() -> str:
-    """Of the very database that the tests use."""
-    values = connection.get_connection_params()
-    if connection.vendor == "sqlite":
-        return f"sqlite:///{values['database']}"
-    user = f"{values.get('user') or ''}:{values.get('password') or ''}@" if values.get("user") else ""
-    where = urlencode({name: values[name] for name in ("host", "port") if values.get(name)})  # a socket's folder, too
-    return f"postgresql://{user}/{values['dbname']}?{where}"
 
 
 @contextmanager

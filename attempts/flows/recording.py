@@ -186,7 +186,8 @@ def insert_on_postgresql(attempt: Attempt) -> bool:
     statement, values = INSERT_ATTEMPT, parameters(attempt)
     if settings.RABBITMQ_URL:
         statement = INSERT_WITH_EVENTS
-        values |= {"recorded_data": dumps(recorded_data(attempt)), "solved_data": dumps(solved_data(attempt))}
+        data = {"recorded_data": recorded_data(attempt), "solved_data": solved_data(attempt)}
+        values |= {name: dumps(each).decode() for name, each in data.items()}
     with connection.cursor() as cursor:
         cursor.execute(statement, values)
         row = cursor.fetchone()

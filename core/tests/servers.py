@@ -8,8 +8,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from urllib.parse import urlencode
 
 import httpx
+from django.db import connection
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -19,6 +21,16 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
     return port
+
+
+def database_url() -> str:
+    """Of the very database that the tests use."""
+    values = connection.get_connection_params()
+    if connection.vendor == "sqlite":
+        return f"sqlite:///{values['database']}"
+    user = f"{values.get('user') or ''}:{values.get('password') or ''}@" if values.get("user") else ""
+    where = urlencode({name: values[name] for name in ("host", "port") if values.get(name)})  # a socket's folder, too
+    return f"postgresql://{user}/{values['dbname']}?{where}"
 
 
 def migrate(database_url: str) -> None:

@@ -56,7 +56,9 @@ DISK_READ_ONLY = Fault(
 MAIL_SERVER = Fault(
     "mail_server", Level.PROBLEM, "Correct the variable that is named, then try `manage.py send_test_mail ADDRESS`."
 )
-OUTBOX_LATE = Fault("outbox_late", Level.WARNING, "See the errors of the waiting rows in the admin site.")
+OUTBOX_LATE = Fault(
+    "outbox_late", Level.WARNING, "See the errors of waiting mails in the admin site; events wait for RabbitMQ."
+)
 OUTBOX_STUCK = Fault("outbox_stuck", Level.PROBLEM, "Make sure that the service or `manage.py work` is running.")
 OUTBOX_DEAD = Fault("outbox_dead", Level.WARNING, "See their errors in the admin site, and send them again there.")
 

@@ -229,8 +229,9 @@ def test_guesses_at_the_old_password_count_and_lock_nothing(browser: Client, adm
 
 
 @pytest.fixture
-def world(browser: Client, alice: Person) -> Client:
+def world(browser: Client, alice: Person, settings: Any) -> Client:
     """Something of everything that the site shows."""
+    settings.RABBITMQ_URL = "amqp://rabbitmq.example/"
     alice.api.post(
         "/api/v1/attempts",
         {"question_id": 5, "language": "python", "submitted_code": "pass", "passed_tests": 1, "total_tests": 1},

@@ -18,7 +18,7 @@ COMMANDS = [
     ("accounts", "audit changepassword createsuperuser delete_user deliver_mail explain_login keys"),
     ("accounts", "mail_gallery revoke_sessions send_test_mail set_role unlock"),
     ("attempts", "stats"),
-    ("peerprep_users", "doctor export_user import_legacy purge_expired seed_demo work"),
+    ("peerprep_users", "doctor export_user import_legacy publish_events purge_expired seed_demo work"),
 ]
 WHY = "--reason=asked for it"
 

@@ -24,6 +24,7 @@ from conftest import Api, past_the_triggers
 from core import rate_limits
 from core.tests.commands import reported
 from core.tests.failures import raising
+from core.tests.rabbitmq import URL, require_rabbitmq
 from core.tests.servers import ROOT, free_port
 from core.tests.smtp import scripted
 from peerprep_users.doctor import deployment, report, service
@@ -143,6 +144,7 @@ WRONG: list[tuple[str, int, Callable[[Any], Any]]] = [
     ("proxies_missing", 0, hops(2, "192.0.2.1")),
     ("redis_unset", 0, configured(WORKERS=4)),
     ("redis_down", 1, configured(REDIS_URL=f"redis://127.0.0.1:{free_port()}/0")),
+    ("rabbitmq_down", 1, configured(RABBITMQ_URL=f"amqp://127.0.0.1:{free_port()}/")),
     ("rate_limits_off", 0, configured(RATE_LIMIT_ENABLED=False)),
     (
         "mail_server",
@@ -197,6 +199,16 @@ def test_it_says_why_the_mail_server_refuses_the_service(
         configured(**{"EMAIL_USE_TLS": False, "EMAIL_BACKEND": "core.smtp.SMTP"} | facts)(sound)
         (found,) = deployment.mail_server()
     assert found.code == "mail_server" and named in found.sentence and "hush" not in found.sentence
+
+
+def test_it_says_why_rabbitmq_refuses_the_service(sound: Any) -> None:
+    require_rabbitmq()
+    sound.RABBITMQ_URL = URL
+    (found,) = service.rabbitmq()
+    assert found.code == ""
+    sound.RABBITMQ_URL = URL.replace("guest:guest", "guest:hush")
+    (found,) = service.rabbitmq()
+    assert found.code == "rabbitmq_down" and "ACCESS_REFUSED" in found.sentence and "hush" not in found.sentence
 
 
 @pytest.mark.skipif(not POSTGRESQL, reason="SQLite uses this host's clock")

@@ -20,6 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from accounts.models import Mail, Role, Session
 from conftest import PASSWORD, Api, Mailbox, Person, browser_of, person
 from core.logging import JSONFormatter, RequestFilter, TextFormatter
+from core.models import Event
 from core.tests.failures import raising
 from core.tests.servers import ROOT
 from peerprep_users.env import Rate
@@ -218,6 +219,16 @@ def test_mails_are_counted_by_state(api: Api, db: None) -> None:
             Mail.objects.create(kind=Mail.Kind.VERIFICATION, to="a@example.com", state=state, created_at=when)
     found = {sample.labels["state"]: sample.value for sample in scraped(api)["outbox_rows"]}
     assert found == {"queued": 2, "dead": 2, "sent": 1, "dropped": 1}
+
+
+def test_events_that_wait_are_counted_where_they_are_on(api: Api, alice: Person, settings: Any) -> None:
+    settings.RABBITMQ_URL = "amqp://rabbitmq.example/"
+    alice.api.put("/users/me", {"name": "Alicia"})
+    Event.objects.update(created_at=timezone.now() - timedelta(hours=1))
+    found = scraped(api)
+    assert value(found, "outbox_rows", outbox="events", state="queued") == 1
+    assert value(found, "outbox_oldest_undelivered_seconds", outbox="events") >= 3600
+    assert api.get("/readyz/details").json()["undelivered"]["events"]["waiting"] == 1
 
 
 def test_they_answer_without_a_database(alice: Person, monkeypatch: pytest.MonkeyPatch) -> None:
