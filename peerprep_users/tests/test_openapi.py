@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlencode
 
-import jsonschema  # type: ignore[import-untyped]
+import jsonschema
 import pytest
 
 from accounts.audit.log import Actor

@@ -18,6 +18,7 @@ import pytest
 from redis import ConnectionError as NoRedis
 from redis import Redis
 
+from core.tests.proxies import is_open
 from core.tests.servers import free_port, migrate
 from core.tests.waiting import PATIENCE, wait_until
 
@@ -211,3 +212,46 @@ class RedisServer:
             self.process.kill()
             self.process.wait(PATIENCE)
             self.process = None
+
+
+class RabbitMQ:
+    """A RabbitMQ of the tests' own, which keeps what is durable when it is started again."""
+
+    def __init__(self, folder: Path) -> None:
+        program = shutil.which("rabbitmq-server", path=f"/usr/lib/rabbitmq/bin:{os.environ['PATH']}")
+        if not program:
+            give_up = pytest.fail if os.environ.get("REQUIRE_SERVICES") else pytest.skip
+            give_up("there is no RabbitMQ: apt-get install rabbitmq-server")
+        self.port = free_port()
+        self.url = f"amqp://guest:guest@127.0.0.1:{self.port}/"
+        self.command = [program]
+        self.environment = os.environ | {
+            "HOME": str(folder),  # for the cookie
+            "RABBITMQ_NODENAME": f"faults{self.port}@localhost",
+            "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+            "RABBITMQ_NODE_PORT": str(self.port),
+            "RABBITMQ_DIST_PORT": str(free_port()),
+            "RABBITMQ_MNESIA_BASE": str(folder / "data"),
+            "RABBITMQ_LOG_BASE": str(folder / "log"),
+            "RABBITMQ_CONFIG_FILE": str(folder / "none"),
+            "RABBITMQ_CONF_ENV_FILE": os.devnull,
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "plugins"),
+        }
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(
+            self.command, env=self.environment, stdout=subprocess.DEVNULL, start_new_session=True
+        )
+        wait_until(lambda: is_open(self.port), "RabbitMQ does not start")
+
+    def end(self, number: signal.Signals) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, number)
+        self.process.wait(PATIENCE)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *args: object) -> None:
+        self.end(signal.SIGKILL)
