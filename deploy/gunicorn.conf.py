@@ -213,10 +213,11 @@ def pre_request(worker, req):
 def post_worker_init(worker):
     from core.jobs import Worker as BackgroundWorker
     from core.metrics import WORKER_COUNT
-    from peerprep_users.jobs import JOBS
 
     WORKER_COUNT.set(1)
     if settings.BACKGROUND_JOBS:
+        from peerprep_users.jobs import JOBS
+
         worker.background = BackgroundWorker(JOBS)
         worker.background.start()
 

@@ -15,7 +15,7 @@ JOBS = [
     Job("purge expired rows", 3600.0, purge_expired_rows),
 ]
 
-if settings.RABBITMQ_URL:  # only then does a process load the client library
+if settings.RABBITMQ_URL:  # only then is the client library loaded
     from core.publisher import publish_events
 
     JOBS.append(Job("publish events", 1.0, publish_events))

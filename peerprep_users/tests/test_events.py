@@ -6,6 +6,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.audit.log import Actor
@@ -112,6 +114,13 @@ def test_what_is_refused_is_not_told(admin: Person) -> None:
     assert told() == []
 
 
+def test_a_link_that_is_followed_many_times_at_once_verifies_once(transactional_db: None, together: Together) -> None:
+    una = person("una@example.com", is_verified=False)
+    token = verification_token(una.user)
+    answers = together(lambda _: Api().post("/auth/verify-email", {"token": token}).status_code)
+    assert (answers, types()) == ([200] * 20, ["user.verified"])
+
+
 # --- Attempts -------------------------------------------------------------------------------------------------------
 
 
@@ -127,6 +136,17 @@ def test_an_attempt_that_is_replayed_is_not_told_again(alice: Person) -> None:
     for _ in range(2):
         alice.api.post("/api/v1/attempts", SOLVING, **{"Idempotency-Key": "k"})
     assert types() == ["attempt.recorded", "question.solved"]
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite needs a statement for each table")
+def test_they_cost_no_statement_more(alice: Person, settings: Any) -> None:
+    statements = []
+    for url in ("", settings.RABBITMQ_URL):
+        settings.RABBITMQ_URL = url
+        with CaptureQueriesContext(connection) as queries:
+            alice.api.post("/api/v1/attempts", SOLVING)
+        statements.append(len(queries))
+    assert statements[0] == statements[1] and types() == ["attempt.recorded"]
 
 
 def test_attempts_at_once_are_told_in_the_order_in_which_they_are_counted(

@@ -130,6 +130,15 @@ def test_while_rabbitmq_is_away_publishers_pause(
     assert heard(listener) == ids
 
 
+def test_a_turn_that_is_over_ends_after_one_event_and_leaves_the_rest_to_any_publisher(
+    listener: Listener, db: None
+) -> None:
+    ids = write(3)
+    assert publish_waiting(Turn(0)) == 1
+    assert publish_waiting(Turn()) == 2
+    assert heard(listener) == ids
+
+
 class CuttingProxy:
     """Passes on so many bytes of the client's, then cuts the connection."""
 
