@@ -35,7 +35,8 @@ def locked_on_postgresql(connection: BaseDatabaseWrapper) -> Iterator[None]:
 
 
 def is_locked(cursor: Any) -> bool:
-    cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [LOCK_NUMBER])
+    """Asks without parameters: with them the statement's portal would stay open, and keep its snapshot."""
+    cursor.execute(f"SELECT pg_try_advisory_xact_lock({LOCK_NUMBER})")
     return bool(cursor.fetchone()[0])
 
 

@@ -1,13 +1,16 @@
 from django.db import migrations, models
 
+from core.schema_operations import AddIndexOnline, RemoveIndexOnline
+
 
 class Migration(migrations.Migration):
+    atomic = False
     dependencies = [
         ("accounts", "0003_user_search"),
     ]
 
     operations = [
-        migrations.RemoveIndex(
+        RemoveIndexOnline(
             model_name="auditentry",
             name="audit_trail_security",
         ),
@@ -60,7 +63,7 @@ class Migration(migrations.Migration):
                 max_length=16,
             ),
         ),
-        migrations.AddIndex(
+        AddIndexOnline(
             model_name="auditentry",
             index=models.Index(
                 condition=models.Q(

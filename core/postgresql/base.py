@@ -2,11 +2,12 @@
 
 import time
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import psycopg
 from django.db.backends.postgresql import base
 from django.db.backends.postgresql.psycopg_any import IsolationLevel
+from django.db.backends.postgresql.schema import DatabaseSchemaEditor
 from psycopg.abc import PQGen
 from psycopg.errors import QueryCanceled, _WaitTimeout
 from psycopg.types.datetime import TimestamptzLoader
@@ -15,6 +16,7 @@ IDLE_SECONDS = 1.0
 CHECK_SECONDS = 2.0
 CANCEL_SECONDS = 1.0
 STATEMENT_SECONDS = 15.0  # of a command or a background job
+LOCK_SECONDS = 2.0  # that a migration waits for a table: less than a request has
 
 ResultT = TypeVar("ResultT")
 
@@ -40,12 +42,24 @@ class Connection(psycopg.Connection[Any]):
             raise QueryCanceled(f"no result within {self.seconds:g} s") from None
 
 
+class SchemaEditor(DatabaseSchemaEditor):
+    """Gives up a table's lock soon: all statements that come after one that waits for it wait too."""
+
+    def __enter__(self) -> Self:
+        super().__enter__()
+        if self.atomic_migration and not self.collect_sql:
+            self.execute(f"SET LOCAL lock_timeout = '{LOCK_SECONDS:g}s'", params=None)
+        return self
+
+
 class DatabaseWrapper(base.DatabaseWrapper):
     """Limits the time of every statement, and checks a persistent connection only if it was idle for a second or more.
 
     `CONN_HEALTH_CHECKS` costs a round trip per request. A connection that was used within the last second is taken to
     work. If it broke in that second, the request is answered with 503 and the next one is checked.
     """
+
+    SchemaEditorClass = SchemaEditor
 
     statement_seconds: float | None = STATEMENT_SECONDS
     deadline = 0.0  # until which a statement may take longer

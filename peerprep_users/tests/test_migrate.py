@@ -1,28 +1,66 @@
-"""`manage.py migrate` by several replicas that start at once."""
+"""`manage.py migrate` by several replicas that start at once, and beside those that serve."""
 
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 
+import psycopg
 import pytest
+from django.db import connection
+from django_migration_linter import MigrationLinter
 
 from conftest import database
 from core.tests.servers import ROOT
 
 COMMAND = [sys.executable, "manage.py", "migrate", "--noinput"]
+OWN_APPS = ["core", "accounts", "attempts", "peerprep_users"]
+
+on_postgresql = pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one writer at a time anyway")
+
+
+@pytest.fixture(scope="module")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with database(tmp_path_factory) as url:
+        yield url
+
+
+def start(url: str, *arguments: str) -> "subprocess.Popen[str]":
+    environment = {**os.environ, "DATABASE_URL": url}
+    return subprocess.Popen(
+        [*COMMAND, *arguments],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
 
 
 @pytest.mark.slow
-def test_one_applies_the_migrations_and_the_others_wait(tmp_path_factory: pytest.TempPathFactory) -> None:
-    with database(tmp_path_factory) as url:
-        environment = {**os.environ, "DATABASE_URL": url}
-        replicas = [
-            subprocess.Popen(
-                COMMAND, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-            )
-            for _ in range(4)
-        ]
-        said = [replica.communicate(timeout=300)[0] for replica in replicas]
+def test_one_applies_the_migrations_and_the_others_wait(empty_database: str) -> None:
+    replicas = [start(empty_database) for _ in range(4)]
+    said = [replica.communicate(timeout=300)[0] for replica in replicas]
     assert [replica.returncode for replica in replicas] == [0, 0, 0, 0], said
     assert sum("Applying accounts.0001_initial" in each for each in said) == 1
     assert sum("No migrations to apply" in each for each in said) == 3
+
+
+@on_postgresql
+@pytest.mark.slow
+def test_a_table_in_use_is_left_to_its_users_and_tried_again(empty_database: str) -> None:
+    start(empty_database).communicate(timeout=300)
+    with psycopg.connect(empty_database) as user, start(empty_database, "peerprep_users", "zero") as migration:
+        user.execute("LOCK TABLE daily_figures IN ACCESS SHARE MODE")
+        assert migration.stdout
+        assert any("A table is in use. Trying again." in line for line in migration.stdout)
+        user.rollback()
+        assert migration.wait(300) == 0
+
+
+@on_postgresql
+@pytest.mark.django_db(transaction=True)
+def test_no_migration_keeps_the_release_before_it_from_working(capsys: pytest.CaptureFixture[str]) -> None:
+    linter = MigrationLinter(str(ROOT), include_apps=OWN_APPS, no_cache=True, all_warnings_as_errors=True)
+    linter.lint_all_migrations()
+    assert linter.nb_valid >= 10 and not linter.has_errors, capsys.readouterr().out

@@ -1,14 +1,19 @@
 """`manage.py migrate`, one at a time for each database, and never over the tables of the earlier service."""
 
+import time
 from typing import Any
 
 from django.core.management.base import CommandError
 from django.core.management.commands import migrate
-from django.db import connections
+from django.db import OperationalError, connections
+from psycopg.errors import LockNotAvailable
 
 from core.postgresql import limit_statements
 from core.schema_lock import schema_lock
 from peerprep_users.legacy.detection import TAKE_OVER, holds_earlier_tables
+
+TRIES = 10
+PAUSE_SECONDS = 1.0  # in which those go on that have waited
 
 
 class Command(migrate.Command):
@@ -21,4 +26,12 @@ class Command(migrate.Command):
         with schema_lock(connection):
             if holds_earlier_tables(connection):
                 raise CommandError(TAKE_OVER)
-            return super().execute(*args, **options)
+            for _ in range(TRIES):
+                try:
+                    return super().execute(*args, **options)
+                except OperationalError as exc:
+                    if not isinstance(exc.__cause__, LockNotAvailable):
+                        raise
+                    self.stderr.write("A table is in use. Trying again.")
+                    time.sleep(PAUSE_SECONDS)
+            raise CommandError("A table is in use for long. What is not applied yet can be applied later.")
