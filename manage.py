@@ -1,6 +1,7 @@
 #!/usr/bin/env python
 """The operators' command line. What ends a command early is said in one line; a traceback is a bug of the service."""
 
+import gc
 import os
 import sys
 from typing import NoReturn
@@ -9,6 +10,7 @@ REFUSED, USAGE, INTERRUPTED, BROKEN_PIPE = 1, 2, 130, 141  # the last two as she
 
 
 def main() -> None:
+    gc.set_threshold(50_000)  # loading Django makes many objects, and hardly any garbage
     open_closed_streams()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "peerprep_users.settings")
     try:
@@ -19,6 +21,7 @@ def main() -> None:
             execute_from_command_line(sys.argv)
         finally:
             sys.stdout.flush()
+            gc.freeze()  # or Python, as it ends, would look for garbage in all that was loaded
     except KeyboardInterrupt:
         stop(INTERRUPTED, "Interrupted.", prompted=True)
     except EOFError:

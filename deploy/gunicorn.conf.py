@@ -5,6 +5,7 @@ gunicorn reads this file before Django is set up, so what needs Django is import
 
 import atexit
 import ctypes
+import gc
 import os
 import shutil
 import signal
@@ -185,6 +186,7 @@ def on_starting(server):
 
 
 def when_ready(server):
+    gc.freeze()  # what is loaded stays, so no process looks for garbage in it, or copies it in doing so
     python = os.path.relpath(Path(sys.executable).with_name("python"))
     shown = "localhost" if settings.HOST in {"0.0.0.0", "[::]", "127.0.0.1"} else settings.HOST
     base = f"http://{shown}:{settings.PORT}"
