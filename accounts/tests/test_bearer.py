@@ -88,6 +88,7 @@ BAD: dict[str, Callable[[Person], str]] = {
 }
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize("case", BAD)
 def test_it_refuses(alice: Person, case: str) -> None:
     answer = Api().get("/users/me", Authorization=f"Bearer {BAD[case](alice)}")
@@ -95,6 +96,7 @@ def test_it_refuses(alice: Person, case: str) -> None:
     assert answer.headers["WWW-Authenticate"] == "Bearer"
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize("case", [case for case in BAD if case != "refresh token"])
 def test_a_refresh_refuses_the_same(alice: Person, case: str) -> None:
     answer = Api().post("/auth/refresh", {"refresh_token": BAD[case](alice) or "-"})
@@ -106,6 +108,7 @@ def test_a_refresh_refuses_an_access_token(alice: Person) -> None:
     assert answer.json()["code"] == "invalid_refresh_token"
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize("case", BAD)
 def test_a_logout_refuses_the_same_but_for_a_session_that_is_over(alice: Person, case: str) -> None:
     answer = Api().post("/auth/logout", Authorization=f"Bearer {BAD[case](alice)}")

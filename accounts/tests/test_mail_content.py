@@ -17,6 +17,8 @@ from conftest import Api, Mailbox, Sink, person
 from core.client import Client
 from core.tests.servers import free_port
 
+pytestmark = pytest.mark.any_database
+
 FACTS = circumstances(Client(ip="2001:db8::7", user_agent="curl/8.0"))
 KINDS = [Mail.Kind(kind) for kind in Mail.Kind.values]
 HOSTILE = [

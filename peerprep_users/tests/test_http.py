@@ -10,6 +10,8 @@ from conftest import Api, Person
 from core.tests.failures import raising
 from peerprep_users.tests.calls import METHODS, PATHS, UNKNOWN_ID, Path
 
+pytestmark = pytest.mark.any_database
+
 MIB = 1024 * 1024
 UNKNOWN_PATHS = [
     "/",

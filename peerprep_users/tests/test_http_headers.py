@@ -14,6 +14,8 @@ from core.logging import RequestFilter
 from core.tests.failures import raising
 from peerprep_users.tests.calls import ATTEMPT, METHODS, OPERATIONS, PATHS, Path
 
+pytestmark = pytest.mark.any_database
+
 OPEN = {
     "/auth/register",
     "/auth/login",

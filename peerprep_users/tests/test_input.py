@@ -8,6 +8,8 @@ import pytest
 from conftest import Api, Person
 from peerprep_users.tests.calls import ATTEMPT, CALLS, LARGEST, LEAST, Call, places, refused, sender
 
+pytestmark = pytest.mark.any_database
+
 LONGEST = {
     "email": 254,
     "password": 1024,

@@ -9,6 +9,8 @@ import pytest
 from conftest import Api, Person
 from peerprep_users.tests.calls import ATTEMPT, CALLS, REGISTRATION, Call, places, refused, sender
 
+pytestmark = pytest.mark.any_database
+
 NO_OBJECT = {
     "list": b"[]",
     "list of an object": b'[{"email": "alice@example.com"}]',

@@ -166,6 +166,7 @@ def listed(person: Person, query: str) -> list[str]:
     return [attempt["id"] for attempt in answer.json()]
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize(
     ("path", "name", "value"),
     [
@@ -181,6 +182,7 @@ def test_it_refuses_a_bad_parameter(alice: Person, path: str, name: str, value: 
     assert all(problem["msg"].startswith(f"{name} ") for problem in problems)
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize("path", BAD_OF)
 def test_it_names_every_bad_parameter_at_once(alice: Person, path: str) -> None:
     query = "&".join(f"{name}={quote(values[0])}" for name, values in BAD_OF[path].items())
@@ -197,6 +199,7 @@ def test_it_takes_an_empty_text_for_an_absent_one(alice: Person, path: str, name
     assert (answer.status_code, answer.content) == (200, alice.api.get(path).content)
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize("bad_id", BAD_IDS, ids=lambda value: value[:50])
 @pytest.mark.parametrize(("method", "path", "name"), BY_ID, ids=["attempt", "session"])
 @pytest.mark.parametrize("slash", ["", "/"], ids=["", "slash"])
