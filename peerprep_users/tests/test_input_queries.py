@@ -167,19 +167,12 @@ def listed(person: Person, query: str) -> list[str]:
 
 
 @pytest.mark.any_database
-@pytest.mark.parametrize(
-    ("path", "name", "value"),
-    [
-        pytest.param(path, name, value, id=f"{path} {name}={ascii(value)[1:-1][:40] or 'nothing'}")
-        for path, bad in BAD_OF.items()
-        for name, values in bad.items()
-        for value in values
-    ],
-)
-def test_it_refuses_a_bad_parameter(alice: Person, path: str, name: str, value: str) -> None:
-    problems = refused(alice.api, "GET", f"{path}?{name}={escaped(value)}")
-    assert places(problems) == {("query", name)}
-    assert all(problem["msg"].startswith(f"{name} ") for problem in problems)
+@pytest.mark.parametrize(("path", "name"), [(path, name) for path, bad in BAD_OF.items() for name in bad])
+def test_it_refuses_a_bad_parameter(alice: Person, path: str, name: str) -> None:
+    for value in BAD_OF[path][name]:
+        problems = refused(alice.api, "GET", f"{path}?{name}={escaped(value)}")
+        assert places(problems) == {("query", name)}, value
+        assert all(problem["msg"].startswith(f"{name} ") for problem in problems), value
 
 
 @pytest.mark.any_database
@@ -200,14 +193,13 @@ def test_it_takes_an_empty_text_for_an_absent_one(alice: Person, path: str, name
 
 
 @pytest.mark.any_database
-@pytest.mark.parametrize("bad_id", BAD_IDS, ids=lambda value: value[:50])
 @pytest.mark.parametrize(("method", "path", "name"), BY_ID, ids=["attempt", "session"])
 @pytest.mark.parametrize("slash", ["", "/"], ids=["", "slash"])
-def test_it_refuses_a_path_id_that_is_no_uuid(
-    alice: Person, method: str, path: str, name: str, bad_id: str, slash: str
-) -> None:
-    problems = refused(alice.api, method, f"{path}{bad_id}{slash}")
-    assert [(problem["loc"], problem["msg"]) for problem in problems] == [(["path", name], f"{name} must be a UUID.")]
+def test_it_refuses_a_path_id_that_is_no_uuid(alice: Person, method: str, path: str, name: str, slash: str) -> None:
+    wanted = [(["path", name], f"{name} must be a UUID.")]
+    for bad_id in BAD_IDS:
+        problems = refused(alice.api, method, f"{path}{bad_id}{slash}")
+        assert [(problem["loc"], problem["msg"]) for problem in problems] == wanted, bad_id
 
 
 @pytest.mark.parametrize(("method", "path", "name"), BY_ID, ids=["attempt", "session"])
