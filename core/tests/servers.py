@@ -42,7 +42,8 @@ def migrate(database_url: str) -> None:
 def served(port: int, log: Path | None = None, /, **environment: str) -> Iterator[str]:
     """Serves on `port`, with a database that is migrated already. Gives the base URL. What it logs may go to a file."""
     base_url = f"http://127.0.0.1:{port}"
-    variables = {**os.environ, "HOST": "127.0.0.1", "PORT": str(port), "PUBLIC_BASE_URL": base_url, **environment}
+    own = {"HOST": "127.0.0.1", "PORT": str(port), "PUBLIC_BASE_URL": base_url, "WEB_CONCURRENCY": "2"}
+    variables = {**os.environ, **own, **environment}
     gunicorn = [sys.executable, "-m", "gunicorn", "-c", "deploy/gunicorn.conf.py"]
     with (
         log.open("wb") if log else nullcontext() as stderr,
