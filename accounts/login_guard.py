@@ -27,9 +27,10 @@ from accounts.addresses import normalised
 from accounts.models import LoginGuard
 from core.concurrency import Slots, request_slots
 from core.errors import ApiError
+from core.queries import ON_POSTGRESQL, for_sqlite
 
 TURN = timedelta(seconds=5)  # longer than a request waits, and a hash; a holder that died, or is slower, gives way
-POLL_INTERVAL = 0.1  # seconds
+TURN_POLL_INTERVAL = 0.1  # seconds
 
 # Those who wait for the turn of an address, in this process. Each has a thread.
 waiting = Slots(total=settings.LOGIN_WAITING, per_owner=settings.LOGIN_WAITING * 5 // 6)
@@ -128,7 +129,7 @@ def count_guess(address: str) -> Guess:
         deadline = time.monotonic() + request_slots.patience
         while time.monotonic() < deadline:
             with request_slots.yielded():
-                time.sleep(POLL_INTERVAL)
+                time.sleep(TURN_POLL_INTERVAL)
             if seconds_held(address) <= 0 and (guess := take_turn(address)):
                 return guess
     finally:
@@ -143,9 +144,10 @@ def take_turn(address: str) -> Guess | None:
         AccountLocked.
     """
     now, holder = timezone.now(), uuid4()
-    times = {"now": now, "held_until": now + TURN, "forgotten": now - settings.LOGIN_LOCK}
-    values: dict[str, Any] = {name: connection.ops.adapt_datetimefield_value(moment) for name, moment in times.items()}
-    values |= {"address": address, "holder": holder.hex, "limit": settings.LOGIN_FAILURE_LIMIT}
+    values: dict[str, Any] = {"now": now, "held_until": now + TURN, "forgotten": now - settings.LOGIN_LOCK}
+    values |= {"address": address, "holder": holder, "limit": settings.LOGIN_FAILURE_LIMIT}
+    if not ON_POSTGRESQL:
+        values = {name: for_sqlite(value) for name, value in values.items()}
     with connection.cursor() as cursor:
         cursor.execute(TAKE_TURN, values)
         if counted := cursor.fetchone():

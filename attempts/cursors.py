@@ -2,16 +2,15 @@
 
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from datetime import UTC, datetime, timedelta
 from struct import Struct
 from typing import Any
 from uuid import UUID
 
 from attempts.models import LARGEST, Position
 from core.fields import Text
+from core.times import EPOCH, MICROSECOND
 
 CURSOR_LENGTH = 64
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 POSITION = Struct(">q16s")
 QUESTION = Struct(">I")
 
@@ -53,13 +52,13 @@ class HistoryCursor(Cursor):
     def to_internal_value(self, data: Any) -> Position:
         microseconds, id_bytes = POSITION.unpack(self.bytes_of(data, POSITION.size))
         try:
-            return Position(EPOCH + timedelta(microseconds=microseconds), UUID(bytes=id_bytes))
+            return Position(EPOCH + microseconds * MICROSECOND, UUID(bytes=id_bytes))
         except OverflowError:
             self.fail("cursor")
 
     @staticmethod
     def of(position: Position) -> str:
-        return encoded(POSITION.pack((position.created_at - EPOCH) // timedelta(microseconds=1), position.id.bytes))
+        return encoded(POSITION.pack((position.created_at - EPOCH) // MICROSECOND, position.id.bytes))
 
 
 class QuestionCursor(Cursor):

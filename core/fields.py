@@ -1,7 +1,7 @@
 """Fields as strict as JSON is: a string is a string, a number is a number, and each has its range."""
 
 import re
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
@@ -10,6 +10,8 @@ from django.core.validators import ProhibitNullCharactersValidator
 from django.utils.dateparse import parse_datetime
 from rest_framework import serializers
 from rest_framework.validators import ProhibitSurrogateCharactersValidator
+
+from core.times import in_utc
 
 ZONE_LENGTH = MOMENT_LENGTH = 64
 DIGITS = re.compile(r"(-?[0-9]{1,20})(\.0{1,20})?")
@@ -137,7 +139,7 @@ class Moment(InputField, serializers.DateTimeField):
             self.fail("datetime_parsing")
         try:
             moment = parse_datetime(data[:11] + data[11:].replace(" ", "+"))
-            moment = moment and (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+            moment = moment and in_utc(moment)
         except (ValueError, OverflowError):
             moment = None
         if moment is None:

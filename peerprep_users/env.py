@@ -15,10 +15,12 @@ from django.core.validators import validate_email
 from dotenv import load_dotenv
 from psycopg.pq import Conninfo
 
+from core.times import in_utc
+
 T = TypeVar("T")
 
 LONGEST = timedelta(days=3650)
-SECRETS = {
+SECRET_VARIABLES = {
     *("SECRET_KEY", "SECRET_KEY_FALLBACKS", "SERVICE_KEYS"),
     *("DATABASE_URL", "MAIL_PASSWORD", "REDIS_URL", "RABBITMQ_URL"),
 }
@@ -44,11 +46,11 @@ def read(name: str, default: T, parse: Callable[[str], T], wanted: str, *, exact
     A secret may be in a file instead, which the variable `name`_FILE names.
 
     Args:
-        parse: raises ValueError, KeyError or Django's ValidationError for a value that is not `wanted`.
+        parse: raises ValueError, KeyError, OverflowError or Django's ValidationError for a value that is not `wanted`.
         exact: keep the space around the value.
     """
     value = os.environ.get(name, "")
-    if name in SECRETS and (file := os.environ.get(f"{name}_FILE", "").strip()):
+    if name in SECRET_VARIABLES and (file := os.environ.get(f"{name}_FILE", "").strip()):
         if value.strip():
             refuse(name, f"unset where {name}_FILE is set")
         value = read_secret(name, Path(file))
@@ -56,7 +58,7 @@ def read(name: str, default: T, parse: Callable[[str], T], wanted: str, *, exact
         return default
     try:
         return parse(value if exact else value.strip())
-    except (ValueError, KeyError, ValidationError):
+    except (ValueError, KeyError, OverflowError, ValidationError):
         refuse(name, wanted)
 
 
@@ -85,7 +87,7 @@ def text(name: str, default: str = "", *, exact: bool = False, only_ascii: bool 
 
 
 def one_of(name: str, default: str, *choices: str) -> str:
-    """One of the words, whatever its case."""
+    """One of the words, in any case."""
     meanings = {choice.casefold(): choice for choice in choices}
     return read(name, default, lambda value: meanings[value.casefold()], f"one of {', '.join(choices)}")
 
@@ -107,7 +109,6 @@ def integer(name: str, default: int, least: int, most: int) -> int:
 
 def duration(name: str, default: float, unit: Literal["days", "minutes", "seconds"]) -> timedelta:
     """A positive span of time of at most ten years; fractions are allowed."""
-    wanted = f"a positive number of {unit}, up to ten years"
 
     def parse(value: str) -> timedelta:
         if not re.fullmatch(r"[0-9]*\.?[0-9]+|[0-9]+\.", value):
@@ -117,18 +118,14 @@ def duration(name: str, default: float, unit: Literal["days", "minutes", "second
             raise ValueError
         return span
 
-    try:
-        return read(name, timedelta(**{unit: default}), parse, wanted)
-    except OverflowError:
-        refuse(name, wanted)
+    return read(name, timedelta(**{unit: default}), parse, f"a positive number of {unit}, up to ten years")
 
 
 def moment(name: str) -> datetime | None:
     """A time in ISO 8601, in UTC unless it names an offset, at most ten years ahead; None where it is unset."""
 
     def parse(value: str) -> datetime:
-        time = datetime.fromisoformat(value)
-        time = time if time.tzinfo else time.replace(tzinfo=UTC)
+        time = in_utc(datetime.fromisoformat(value))
         if time - datetime.now(UTC) > LONGEST:
             raise ValueError
         return time

@@ -1,7 +1,7 @@
 """What services that verify access tokens by themselves must hear: which sessions ended before their tokens did."""
 
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
@@ -12,12 +12,11 @@ from accounts.models import Revocation, Session
 from accounts.tokens.jwt import LEEWAY
 from core.events import emit
 from core.models import Event
+from core.times import EPOCH, MICROSECOND
 
-MOST_AT_ONCE = 10_000
+EVENTS_AT_ONCE = 10_000
 # A transaction that began before a call may commit after it, so that long before the call is read again.
 STILL_UNCOMMITTED = timedelta(seconds=30)
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MICROSECOND = timedelta(microseconds=1)
 
 
 def record_revocations(sessions: Iterable[Session], reason: str) -> None:
@@ -35,9 +34,9 @@ def list_revocations(*, since: int = 0) -> dict[str, Any]:
 
     None is left out, and one may come again.
     """
-    rows = list(Revocation.objects.filter(at__gte=EPOCH + since * MICROSECOND).order_by("at", "pk")[:MOST_AT_ONCE])
+    rows = list(Revocation.objects.filter(at__gte=EPOCH + since * MICROSECOND).order_by("at", "pk")[:EVENTS_AT_ONCE])
     reached = timezone.now() - STILL_UNCOMMITTED
-    if len(rows) == MOST_AT_ONCE:
+    if len(rows) == EVENTS_AT_ONCE:
         reached = min(reached, rows[-1].at)
     events = [{"sid": row.session_id, "user_id": row.user_id, "reason": row.reason, "at": row.at} for row in rows]
     return {"events": events, "next": str((reached - EPOCH) // MICROSECOND)}

@@ -279,6 +279,7 @@ def test_it_reads_a_sqlite_url(house: Path, scheme: str) -> None:
         ("ALGORITHM", "HS1"),
         ("LEGACY_TOKENS_UNTIL", "next week"),
         ("LEGACY_TOKENS_UNTIL", "9999-12-31T23:59:59Z"),
+        ("LEGACY_TOKENS_UNTIL", "0001-01-01T00:00:00+23:59"),
         ("SERVICE_KEYS", "hidden"),
         ("SERVICE_KEYS", "matching:"),
         ("SERVICE_KEYS", ":hidden"),

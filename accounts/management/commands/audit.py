@@ -1,6 +1,6 @@
 import re
 from argparse import ArgumentParser, ArgumentTypeError
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -24,8 +24,9 @@ from accounts.management.base import (
     require_reason,
 )
 from accounts.models import AuditEntry
+from core.times import in_utc
 
-SHOWN = 50
+LAST_SHOWN = 50
 FIELDS = ("occurred_at", "kind", "user_id", "address", "actor_kind", "actor_id", "actor_name", "ip", "user_agent")
 MORE_FIELDS = ("request_id", "reason", "facts", "position")
 
@@ -41,8 +42,7 @@ def parse_time(text: str) -> datetime:
     today = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0)
     days = {"today": today, "yesterday": today - timedelta(days=1)}
     try:
-        time = days.get(text) or datetime.fromisoformat(text)
-        return (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC)
+        return in_utc(days.get(text) or datetime.fromisoformat(text))
     except (ValueError, OverflowError):
         raise ArgumentTypeError("a time is today, yesterday, YYYY-MM-DD or YYYY-MM-DDTHH:MM, in UTC") from None
 
@@ -82,7 +82,7 @@ audit restart --reason "restored from a copy without its head"
         shown.add_argument("--kind", choices=AuditEntry.Kind.values, metavar="KIND", help=f"one of {kinds}")
         shown.add_argument("--since", type=parse_time, metavar="TIME", help="today, yesterday or an ISO time, in UTC")
         shown.add_argument(
-            "--last", type=positive, default=SHOWN, metavar="N", help="how many at most (default: %(default)s)"
+            "--last", type=positive, default=LAST_SHOWN, metavar="N", help="how many at most (default: %(default)s)"
         )
         add_json_argument(shown)
         again = parts.add_parser("restart", help="recreates a missing head, and records that")
@@ -116,8 +116,8 @@ audit restart --reason "restored from a copy without its head"
         total = found.count()
         shown = found.order_by("-occurred_at", "-pk")[:last]
         of_all = f"The last {last} of {total} entries" if total > last else f"Entries: {total}"
-        documents = [document(entry) for entry in shown] if self.as_json else []
-        self.report(f"{of_all}, the newest first.", map(in_a_line, shown), total=total, entries=documents)
+        documents = [entry_document(entry) for entry in shown] if self.as_json else []
+        self.report(f"{of_all}, the newest first.", map(entry_line, shown), total=total, entries=documents)
 
 
 def entries(user: str | None, kind: str | None, since: datetime | None) -> QuerySet[AuditEntry]:
@@ -127,12 +127,12 @@ def entries(user: str | None, kind: str | None, since: datetime | None) -> Query
     return found.filter(occurred_at__gte=since) if since else found
 
 
-def in_a_line(entry: AuditEntry) -> str:
+def entry_line(entry: AuditEntry) -> str:
     facts = " ".join(f"{name}={value}" for name, value in entry.facts.items())
     account = entry.address or str(entry.user_id or "-")
     parts = [moment(entry.occurred_at), f"{entry.kind:22}", account, f"by {who(entry)}", entry.ip or "-", facts]
     return "  ".join([*parts, entry.reason])
 
 
-def document(entry: AuditEntry) -> dict[str, Any]:
+def entry_document(entry: AuditEntry) -> dict[str, Any]:
     return {name: getattr(entry, name) for name in (*FIELDS, *MORE_FIELDS)}
