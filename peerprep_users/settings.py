@@ -17,7 +17,7 @@ APP_NAME = env.text("APP_NAME", "PeerPrep User Service")
 ENV = env.one_of("ENV", "dev", "dev", "prod")
 PRODUCTION = ENV == "prod"
 
-# In development nobody else should reach it, since everybody knows its key. In a container this is the only way to it.
+# In development only this machine should reach it, since its key is public. In a container this is the only way to it.
 HOST = env.host("HOST", "0.0.0.0" if PRODUCTION else "127.0.0.1", "a host name or an IP address")  # noqa: S104
 PORT = env.integer("PORT", 8001, 1, 65535)
 DEBUG = False  # also in development: every answer is the documented JSON
@@ -86,7 +86,7 @@ WORKERS = env.integer("WEB_CONCURRENCY", max(1, min(2 * processors(), WORKERS_TH
 HASHES_THAT_FIT = 1 + (MEMORY // WORKERS - PROCESS_MEMORY) // HASH_MEMORY
 ARGON2_CONCURRENCY = env.integer("ARGON2_CONCURRENCY", max(1, min(processors() // WORKERS, HASHES_THAT_FIT)), 1, 64)
 ARGON2_WAITING = 31  # more that wait for their turn; any further is told to come again
-REQUEST_TIME = timedelta(seconds=5)  # within which a request is answered, whatever it waits for
+REQUEST_TIME = timedelta(seconds=5)  # within which a request is answered, with all that it waits for
 LOGIN_WAITING = 24  # that wait for another guess at the same account
 CONFIRMATIONS_WAITING = 60  # requests of users who are signed in, for a hash
 SLOW_CLIENTS = 16  # that a thread waits for: see core/slow_clients.py
@@ -146,7 +146,6 @@ EMAIL_USE_TLS = env.flag("MAIL_STARTTLS", not EMAIL_USE_SSL)
 EMAIL_VALIDATE_CERTS = env.flag("VALIDATE_CERTS", True)
 EMAIL_TIMEOUT = 10
 EMAIL_BACKEND = "core.smtp.SMTP" if EMAIL_HOST else "core.smtp.Console"
-EMAIL_SUBJECT_PREFIX = ""
 if env.flag("USE_CREDENTIALS", True):
     EMAIL_HOST_USER = env.text("MAIL_USERNAME", only_ascii=True)  # smtplib signs in with nothing else
     EMAIL_HOST_PASSWORD = env.text("MAIL_PASSWORD", exact=True, only_ascii=True)
@@ -236,14 +235,12 @@ AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "peerprep_user
 
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXY_COUNT else None
 SECURE_HSTS_SECONDS = 31_536_000 if PRODUCTION else 0
-SECURE_HSTS_INCLUDE_SUBDOMAINS = PRODUCTION
-SECURE_HSTS_PRELOAD = PRODUCTION
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = PRODUCTION
 ADMIN_SESSION = timedelta(hours=12)
 LOGIN_REDIRECT_URL = "/admin/"
 SESSION_COOKIE_AGE = int(ADMIN_SESSION.total_seconds())
 SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = "/admin"
-SESSION_COOKIE_SECURE = PRODUCTION
-CSRF_COOKIE_SECURE = PRODUCTION
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PRODUCTION
 CSRF_FAILURE_VIEW = "core.errors.csrf_failed"
 SILENCED_SYSTEM_CHECKS = [
     "security.W008",  # the gateway ends TLS, and the contract forbids answers through a redirect
@@ -384,15 +381,12 @@ LOGGING = {
         "request": {"()": "core.logging.RequestFilter"},
         "faults": {"()": "core.logging.FaultFilter"},
     },
-    "formatters": {
-        "text": {"()": "core.logging.TextFormatter"},
-        "json": {"()": "core.logging.JSONFormatter"},
-    },
+    "formatters": {"line": {"()": "core.logging.JSONFormatter" if PRODUCTION else "core.logging.TextFormatter"}},
     "handlers": {
         "stderr": {
             "class": "logging.StreamHandler",
             "filters": ["request"],
-            "formatter": "json" if PRODUCTION else "text",
+            "formatter": "line",
         },
     },
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
