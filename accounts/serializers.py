@@ -318,6 +318,6 @@ class RevocationsSerializer(ApiSerializer):
 class NameSerializer(ApiSerializer):
     id = serializers.UUIDField()
     name = serializers.CharField(required=False)
-    deleted = serializers.BooleanField(required=False, help_text="`true` for whoever is gone, and else absent.")
+    deleted = serializers.BooleanField(required=False, help_text="`true` for a deleted user, and else absent.")
 
     example = {"id": "0b6c1f5e-8f5f-4a53-a0bb-3f6a2a4f2c9d", "name": "Alice"}

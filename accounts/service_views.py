@@ -38,7 +38,7 @@ class ServiceViewSet(ApiViewSet):
     def introspect_token(self, request: Request) -> Response:
         """Whether an access token is good at this moment (RFC 7662).
 
-        Of one that is not, the answer is `{"active": false}` alone, whatever the reason.
+        Of one that is not, the answer is `{"active": false}` alone, for every reason.
         """
         return Response(introspect(**validated(TokenSerializer, request.data, "body")))
 

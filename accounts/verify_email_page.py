@@ -14,7 +14,7 @@ from core.errors import Invalid, allow
 from core.pages import page
 from core.rate_limits import RateLimited, spend
 
-TITLES = {
+OUTCOME_TITLES = {
     "verified": "Your address is confirmed",
     "already": "Your address is already confirmed",
     "expired": "This link has expired",
@@ -61,7 +61,7 @@ def send_new_link(request: HttpRequest, email: str) -> HttpResponse:
 
 
 def render_page(outcome: str, *, status: int = 200, **values: str) -> HttpResponse:
-    title = TITLES.get(outcome, "Confirm your e-mail address")
+    title = OUTCOME_TITLES.get(outcome, "Confirm your e-mail address")
     context = {"title": title, "outcome": outcome, "hours": link_hours(), **values}
     response = page("accounts/verify_email.html", context, status=status)
     response.headers["Referrer-Policy"] = "no-referrer"  # the token is in the URL

@@ -9,7 +9,7 @@ from typing import Any
 from attempts.flows.history import EXPORTED
 from core.downloads import json_array
 
-COLUMNS = (*EXPORTED, "is_solved")
+CSV_HEAD = (*EXPORTED, "is_solved")
 # Where a spreadsheet that splits at commas, semicolons, tabs or bars, and at line breaks, could find a formula: also
 # behind spaces and quotes, and with a full-width sign. Such a run has no separator in it, which keeps the time linear.
 FORMULA = re.compile(r"""(^|[,;|\t\r\n\v\f\x85\u2028\u2029])([ "'\u00a0]*)(?=[=+\-@\uff1d\uff0b\uff0d\uff20])""")
@@ -19,9 +19,9 @@ def csv_lines(rows: Iterable[dict[str, Any]]) -> Iterator[bytes]:
     """RFC 4180 CSV. An apostrophe is put before what a spreadsheet might run as a formula."""
     buffer = io.StringIO(newline="")
     writer = csv.writer(buffer)
-    writer.writerow(COLUMNS)
+    writer.writerow(CSV_HEAD)
     for row in rows:
-        writer.writerow([cell(row[name]) for name in COLUMNS])
+        writer.writerow([cell(row[name]) for name in CSV_HEAD])
         yield buffer.getvalue().encode()
         buffer.seek(0)
         buffer.truncate()

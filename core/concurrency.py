@@ -83,7 +83,7 @@ class RequestSlots(threading.local):
 
     @property
     def patience(self) -> float:
-        """Seconds that this thread's request may wait for others, whatever it has waited for before."""
+        """Seconds that this thread's request may wait for others, less what it has waited before."""
         return self.seconds_left - LAST_SECONDS
 
     def acquire(self) -> None:

@@ -1,4 +1,4 @@
-"""Errors as clients see them: `{"detail": …, "code": …}`, whatever the cause."""
+"""Errors as clients see them: `{"detail": …, "code": …}`, for every cause."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -144,7 +144,7 @@ def not_json(exc: Exception) -> ApiError:
 
 
 def database_down(exc: Error) -> ApiError | None:
-    """Also for InternalError, which a read-only primary raises, and whatever else is not a mistake in a statement."""
+    """Also for InternalError, which a read-only primary raises, and all else that is no mistake in a statement."""
     if isinstance(exc, STATEMENT_ERRORS) and getattr(exc.__cause__, "sqlstate", None) not in NOT_AS_IT_MUST_BE:
         return None
     log.error("The database cannot do its work: %s", exc)

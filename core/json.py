@@ -12,7 +12,7 @@ from rest_framework.request import Request
 
 
 class JSONParser(BaseParser):
-    """RFC 8259 JSON in UTF-8, whatever charset the Content-Type claims. Refuses NaN, lone surrogates, deep nesting."""
+    """RFC 8259 JSON in UTF-8, with any charset in the Content-Type. Refuses NaN, lone surrogates, deep nesting."""
 
     media_type = "application/json"
 

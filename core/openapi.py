@@ -133,7 +133,7 @@ class ApiSchema(AutoSchema):
         return [example for example in examples if example.value is not None]
 
     def _get_parameters(self) -> list[dict[str, Any]]:
-        """Their examples are in the schemas: Swagger UI would send those beside it, unless each is cleared by hand."""
+        """Their examples are in the schemas: Swagger UI would send others as well, unless each is cleared by hand."""
         parameters: list[dict[str, Any]] = super()._get_parameters()
         examples: dict[str, Any] = {}
         for query in self.get_override_parameters():

@@ -18,7 +18,7 @@ TITLES = {
     429: "That was too often",
     503: "The service is not available at the moment",
 }
-# The fields that somebody types into, but no secret ones, by their labels.
+# The fields that a person types into, but no secret ones, by their labels.
 TYPED = {"email": "E-mail address", "username": "E-mail address", "name": "Name", "reason": "Reason"}
 
 

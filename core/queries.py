@@ -1,6 +1,6 @@
 """Queries whose text never changes, for the few that are asked most.
 
-A queryset is built, compiled and given its converters anew for each call.
+A queryset is built, compiled and given its converters again for each call.
 """
 
 from collections.abc import Callable

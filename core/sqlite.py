@@ -8,7 +8,7 @@ from typing import Any
 
 
 class PrivateConnection(sqlite3.Connection):
-    """Creates a database file for its owner alone. SQLite gives the files beside it the same mode.
+    """Creates a database file for its owner alone. SQLite gives the files next to it the same mode.
 
     An existing file is left alone: to close it here would end the locks that this process has on it.
     """

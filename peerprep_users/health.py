@@ -53,7 +53,7 @@ def readyz(request: HttpRequest) -> HttpResponse:
         connection.close()  # a new one may lead to another server
     except Error:
         pass
-    return database_down()
+    return not_ready()
 
 
 @internal
@@ -66,11 +66,11 @@ def readiness_details(request: HttpRequest) -> HttpResponse:
             for name, outbox in outboxes().items()
         }
     except Error:
-        return database_down()
+        return not_ready()
     return JsonResponse({"ok": True, "undelivered": undelivered})
 
 
-def database_down() -> HttpResponse:
+def not_ready() -> HttpResponse:
     return JsonResponse(DATABASE_DOWN_BODY, status=503, headers={"Retry-After": "1"})
 
 

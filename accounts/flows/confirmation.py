@@ -1,6 +1,6 @@
 """Confirming one's own password, which is asked of users who are signed in, at every blur of a field by some clients.
 
-It has nothing to do with the lockout: a session's holder who guesses keeps nobody from signing in.
+It has nothing to do with the lockout: a session's holder who guesses keeps no one from signing in.
 """
 
 from contextlib import suppress
@@ -69,7 +69,7 @@ def evaluate(user: User, password: str) -> str | None:
         owner = User.objects.lock_active(pk=user.pk)
         if owner is None:
             raise NotAuthenticated
-        guess = count_guess(owner, password)
+        guess = count_confirmation(owner, password)
     if guess.is_wrong:
         return None
     with own_turn():
@@ -82,7 +82,7 @@ def evaluate(user: User, password: str) -> str | None:
     return None
 
 
-def count_guess(owner: User, password: str) -> ConfirmationGuess:
+def count_confirmation(owner: User, password: str) -> ConfirmationGuess:
     """The row of this guess, in a transaction that holds the owner's row. The same one again is no new guess.
 
     Raises:

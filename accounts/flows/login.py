@@ -1,4 +1,4 @@
-"""Logging in, and the one place that checks the password of somebody who is not signed in."""
+"""Logging in, and the one place that checks the password of a user who is not signed in."""
 
 from contextlib import suppress
 from datetime import timedelta
@@ -96,7 +96,7 @@ def begin_session(user: User, client: Client, lasts: timedelta) -> Session:
 
 
 def check_password(*, address: str, password: str, client: Client) -> User | None:
-    """The active user whose address and password these are. Every call that signs somebody in comes here.
+    """The active user whose address and password these are. Every call that signs a user in comes here.
 
     Args:
         address: normalised; counted whether or not there is an account.

@@ -36,14 +36,14 @@ def guess(email: str, code: str, client: Client) -> tuple[PasswordReset, User]:
         InvalidResetCode: alike for a wrong, old, used or worn-out code and an unknown address, after the same work.
     """
     digits = digits_of(code)
-    found = evaluate(email, digits, client) if digits else None
+    found = evaluate_code(email, digits, client) if digits else None
     if found is None:
         RESET_CODES_REFUSED.inc()
         raise InvalidResetCode
     return found
 
 
-def evaluate(email: str, code: str, client: Client) -> tuple[PasswordReset, User] | None:
+def evaluate_code(email: str, code: str, client: Client) -> tuple[PasswordReset, User] | None:
     """Compares a guess, and counts a wrong one before the next is compared: the code's row is locked."""
     with transaction.atomic():
         reset = PasswordReset.objects.lock_usable(email)

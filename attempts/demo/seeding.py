@@ -23,10 +23,10 @@ from attempts.demo.rows import YEAR, made_up_attempts
 from attempts.flows.stats import count_statuses
 from attempts.models import Attempt
 
-DOMAIN = "demo.peerprep.example"  # marks them. Reserved by RFC 2606, so nobody has an address there
-ROWS_AT_ONCE = 2_000
+DOMAIN = "demo.peerprep.example"  # marks them. Reserved by RFC 2606, so it has no real addresses
+SEEDED_AT_ONCE = 2_000
 WEEK = timedelta(days=7)  # for which ended sessions and sent mails are kept
-BROWSERS = (
+USER_AGENTS = (
     "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
     "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 Mobile/15E148 Safari/604.1",
 )
@@ -52,10 +52,10 @@ def seed(*, users: int, attempts: int, progress: Callable[[int], object]) -> lis
     admin, user = (Login(f"{name}{run}@{DOMAIN}", token_urlsafe(12)) for name in ("admin", "user"))
     with transaction.atomic():
         create_admin(email=admin.email, password=admin.password, by=Actor.operator())
-        ids = add_users(users, run)
+        ids = seed_users(users, run)
         User.objects.filter(pk=ids[0]).update(email=user.email, password=make_password(user.password))
         made = made_up_attempts(ids, attempts, now=now, seed=attempts)
-        while rows := list(islice(made, ROWS_AT_ONCE)):
+        while rows := list(islice(made, SEEDED_AT_ONCE)):
             Attempt.objects.bulk_create(rows)
             progress(len(rows))
         count_statuses(ids[0], ids[-1])
@@ -67,7 +67,7 @@ def seed(*, users: int, attempts: int, progress: Callable[[int], object]) -> lis
     return [admin, user]
 
 
-def add_users(count: int, run: str) -> list[UUID]:
+def seed_users(count: int, run: str) -> list[UUID]:
     """The new users' ids, ascending, with no other user's between the first and the last."""
     ids = [uuid7() for _ in range(count)]
     password, now = make_password(None), timezone.now()
@@ -82,7 +82,7 @@ def add_users(count: int, run: str) -> list[UUID]:
         )
         for number, user_id in enumerate(ids, 1)
     )
-    User.objects.bulk_create(made, batch_size=ROWS_AT_ONCE)
+    User.objects.bulk_create(made, batch_size=SEEDED_AT_ONCE)
     return ids
 
 
@@ -98,7 +98,7 @@ def add_last_week(users: QuerySet[User]) -> None:
         (
             Session(
                 user_id=user,
-                user_agent=BROWSERS[user.int % len(BROWSERS)],
+                user_agent=USER_AGENTS[user.int % len(USER_AGENTS)],
                 ip=f"192.0.2.{user.int % 254 + 1}",
                 created_at=first,
                 rotated_at=last,
@@ -107,7 +107,7 @@ def add_last_week(users: QuerySet[User]) -> None:
             )
             for user, first, last in used
         ),
-        batch_size=ROWS_AT_ONCE,
+        batch_size=SEEDED_AT_ONCE,
     )
     Mail.objects.bulk_create(
         Mail(

@@ -13,7 +13,7 @@ from accounts.models import User
 from attempts.models import QuestionStatus
 from core.postgresql import limit_statements
 
-COLUMNS = (
+STATUS_COLUMNS = (
     "user_id, question_id, attempts, solving_attempts, attempts_to_solve, best_passed_tests, total_tests, "
     "best_runtime_ms, first_attempt_at, last_attempt_at, solved_at"
 )
@@ -36,10 +36,10 @@ GROUP BY user_id, question_id, best, solved_at
 # One statement sees one state: an attempt that is recorded meanwhile is on both sides or on neither.
 DIFFERENCES = f"""
 WITH counted AS ({RECOUNT}),
-stored AS (SELECT {COLUMNS} FROM user_question_status WHERE user_id BETWEEN %(first)s AND %(last)s)
-SELECT 'counted' AS side, more.* FROM (SELECT {COLUMNS} FROM counted EXCEPT SELECT * FROM stored) more
+stored AS (SELECT {STATUS_COLUMNS} FROM user_question_status WHERE user_id BETWEEN %(first)s AND %(last)s)
+SELECT 'counted' AS side, more.* FROM (SELECT {STATUS_COLUMNS} FROM counted EXCEPT SELECT * FROM stored) more
 UNION ALL
-SELECT 'stored' AS side, less.* FROM (SELECT * FROM stored EXCEPT SELECT {COLUMNS} FROM counted) less
+SELECT 'stored' AS side, less.* FROM (SELECT * FROM stored EXCEPT SELECT {STATUS_COLUMNS} FROM counted) less
 ORDER BY 2, 3, 1
 """
 
@@ -54,7 +54,7 @@ class Difference:
 
     @property
     def document(self) -> dict[str, Any]:
-        names = COLUMNS.split(", ")[1:]
+        names = STATUS_COLUMNS.split(", ")[1:]
         return {"user_id": self.user_id, "side": self.side, **dict(zip(names, self.facts, strict=True))}
 
     def __str__(self) -> str:
@@ -90,7 +90,7 @@ def count_statuses(first: UUID, last: UUID) -> None:
     """Stores the missing statuses of the users with these ids and all between."""
     limit_statements(connection, None)
     with connection.cursor() as cursor:
-        insert = f"INSERT INTO user_question_status ({COLUMNS}) {RECOUNT} ON CONFLICT DO NOTHING"
+        insert = f"INSERT INTO user_question_status ({STATUS_COLUMNS}) {RECOUNT} ON CONFLICT DO NOTHING"
         cursor.execute(insert, user_range(first, last))
 
 

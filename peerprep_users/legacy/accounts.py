@@ -19,7 +19,7 @@ from peerprep_users.legacy.report import Reason, Report
 from peerprep_users.legacy.source import SourceUser
 
 HASH_LENGTH = 255
-LATEST = datetime.max.replace(tzinfo=UTC)
+END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 
 
 class Refused(Exception):
@@ -45,16 +45,16 @@ class Account:
     @property
     def rank(self) -> tuple[bool, datetime, UUID]:
         """Of several accounts of one mailbox, the least one stays: the verified one, else the oldest."""
-        return not self.user.is_verified, self.origin.created_at or LATEST, self.user.id
+        return not self.user.is_verified, self.origin.created_at or END_OF_TIME, self.user.id
 
 
 @dataclass
-class Choice:
+class ChosenAccounts:
     accounts: list[Account]  # in the order of their ids
     refused: set[str]  # the ids of the other users
 
 
-def choose(rows: Iterable[SourceUser], report: Report, now: datetime) -> Choice:
+def choose(rows: Iterable[SourceUser], report: Report, now: datetime) -> ChosenAccounts:
     by_address: dict[str, list[Account]] = defaultdict(list)
     seen: set[UUID] = set()
     refused: set[str] = set()
@@ -74,7 +74,7 @@ def choose(rows: Iterable[SourceUser], report: Report, now: datetime) -> Choice:
     chosen = [min(same, key=lambda account: account.rank) for same in by_address.values()]
     for account in chosen:
         complete(account.user, account.origin, report, now)
-    return Choice(sorted(chosen, key=lambda account: account.user.id), refused)
+    return ChosenAccounts(sorted(chosen, key=lambda account: account.user.id), refused)
 
 
 def settle(same: list[Account], report: Report) -> set[str]:
@@ -118,7 +118,7 @@ def account_of(row: SourceUser) -> Account:
 
 def complete(user: User, row: SourceUser, report: Report, now: datetime) -> None:
     user.name = name_of(row, user.email, report)
-    user.password = password_of(row, report)
+    user.password = taken_over_password(row, report)
     user.role = role_of(row, report)
     if row.created_at is None:
         report.add("users", row.id, Reason.BAD_TIME, "imported, as of now")
@@ -154,7 +154,7 @@ def name_of(row: SourceUser, address: str, report: Report) -> str:
     return name
 
 
-def password_of(row: SourceUser, report: Report) -> str:
+def taken_over_password(row: SourceUser, report: Report) -> str:
     """As Django writes an Argon2 hash. A login verifies it, and replaces one that was made with other parameters."""
     stored = row.password_hash or ""
     if is_hash(stored):

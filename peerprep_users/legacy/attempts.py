@@ -15,7 +15,7 @@ from peerprep_users.legacy.source import SourceAttempt
 AHEAD = timedelta(minutes=1)  # of our clock; new attempts at a question get times after that of the last one
 
 
-class Row(NamedTuple):
+class NewAttempt(NamedTuple):
     """An attempt; the names are those of the model."""
 
     id: UUID
@@ -38,7 +38,7 @@ class Row(NamedTuple):
         return 0 < self.total_tests == self.passed_tests
 
 
-def attempt_of(row: SourceAttempt, owner: User) -> Row:
+def attempt_of(row: SourceAttempt, owner: User) -> NewAttempt:
     """The attempt, without a runtime.
 
     Raises:
@@ -58,4 +58,4 @@ def attempt_of(row: SourceAttempt, owner: User) -> Row:
     if row.created_at is None or row.created_at > timezone.now() + AHEAD:
         raise Refused(Reason.BAD_TIME)
     code = row.submitted_code or ""
-    return Row(attempt_id, owner.id, row.question_id, row.language, code, passed, total, None, row.created_at)
+    return NewAttempt(attempt_id, owner.id, row.question_id, row.language, code, passed, total, None, row.created_at)

@@ -18,8 +18,8 @@ from accounts.audit.log import Actor, Kind, record
 from accounts.models import User
 from attempts.models import LARGEST
 from peerprep_users.legacy import target
-from peerprep_users.legacy.accounts import Account, Choice, Refused, choose
-from peerprep_users.legacy.attempts import Row, attempt_of
+from peerprep_users.legacy.accounts import Account, ChosenAccounts, Refused, choose
+from peerprep_users.legacy.attempts import NewAttempt, attempt_of
 from peerprep_users.legacy.report import Reason, Report
 from peerprep_users.legacy.source import ROWS_AT_ONCE, Source, SourceAttempt, SourceStatus
 
@@ -28,7 +28,7 @@ Question = tuple[UUID, int]  # the user, and the question's number
 SAME_TIME = timedelta(minutes=1)  # between an earlier status and the attempt that it was written with
 
 
-def digest(*values: Any) -> int:
+def checksum(*values: Any) -> int:
     return int.from_bytes(blake2b("|".join(map(str, values)).encode(), digest_size=8).digest())
 
 
@@ -100,7 +100,7 @@ class Importer:
         ]
         return all(accounted) and not self.result.different
 
-    def choose(self) -> Choice:
+    def choose(self) -> ChosenAccounts:
         choice = choose(self.source.users(), self.report, timezone.now())
         self.progress(len(choice.refused))
         return choice
@@ -158,7 +158,7 @@ class Batch:
         for account in self.accounts:
             user = account.user
             if user.id in added:
-                self.new_users[user.id] = digest(*(getattr(user, name) for name in target.USER_COLUMNS))
+                self.new_users[user.id] = checksum(*(getattr(user, name) for name in target.USER_COLUMNS))
             elif user.id not in there:
                 reason = Reason.DELETED_HERE if user.id in deleted else Reason.ADDRESS_TAKEN
                 self.report.add("users", account.ids[0], reason, email=account.origin.email)
@@ -169,7 +169,7 @@ class Batch:
 
     # --- Attempts
 
-    def read_all_attempts(self, *, store: Callable[[list[Row]], None]) -> None:
+    def read_all_attempts(self, *, store: Callable[[list[NewAttempt]], None]) -> None:
         owners = {id_: account for account in self.accounts for id_ in account.ids}
         statuses = list(self.source.statuses(owners))
         for status in statuses:
@@ -180,7 +180,7 @@ class Batch:
         for status in statuses:
             self.compare_solved(status, owners[status.user_id].user)
 
-    def read_attempt(self, origin: SourceAttempt, owner: Account) -> Row | None:
+    def read_attempt(self, origin: SourceAttempt, owner: Account) -> NewAttempt | None:
         try:
             row = attempt_of(origin, owner.user)
             if row.id in self.attempts:
@@ -192,7 +192,9 @@ class Batch:
             self.report.add("attempts", origin.id, Reason.NO_TESTS, "imported, not solved", user=origin.user_id)
         if origin.user_id != owner.ids[0]:
             self.report.add("attempts", origin.id, Reason.DUPLICATE_ADDRESS, "moved to the account", user=row.user_id)
-        self.attempts[row.id] = digest(*row.facts, md5(row.submitted_code.encode(), usedforsecurity=False).hexdigest())
+        self.attempts[row.id] = checksum(
+            *row.facts, md5(row.submitted_code.encode(), usedforsecurity=False).hexdigest()
+        )
         return self.with_runtime(row)
 
     def note_runtime(self, status: SourceStatus, owner: User) -> None:
@@ -204,7 +206,7 @@ class Batch:
         else:
             self.report_status(status, Reason.BAD_RUNTIME, "counted without it")
 
-    def with_runtime(self, row: Row) -> Row:
+    def with_runtime(self, row: NewAttempt) -> NewAttempt:
         """The best runtime of a question is known, but not which attempt it is of: the first that solves it gets it."""
         question = (row.user_id, row.question_id)
         if not row.is_solved or question in self.solved_at:
@@ -224,7 +226,7 @@ class Batch:
             "user_question_status", f"{status.user_id}/{status.question_id}", reason, outcome, user=status.user_id
         )
 
-    def add_attempts(self, rows: list[Row]) -> None:
+    def add_attempts(self, rows: list[NewAttempt]) -> None:
         there = target.owners_of_attempts([row.id for row in rows])
         for row in rows:
             if there.get(row.id, row.user_id) != row.user_id:
@@ -241,6 +243,6 @@ class Batch:
     def read_back(self) -> None:
         """Compares what is stored with what was read. Users that were there before may have changed since."""
         compare = self.result.compare
-        compare("users", self.new_users, ((row[0], digest(*row)) for row in target.stored_users(self.new_users)))
+        compare("users", self.new_users, ((row[0], checksum(*row)) for row in target.stored_users(self.new_users)))
         users = [account.user.id for account in self.accounts]
-        compare("attempts", self.attempts, ((row[0], digest(*row)) for row in target.stored_attempts(users)))
+        compare("attempts", self.attempts, ((row[0], checksum(*row)) for row in target.stored_attempts(users)))

@@ -37,7 +37,7 @@ def moving() -> list[str]:
     if not holds_earlier_tables(connection):
         return []
     here = current_schema()
-    return [text(SQL("CREATE SCHEMA IF NOT EXISTS {}").format(Identifier(SCHEMA))), *moves(here, SCHEMA)]
+    return [as_text(SQL("CREATE SCHEMA IF NOT EXISTS {}").format(Identifier(SCHEMA))), *moves(here, SCHEMA)]
 
 
 def moving_back() -> list[str]:
@@ -47,17 +47,17 @@ def moving_back() -> list[str]:
     names = sorted({*ours, "django_migrations"} & tables_in(here)) if not holds_earlier_tables(connection) else []
     drop = SQL("DROP TABLE {}").format(SQL(", ").join(Identifier(here, name) for name in names))
     functions = SQL("DROP FUNCTION IF EXISTS {}()").format(Identifier(here, "audit_append_only"))
-    deleting = [text(drop), text(functions)] if names else []
-    return [*deleting, *moves(SCHEMA, here), text(SQL("DROP SCHEMA {}").format(Identifier(SCHEMA)))]
+    deleting = [as_text(drop), as_text(functions)] if names else []
+    return [*deleting, *moves(SCHEMA, here), as_text(SQL("DROP SCHEMA {}").format(Identifier(SCHEMA)))]
 
 
 def moves(source: str, target: str) -> list[str]:
     statement = SQL("ALTER TABLE {} SET SCHEMA {}")
     there = tables_in(source)
-    return [text(statement.format(Identifier(source, name), Identifier(target))) for name in TABLES if name in there]
+    return [as_text(statement.format(Identifier(source, name), Identifier(target))) for name in TABLES if name in there]
 
 
-def text(statement: Composed) -> str:
+def as_text(statement: Composed) -> str:
     return statement.as_string()
 
 
@@ -84,7 +84,7 @@ def only_here() -> tuple[int, int]:
     return counts[0], counts[1]
 
 
-def connect() -> "psycopg.Connection[TupleRow]":
+def connect_again() -> "psycopg.Connection[TupleRow]":
     """A second connection to our own database."""
     parameters = connection.get_connection_params()
     return psycopg.connect(**{name: value for name, value in parameters.items() if name not in DJANGO_ONLY})

@@ -14,7 +14,7 @@ from peerprep_users.env import in_terms_of_libpq
 
 ROWS_AT_ONCE = 2_000
 URL = re.compile(r"postgres(ql)?(\+\w+)?(?P<address>://.*?)(\?(?P<query>[^@]*))?")
-COLUMNS = {
+NEEDED_COLUMNS = {
     "users": ("id email password_hash name role is_verified failed_attempts locked_until created_at updated_at"),
     "attempts": "id user_id question_id language submitted_code passed_tests total_tests created_at",
     "user_question_status": "user_id question_id best_runtime_ms solved_at",
@@ -67,7 +67,7 @@ USERS = SQL(
     "ORDER BY created_at, id"
 ).format(time_of("locked_until"), time_of("created_at"), time_of("updated_at"))
 # In the order of a user's history.
-ATTEMPTS = SQL(
+ATTEMPTS_OF = SQL(
     "SELECT id::text, user_id::text, question_id, language::text, submitted_code::text, passed_tests, total_tests, {} "
     "FROM attempts WHERE user_id::text = ANY(%s) ORDER BY created_at, id"
 ).format(time_of("created_at"))
@@ -97,7 +97,7 @@ class Source:
         return map(SourceUser._make, self.rows(USERS))
 
     def attempts(self, users: Collection[str]) -> Iterator[SourceAttempt]:
-        return map(SourceAttempt._make, self.rows(ATTEMPTS, list(users)))
+        return map(SourceAttempt._make, self.rows(ATTEMPTS_OF, list(users)))
 
     def statuses(self, users: Collection[str]) -> Iterator[SourceStatus]:
         return map(SourceStatus._make, self.rows(STATUSES, list(users)))
@@ -149,7 +149,7 @@ def snapshot(connection: psycopg.Connection[TupleRow], schema: str = "") -> Iter
         connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
         if schema:
             connection.execute(SQL("SET LOCAL search_path TO {}").format(Identifier(schema)))
-        for table, columns in COLUMNS.items():
+        for table, columns in NEEDED_COLUMNS.items():
             check_columns(connection, table, columns.split())
         yield Source(connection)
 

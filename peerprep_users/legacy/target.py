@@ -19,17 +19,17 @@ from attempts.flows.stats import count_statuses
 from attempts.models import Attempt, QuestionStatus
 from core.postgresql import limit_statements
 from peerprep_users.legacy.accounts import Account
-from peerprep_users.legacy.attempts import Row
+from peerprep_users.legacy.attempts import NewAttempt
 
 USER_COLUMNS = ("id", "email", "password", "name", "role", "is_verified", "created_at", "updated_at")
 ATTEMPT_COLUMNS = ("id", "user_id", "question_id", "language", "passed_tests", "total_tests", "created_at")
 
 ROWS_IN_A_STATEMENT = 500
 
-T = TypeVar("T")
+Item = TypeVar("Item")
 
 
-def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
+def batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
     iterator = iter(items)
     while batch := list(islice(iterator, size)):
         yield batch
@@ -57,7 +57,7 @@ def deleted_users(ids: Iterable[UUID]) -> set[UUID]:
 
 
 def add_users(accounts: Collection[Account]) -> set[UUID]:
-    """Stores them with their locks. Returns the ids of those whose address nobody else has here."""
+    """Stores them with their locks. Returns the ids of those whose address no other account has here."""
     insert([account.user for account in accounts])
     added = existing_users(account.user.id for account in accounts)
     now = timezone.now()
@@ -93,11 +93,14 @@ def owners_of_attempts(ids: list[UUID]) -> dict[UUID, UUID]:
         return dict(cursor.fetchall())
 
 
-def add_attempts(rows: Sequence[Row]) -> None:
+def add_attempts(rows: Sequence[NewAttempt]) -> None:
     if connection.vendor != "postgresql":
         insert([Attempt(**row._asdict()) for row in rows])
         return
-    with connection.cursor() as cursor, cursor.copy(f"COPY attempts ({', '.join(Row._fields)}) FROM STDIN") as copy:
+    with (
+        connection.cursor() as cursor,
+        cursor.copy(f"COPY attempts ({', '.join(NewAttempt._fields)}) FROM STDIN") as copy,
+    ):
         for row in rows:
             copy.write_row(row)
 

@@ -9,7 +9,7 @@ from accounts.models import SigningKey
 from accounts.tokens import rotation
 from accounts.tokens.keys import is_symmetric
 
-FIELDS = ("kid", "algorithm", "staged_at", "activated_at", "replaced_at", "retired_at")
+KEY_FIELDS = ("kid", "algorithm", "staged_at", "activated_at", "replaced_at", "retired_at")
 
 
 class Command(Operation):
@@ -45,7 +45,7 @@ keys retire OLD_KID    # a week later: tokens of the old key stop working
         except rotation.NotNow as error:
             raise CommandError(str(error)) from None
         rows = SigningKey.objects.order_by("-staged_at")
-        self.report(verdict, map(in_a_line, rows), keys=list(rows.values(*FIELDS)))
+        self.report(verdict, map(key_line, rows), keys=list(rows.values(*KEY_FIELDS)))
 
     def take(self, step: str, *, kid: str = "", force: bool = False, yes: bool = False, **options: Any) -> str:
         """Takes the step, and says what has become of the keys."""
@@ -72,7 +72,7 @@ def signing() -> str:
     return f"{active.kid} signs." if active else "No key pair signs yet: the first is created when it is needed."
 
 
-def in_a_line(key: SigningKey) -> str:
+def key_line(key: SigningKey) -> str:
     times = (key.staged_at, key.activated_at, key.replaced_at, key.retired_at)
     steps = dict(zip(("staged", "active", "replaced", "retired"), times, strict=True))
     story = ", ".join(f"{step} {at:%Y-%m-%d %H:%M:%S}" for step, at in steps.items() if at)

@@ -120,7 +120,7 @@ import_legacy --undo        # restores what --in-place has moved
                 in_place.execute(statements)
             call_command("migrate", verbosity=0, interactive=False)
         schema = in_place.SCHEMA if in_place.is_moved() else ""
-        self.take_over(snapshot(in_place.connect(), schema), dry_run=dry_run, **options)
+        self.take_over(snapshot(in_place.connect_again(), schema), dry_run=dry_run, **options)
 
     def move_back(self, *, dry_run: bool, yes: bool) -> None:
         if not in_place.is_moved():

@@ -10,7 +10,7 @@ from accounts.management.base import Operation, add_yes_argument, confirm
 from attempts.demo.seeding import DOMAIN, demo_users, remove, seed
 from peerprep_users.admin_site import daily_stats
 
-PRODUCTION = "ENV is prod, so these may be real users' data. Add demo users, one of them an admin, with --really."
+IN_PRODUCTION = "ENV is prod, so these may be real users' data. Add demo users, one of them an admin, with --really."
 
 
 class Command(Operation):
@@ -37,11 +37,11 @@ seed_demo --remove
         if users < 1 or attempts < 0:
             raise CommandError("Need at least 1 user and 0 attempts.")
         if settings.PRODUCTION and not options["really"]:
-            raise CommandError(PRODUCTION)
+            raise CommandError(IN_PRODUCTION)
         started = time.monotonic()
         with progress_bar("attempts", attempts) as bar:
             logins = seed(users=users, attempts=attempts, progress=bar.update)
-        recount_days()
+        recount_figures()
         self.stdout.write(f"{users} users and {attempts} attempts in {time.monotonic() - started:.1f} s")
         self.stdout.write("An admin and a user can sign in. Their passwords are shown only now:")
         for login in logins:
@@ -57,11 +57,11 @@ seed_demo --remove
         confirm(f"Permanently delete {count} users @{DOMAIN} and everything stored about them?", yes=yes)
         with progress_bar("users", count) as bar:
             remove(users, progress=bar.update)
-        recount_days()
+        recount_figures()
         self.stdout.write(f"{count} users @{DOMAIN} were deleted.")
 
 
-def recount_days() -> None:
+def recount_figures() -> None:
     with progress_bar("days", daily_stats.DAYS_SHOWN) as bar:
         daily_stats.recount_days(progress=bar.update)
 
