@@ -122,6 +122,13 @@ class VerificationTokenSerializer(ApiSerializer):
     example = {"token": "WyIwYjZjMWY1ZSIsImFsaWNlQGV4YW1wbGUuY29tIl0:1vN:c2ln"}
 
 
+class FirstPasswordSerializer(ApiSerializer):
+    """The form of the page that an invitation leads to."""
+
+    token = Token()
+    new_password = NewPassword(label="password", prompt="Enter a password.")
+
+
 class TokenSerializer(ApiSerializer):
     token = Token()
 

@@ -57,7 +57,7 @@ class Invalid(ApiError):
 
     def __init__(self, problems: list[Problem]) -> None:
         super().__init__()
-        self.detail = problems
+        self.detail = self.problems = problems
 
 
 class MalformedRequest(ApiError):

@@ -17,6 +17,7 @@ from accounts import login_guard
 from accounts.addresses import normalised
 from accounts.admin.actions import ACTIONS, Action, ReasonForm, confirmation_page
 from accounts.admin.base import BaseAdmin, DayRangeFilter, actor_of, changelist_url, user_url
+from accounts.admin.invitation import invitation_page
 from accounts.devices import device_name
 from accounts.flows import administration
 from accounts.flows.login_report import explain_login
@@ -63,9 +64,6 @@ class BaseUserAdmin(BaseAdmin):
     readonly_fields = ["id", "email", "role", "is_verified", "is_active", "created_at", "updated_at"]
     user_actions = ACTIONS
     change_form_template = "accounts/admin/user.html"
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False  # people register
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False  # deleting is an action, which requires a reason
@@ -128,6 +126,9 @@ class BaseUserAdmin(BaseAdmin):
         return user.created_at
 
     # --- The page of one user ---------------------------------------------------------------------------------------
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponseBase:
+        return invitation_page(self, request)
 
     def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> Any:
         user = self.get_object(request, object_id)

@@ -17,7 +17,7 @@ from accounts.audit.log import Actor, Kind, record
 from accounts.flows.passwords import set_password, validate_new_password
 from accounts.flows.profile import delete_user, lock_unless_last_admin
 from accounts.flows.registration import EmailTaken
-from accounts.flows.sessions import end_sessions
+from accounts.flows.sessions import end, end_sessions
 from accounts.hashing import hashed
 from accounts.mail.queue import ALL_MAIL, enqueue
 from accounts.models import Mail, Role, Session, User, default_name
@@ -81,6 +81,37 @@ def change(
         return True
 
 
+def valid_address(email: str) -> str:
+    """The address, normalised.
+
+    Raises:
+        InvalidAddress.
+    """
+    address = normalised(email)
+    try:
+        validate_address(address)
+    except ValidationError:
+        raise InvalidAddress from None
+    return address
+
+
+def invite(*, email: str, name: str, by: Actor) -> User:
+    """Creates an account without a password, and mails its owner a link to choose one, which verifies the address.
+
+    Raises:
+        InvalidAddress, EmailTaken, TooManyMails.
+    """
+    address = valid_address(email)
+    try:
+        with transaction.atomic():
+            user = User.objects.create_user(address, name=name)
+            record(Kind.ACCOUNT_CREATED, by=by, address=address, user=user, role=user.role)
+            queue_mail(user, Mail.Kind.VERIFICATION)
+            return user
+    except IntegrityError:
+        raise EmailTaken from None
+
+
 def create_admin(*, email: str, password: str, by: Actor) -> User:
     """Creates a verified admin account.
 
@@ -88,11 +119,7 @@ def create_admin(*, email: str, password: str, by: Actor) -> User:
         InvalidAddress, EmailTaken.
         Invalid: the password is too weak.
     """
-    address = normalised(email)
-    try:
-        validate_address(address)
-    except ValidationError:
-        raise InvalidAddress from None
+    address = valid_address(email)
     validate_new_password(password, User(email=address, name=default_name(address)), "password")
     try:
         with transaction.atomic():
@@ -132,7 +159,7 @@ def verify_address(*, user: User, by: Actor, reason: str = "") -> bool:
 
 
 def resend_verification(*, user: User, by: Actor, reason: str = "") -> None:
-    """Mails a new verification link.
+    """Mails a new verification link; where the user was invited, the invitation again.
 
     Raises:
         AlreadyVerified, AccountDeactivated, TooManyMails.
@@ -149,16 +176,24 @@ def send_reset_code(*, user: User, by: Actor, reason: str = "") -> None:
     send(user, Mail.Kind.RESET_CODE, kind=Kind.RESET_CODE_SENT, by=by, reason=reason)
 
 
-def send(user: User, mail: Mail.Kind, *, kind: Kind, by: Actor, reason: str) -> None:
-    """Queues a mail, also where strangers have used up theirs. It does not mention the admin's device."""
+def queue_mail(user: User, content: Mail.Kind) -> None:
+    """Queues a mail, also where strangers have used up theirs. It does not mention the admin's device.
+
+    Raises:
+        TooManyMails.
+    """
+    if not enqueue(content, user.email, {"at": timezone.now().isoformat()}, bounds=[ALL_MAIL]):
+        raise TooManyMails
+
+
+def send(user: User, content: Mail.Kind, *, kind: Kind, by: Actor, reason: str) -> None:
     with transaction.atomic():
         account = lock_account(user)
-        if mail == Mail.Kind.VERIFICATION and account.is_verified:
+        if content == Mail.Kind.VERIFICATION and account.is_verified:
             raise AlreadyVerified
         if not account.is_active:
             raise AccountDeactivated
-        if not enqueue(mail, account.email, {"at": timezone.now().isoformat()}, bounds=[ALL_MAIL]):
-            raise TooManyMails
+        queue_mail(account, content)
         record(kind, by=by, address=account.email, user=account, reason=reason)
 
 
@@ -208,6 +243,21 @@ def end_all_sessions(*, user: User, by: Actor, reason: str) -> int:
         ended = end_sessions(account, Session.EndReason.ADMIN)
         record(Kind.SESSIONS_ENDED, by=by, address=account.email, user=account, reason=reason, sessions=ended)
         return ended
+
+
+def end_one_session(*, session: Session, by: Actor, reason: str) -> bool:
+    """Ends one session of a user; False if it is no longer live.
+
+    Raises:
+        ReasonRequired.
+    """
+    check_reason(reason)
+    with transaction.atomic():
+        account = lock_account(session.user)
+        ended = end(list(Session.objects.live().filter(pk=session.pk)), Session.EndReason.ADMIN)
+        if ended:
+            record(Kind.SESSIONS_ENDED, by=by, address=account.email, user=account, reason=reason, sessions=ended)
+        return bool(ended)
 
 
 def set_role(*, user: User, role: str, by: Actor, reason: str = "") -> bool:

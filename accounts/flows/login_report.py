@@ -50,7 +50,7 @@ class Explanation:
     @property
     def verdict(self) -> str:
         if self.reasons:
-            return f"{self.address} cannot sign in: {', '.join(reason.code for reason in self.reasons)}."
+            return f"{self.address} cannot sign in."
         return f"Nothing keeps {self.address} from signing in with the right password."
 
 
@@ -94,6 +94,9 @@ def deactivation_of(user: User) -> list[Reason]:
     return [Reason("deactivated", f"The account was deactivated{by}.", "Reactivate it on the user's page.")]
 
 
+INVITED = "The user was invited, and has not chosen a password yet."
+
+
 def verification_of(user: User) -> list[Reason]:
     mails = list(Mail.objects.filter(to=user.email, kind=Mail.Kind.VERIFICATION).order_by("-created_at")[:RECENT_ROWS])
     if user.is_verified:
@@ -102,8 +105,9 @@ def verification_of(user: User) -> list[Reason]:
     older = max((ends for mail in mails[1:] if (ends := link_ends(mail))), default=None)
     if older and older > timezone.now():
         became += f" The link of an older mail works until {moment(older)}."
-    remedy = "Send the verification mail again, or verify the address on the user's page."
-    return [Reason("not_verified", f"The address is not verified. {became}", remedy)]
+    remedy = "On the user's page, send a new link or verify the address."
+    sentence = "The address is not verified." if user.has_usable_password() else INVITED
+    return [Reason("not_verified", f"{sentence} {became}", remedy)]
 
 
 def delivery_of(mail: Mail) -> str:
@@ -135,8 +139,8 @@ def lock_of(address: str, failures: list[RecentLogin]) -> list[Reason]:
         return []
     tries = [f"{try_.ip or 'an unknown address'} ({try_.device})" for try_ in counted_failures(failures, until)]
     by = f" by wrong passwords from {', '.join(dict.fromkeys(tries))}" if tries else ""
-    remedy = "It opens by itself. Resetting the password, `manage.py unlock` or the user's page unlocks it at once."
-    return [Reason("locked", f"The account is locked until {moment(until)}{by}.", remedy)]
+    remedy = "Resetting the password, `manage.py unlock` or the user's page unlocks it at once."
+    return [Reason("locked", f"The account is locked until {moment(until)}{by}. It opens by itself.", remedy)]
 
 
 def counted_failures(failures: list[RecentLogin], until: datetime) -> list[RecentLogin]:
@@ -151,7 +155,7 @@ def counted_failures(failures: list[RecentLogin], until: datetime) -> list[Recen
 
 
 def password_of(user: User) -> list[Reason]:
-    if user.has_usable_password():
+    if user.has_usable_password() or not user.is_verified:
         return []
     return [Reason("no_password", "The account has no password.", "The owner can set one by resetting it.")]
 

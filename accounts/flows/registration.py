@@ -4,8 +4,10 @@ from django.core import signing
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from accounts import login_guard
+from accounts.audit.log import Actor, Kind
 from accounts.devices import device_name
-from accounts.flows.passwords import validate_new_password
+from accounts.flows.passwords import set_password, validate_new_password
 from accounts.flows.sessions import TokenPair, start_session
 from accounts.hashing import NEW_PASSWORDS, hashed
 from accounts.mail.queue import circumstances, enqueue
@@ -97,6 +99,32 @@ def verify_email(*, token: str) -> bool:
     if not row.exists():
         raise InvalidVerificationToken  # the account was deleted meanwhile
     return False
+
+
+def choose_first_password(*, token: str, new_password: str, client: Client) -> bool:
+    """Sets the password of a user who was invited by the mail that the token was in, which verifies the address.
+
+    False if the user has a password already: a link works for the first one alone.
+
+    Raises:
+        InvalidVerificationToken: see `user_for_token`.
+        Invalid: the password is too easy to guess.
+        TooManyHashes: the link stays valid.
+    """
+    user = user_for_token(token)
+    if user.has_usable_password():
+        return False
+    validate_new_password(new_password, user, "new_password")
+    encoded = hashed(new_password, NEW_PASSWORDS)
+    request_slots.take_turn(user.pk)
+    with transaction.atomic():
+        invited = User.objects.lock_active(pk=user.pk, password=user.password)
+        if invited is None:
+            return False  # another request was first
+        invited.is_verified = True
+        set_password(invited, encoded, Kind.PASSWORD_CHANGED, by=Actor.user(invited, client))
+        login_guard.clear(invited.email)
+        return True
 
 
 def request_verification(*, email: str, client: Client) -> None:

@@ -15,8 +15,10 @@ from accounts.models import Mail, User
 from accounts.reset_codes import new_code
 from accounts.tokens.jwt import verification_token
 
+INVITATION = "invitation"  # the verification mail to a user who has no password yet
 SUBJECTS = {
     Mail.Kind.VERIFICATION: "Confirm your e-mail address",
+    INVITATION: "Choose a password for your account",
     Mail.Kind.RESET_CODE: "Your password reset code",
     Mail.Kind.PASSWORD_CHANGED: "Your password was changed",
     Mail.Kind.ACCOUNT_LOCKED: "Your account is temporarily locked",
@@ -45,16 +47,17 @@ def is_obsolete(mail: Mail) -> bool:
 
 def compose(mail: Mail) -> EmailMultiAlternatives | None:
     """The message; None where the address has no account. A code is made all the same: guesses must not tell."""
-    user, kind = addressee(mail), Mail.Kind(mail.kind)
+    user, kind = addressee(mail), mail.kind
     made = {"code": new_code(mail.to)} if kind == Mail.Kind.RESET_CODE else {}
     if user is None:
         return None
     if kind == Mail.Kind.VERIFICATION:
         made["link"] = f"{settings.PUBLIC_BASE_URL}/verify-email?token={quote(verification_token(user))}"
+        kind = kind if user.has_usable_password() else INVITATION
     return render(kind, context(mail, user) | made, to=mail.to, message_id=message_id(mail))
 
 
-def render(kind: Mail.Kind, facts: dict[str, Any], *, to: str, message_id: str) -> EmailMultiAlternatives:
+def render(kind: str, facts: dict[str, Any], *, to: str, message_id: str) -> EmailMultiAlternatives:
     facts = {"subject": SUBJECTS[kind], **facts}
     message = EmailMultiAlternatives(
         subject=f"{SUBJECTS[kind]} - {settings.MAIL_FROM_NAME}",

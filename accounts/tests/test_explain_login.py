@@ -87,7 +87,7 @@ def test_it_says_who_deactivated_the_account_and_why(alice: Person, admin: Perso
     deactivate(user=alice.user, by=Actor.admin(admin.user, NO_CLIENT), reason="spam")
     text, code = reported("explain_login", "alice@example.com")
     assert "by root@example.com: spam." in text and "sessions ended within 7 days: 1 by admin" in text
-    assert code == 1 and text.startswith("alice@example.com cannot sign in: deactivated.\n")
+    assert code == 1 and text.startswith("alice@example.com cannot sign in.\n")
 
 
 def test_its_queries_are_as_many_for_everybody(alice: Person, unverified: Person, api: Api) -> None:

@@ -11,6 +11,7 @@ import pytest
 from aiosmtpd.controller import Controller
 from django.core.management import call_command
 
+from accounts.mail.messages import SUBJECTS
 from accounts.mail.queue import circumstances, deliver_due, enqueue
 from accounts.models import Mail, User
 from conftest import Api, Mailbox, Sink, person
@@ -193,7 +194,7 @@ def test_the_gallery_shows_every_kind(tmp_path: Path, capsys: pytest.CaptureFixt
     call_command("mail_gallery", tmp_path / "new")
     assert {path.name for path in (tmp_path / "new").iterdir()} == {
         "index.html",
-        *(f"{kind}.{form}" for kind in KINDS for form in ("html", "txt")),
+        *(f"{kind}.{form}" for kind in SUBJECTS for form in ("html", "txt")),
     }
     assert "Firefox on Linux" in (tmp_path / "new" / "new_device.html").read_text()
 

@@ -5,7 +5,7 @@ from typing import Any
 from django.template.loader import render_to_string
 from django.utils import timezone
 
-from accounts.mail.messages import context, render
+from accounts.mail.messages import INVITATION, SUBJECTS, context, render
 from accounts.management.base import Operation
 from accounts.models import Mail, User
 
@@ -25,8 +25,8 @@ mail_gallery /tmp/mails
         folder.mkdir(parents=True, exist_ok=True)
         facts = {"at": timezone.now().isoformat(), "ip": "2001:db8::17", "user_agent": FIREFOX}
         subjects = {}
-        for kind in Mail.Kind:
-            alice = User(name="Alice Example", is_verified=kind != Mail.Kind.VERIFICATION)
+        for kind in SUBJECTS:
+            alice = User(name="Alice Example", is_verified=kind not in {Mail.Kind.VERIFICATION, INVITATION})
             shown = context(Mail(kind=kind, facts=facts), alice)
             link = f"{shown['base_url']}/verify-email?token=WyI1YTQ3ZmNhZS00ZjNk{'Xk' * 40}:1wNpQx:0fTq"
             message = render(
@@ -34,7 +34,7 @@ mail_gallery /tmp/mails
             )
             (folder / f"{kind}.txt").write_text(f"Subject: {message.subject}\n\n{message.body}")
             (folder / f"{kind}.html").write_text(str(message.alternatives[0][0]))
-            subjects[kind.value] = message.subject
+            subjects[str(kind)] = message.subject
         index = folder / "index.html"
         index.write_text(render_to_string("accounts/mail_gallery.html", {"subjects": subjects}))
         self.stdout.write(f"{len(subjects)} mails: open {index}")
