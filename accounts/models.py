@@ -112,6 +112,12 @@ class User(AbstractBaseUser):
         """ADMIN is what Django calls staff and superuser; there is no second flag for either."""
         return self.role == Role.ADMIN
 
+    @property
+    def is_last_admin(self) -> bool:
+        """Whether this is the only admin who can sign in."""
+        admins = type(self).objects.filter(role=Role.ADMIN, is_active=True, is_verified=True)
+        return self.is_admin and list(admins.values_list("pk", flat=True)[:2]) == [self.pk]
+
     is_staff = is_admin
     is_superuser = is_admin
 

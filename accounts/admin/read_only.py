@@ -15,7 +15,7 @@ from django.utils.html import format_html
 from unfold.decorators import display
 
 from accounts.addresses import normalised
-from accounts.admin.actions import RESEND, ReasonForm, confirmation_page
+from accounts.admin.actions import END_SESSION, RESEND, ReasonForm, confirmation_page
 from accounts.admin.base import (
     DayRangeFilter,
     DeviceMixin,
@@ -26,14 +26,16 @@ from accounts.admin.base import (
     ids_of_user,
     user_link,
 )
+from accounts.admin.row_actions import RowActionMixin
 from accounts.audit.models import SECURITY_KINDS
-from accounts.models import AuditEntry, Mail, Session
 from core.models import Event
+from accounts.models import AuditEntry, Mail, Session, User
 
 
 @admin.register(Session)
-class SessionAdmin(DeviceMixin, UserRowsAdmin):
-    list_display = ["device", "owner", "ip", "state", "created_at", "last_used_at"]
+class SessionAdmin(DeviceMixin, RowActionMixin, UserRowsAdmin):
+    row_action = END_SESSION
+    list_display = ["device", "owner", "ip", "state", "created_at", "last_used_at", "action"]
     list_filter = [("created_at", DayRangeFilter)]  # sessions_newest
     ordering = ["-created_at", "id"]  # sessions_newest
     sortable_by = ["created_at"]
@@ -44,6 +46,12 @@ class SessionAdmin(DeviceMixin, UserRowsAdmin):
         if session.ended_at:
             return f"ended: {session.get_end_reason_display()}"
         return "live" if session.refresh_expires_at > timezone.now() else "expired"
+
+    def applies(self, row: Session) -> bool:
+        return bool(self.state(row) == "live")
+
+    def address_of(self, row: Session) -> str:
+        return row.user.email
 
 
 class EmailSearchMixin:
@@ -75,10 +83,11 @@ class OutcomeFilter(admin.SimpleListFilter):
 
 
 @admin.register(Mail)
-class MailAdmin(EmailSearchMixin, ReadOnlyAdmin):
+class MailAdmin(EmailSearchMixin, RowActionMixin, ReadOnlyAdmin):
+    row_action = RESEND
     link_parameters = ["to"]
     email_field = "to"  # mails_to
-    list_display = ["to", "kind", "outcome", "tries", "last_failure", "created_at"]
+    list_display = ["to", "kind", "outcome", "tries", "last_failure", "created_at", "action"]
     list_filter = [OutcomeFilter, ("created_at", DayRangeFilter)]  # mails_newest
     search_help_text = "E-mail address"
     ordering = ["-created_at", "id"]
@@ -97,12 +106,19 @@ class MailAdmin(EmailSearchMixin, ReadOnlyAdmin):
     def last_failure(self, mail: Mail) -> str:
         return mail.error.rpartition("\n")[2]
 
+    def applies(self, row: Mail) -> bool:
+        return row.can_be_revived
+
+    def address_of(self, row: Mail) -> str:
+        return row.to
+
     @admin.action(permissions=["resend"], description=RESEND.label)
     def resend(self, request: HttpRequest, queryset: QuerySet[Mail]) -> TemplateResponse | None:
         mails, form = list(queryset), ReasonForm.of(RESEND, request)
         if not form.is_valid():
             selected = [(mail.pk, mail.to, mail.get_kind_display()) for mail in mails]
-            return confirmation_page(self, request, RESEND, form, selected, changelist_url("accounts_mail"))
+            title = RESEND.title.format(who=mails[0].to if len(mails) == 1 else f"{len(mails)} addresses")
+            return confirmation_page(self, request, RESEND, form, selected, changelist_url("accounts_mail"), title)
         by, reason = actor_of(request), form.cleaned_data["reason"]
         queued = sum(RESEND.run(mail=mail, by=by, reason=reason) for mail in mails)
         skipped = len(mails) - queued
@@ -152,6 +168,17 @@ class AuditEntryAdmin(DeviceMixin, ReadOnlyAdmin):
     sortable_by = ["occurred_at"]
     details = ["exactly", "device", "user_agent", "details_of", "request_id", "position"]
 
+    def annotate_page(self, rows: list[Any]) -> list[Any]:
+        """The whole addresses of accounts that are still there."""
+        addresses = dict(User.objects.filter(pk__in={row.user_id for row in rows}).values_list("pk", "email"))
+        for row in rows:
+            row.account_address = addresses.get(row.user_id, row.address)
+        return rows
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        row = super().get_object(request, object_id, from_field)
+        return row and self.annotate_page([row])[0]
+
     def search(self, term: str) -> Q:
         ids = ids_of_user(term)
         return Q(user_id__in=ids) | Q(actor_id__in=ids)  # audit_trail_of_user, audit_trail_by_actor
@@ -161,8 +188,9 @@ class AuditEntryAdmin(DeviceMixin, ReadOnlyAdmin):
         return entry.get_kind_display()
 
     @admin.display(description="account")
-    def account(self, entry: AuditEntry) -> str:
-        return user_link(entry.user_id, entry.address or "a user") if entry.user_id else entry.address
+    def account(self, entry: Any) -> str:
+        address: str = entry.account_address
+        return user_link(entry.user_id, address or "a user") if entry.user_id else address
 
     @admin.display(description="by")
     def who(self, entry: AuditEntry) -> str:

@@ -18,13 +18,17 @@ from accounts.addresses import normalised
 from accounts.admin.actions import ACTIONS, Action, ReasonForm, confirmation_page
 from accounts.admin.base import BaseAdmin, DayRangeFilter, actor_of, changelist_url, user_url
 from accounts.admin.invitation import invitation_page
+from accounts.admin.row_actions import again_url
+from accounts.admin.timeline import timeline_of
 from accounts.devices import device_name
 from accounts.flows import administration
 from accounts.flows.login_report import explain_login
-from accounts.models import AuditEntry, LoginGuard, Session, User
+from accounts.mail.messages import SUBJECTS
+from accounts.models import LoginGuard, Mail, Session, User
 from core.errors import ApiError
 
 PANEL_ROWS = 10
+FACTS = ["registered", "role", "last seen"]
 LABEL_TEMPLATE = "unfold/helpers/label.html"
 REMEDIES = {  # actions, by the code of the reason why a user cannot sign in
     "deactivated": ["reactivate"],
@@ -60,8 +64,7 @@ class BaseUserAdmin(BaseAdmin):
     search_help_text = f"E-mail address or name, of which the first {SEARCH_WORDS} words count"
     ordering = ["-created_at", "id"]  # users_newest
     sortable_by = ["account", "joined"]
-    fields = ["name", "email", "id", "role", "is_verified", "is_active", "created_at", "updated_at"]
-    readonly_fields = ["id", "email", "role", "is_verified", "is_active", "created_at", "updated_at"]
+    fields = ["name"]
     user_actions = ACTIONS
     change_form_template = "accounts/admin/user.html"
 
@@ -145,20 +148,41 @@ class BaseUserAdmin(BaseAdmin):
         is_locked = login_guard.locked_until(user.email) is not None
         explanation = explain_login(address=user.email)
         applicable = [action for action in self.user_actions if action.applies(user, is_locked)]
+        remedies = [
+            (reason, [action for action in applicable if action.name in REMEDIES[reason.code]])
+            for reason in explanation.reasons
+        ]
+        offered = [action for _, actions in remedies for action in actions]
+        others = [action for action in applicable if action not in offered]
         live = Session.objects.live().filter(user=user).order_by("-last_used_at")
+        mails = Mail.objects.filter(to=user.email).order_by("-created_at")[:PANEL_ROWS]
+        told = dict(explanation.facts)
         return {
             "explanation": explanation,
-            "remedies": [
-                (reason, [action for action in ACTIONS if action.name in REMEDIES.get(reason.code, [])])
-                for reason in explanation.reasons
-            ],
+            "remedies": remedies,
+            "facts": [("Id", user.pk), *((name.capitalize(), told[name]) for name in FACTS)],
             "action_groups": [
-                [action for action in applicable if not action.destructive],
-                [action for action in applicable if action.destructive],
+                [action for action in others if not action.destructive],
+                [action for action in others if action.destructive],
             ],
             "sessions": [(device_name(session.user_agent), session) for session in live[:PANEL_ROWS]],
-            "entries": AuditEntry.objects.filter(user_id=user.pk).order_by("-occurred_at", "-id")[:PANEL_ROWS],
+            "mails": [(mail, SUBJECTS[mail.kind], again_url(mail, user, applicable)) for mail in mails],
+            "timeline": timeline_of(user),
         }
+
+    def counts(self, users: list[User]) -> dict[str, int]:
+        """What these users have, by the names in `Action.takes`."""
+        return {"sessions": Session.objects.live().filter(user__in=users).count()}
+
+    def question(self, action: Action, users: list[User]) -> str:
+        """Names whom it is for and how much it takes: "Delete alice@example.com: 25 attempts and 1 session go"."""
+        title = action.title.format(who=users[0].email if len(users) == 1 else f"{len(users)} users")
+        if not action.takes:
+            return title
+        counts = self.counts(users)
+        taken = [f"{counts[name]:,} {name[:-1] if counts[name] == 1 else name}" for name in action.takes]
+        goes = "goes" if [counts[name] for name in action.takes] == [1] else "go"
+        return f"{title}: {' and '.join(taken)} {goes}"
 
     # --- Actions ----------------------------------------------------------------------------------------------------
 
@@ -182,22 +206,30 @@ class BaseUserAdmin(BaseAdmin):
         return {action.name: (partial(run_on_selection, action), action.name, action.label) for action in ACTIONS}
 
     def confirm_and_run(self, request: HttpRequest, action: Action, users: list[User]) -> HttpResponseBase | None:
-        """Asks first. Then runs the action, and returns None to show the page it was taken on."""
+        """Asks first. Then runs the action, and returns None to show the page it was taken on.
+
+        Says of those to whom it cannot be done why not, before it asks.
+        """
+        locks = login_guard.locks_of([user.email for user in users])
+        refusals = [(user, action.refusal(user, is_locked=user.email in locks)) for user in users]
+        for _, refusal in refusals:
+            if refusal:
+                self.message_user(request, refusal, messages.ERROR)
+        users = [user for user, refusal in refusals if not refusal]
+        if not users:
+            return None
         form = ReasonForm.of(action, request)
         if form.is_valid():
             return self.run(request, action, users, form.cleaned_data["reason"])
         selected = [(user.pk, user.email, user.name) for user in users]
         cancel_url = user_url(users[0].pk) if len(users) == 1 else changelist_url("accounts_user")
-        return confirmation_page(self, request, action, form, selected, cancel_url)
+        title = self.question(action, users)
+        return confirmation_page(self, request, action, form, selected, cancel_url, title)
 
     def run(self, request: HttpRequest, action: Action, users: list[User], reason: str) -> HttpResponseBase | None:
         """Runs it on each user by itself: an error for one does not stop the others."""
         by, done = actor_of(request), []
-        locks = login_guard.locks_of([user.email for user in users])
         for user in users:
-            if action.inapplicable and not action.applies(user, user.email in locks):
-                self.message_user(request, f"{user.email} {action.inapplicable}.", messages.WARNING)
-                continue
             try:
                 action.run(user=user, by=by, reason=reason)
             except ApiError as error:

@@ -97,7 +97,7 @@ def lock_unless_last_admin(user: User) -> User:
     found = {row.pk: row for row in rows}
     if user.pk not in found:
         raise NotFound
-    if [row.pk for row in found.values() if row.is_admin and row.is_active and row.is_verified] == [user.pk]:
+    if found[user.pk].is_last_admin:
         raise LastAdmin
     return found[user.pk]
 

@@ -7,9 +7,10 @@ from django.http import HttpResponseBase
 
 from accounts.admin.actions import ACTIONS, Action
 from accounts.admin.base import actor_of, changelist_url
-from accounts.admin.users import BaseUserAdmin
+from accounts.admin.users import PANEL_ROWS, BaseUserAdmin
 from accounts.models import User
 from attempts.flows.progress import counts_by_user
+from attempts.models import Attempt
 from core.downloads import download, json_object
 from peerprep_users.export import export_for_admin
 
@@ -17,6 +18,7 @@ EXPORT_ACTION = Action(  # answered by a file, so for one user at a time
     "export",
     "Export",
     "download",
+    "Export the data of {who}",
     "Downloads a file with all data about the user, the same that they can export themselves.",
     "Exported",
     export_for_admin,
@@ -25,6 +27,7 @@ EXPORT_ACTION = Action(  # answered by a file, so for one user at a time
 
 class UserAdmin(BaseUserAdmin):
     user_actions = [*ACTIONS, EXPORT_ACTION]
+    change_form_template = "admin/user.html"
     list_display = ["account", "role_label", "state", "live", "attempts", "solved", "last_seen", "joined"]
 
     def annotate_page(self, rows: list[Any]) -> list[Any]:
@@ -51,7 +54,12 @@ class UserAdmin(BaseUserAdmin):
             ("Attempts", changelist_url("attempts_attempt", user__id__exact=user.pk)),
             ("Question statuses", changelist_url("attempts_questionstatus", user__id__exact=user.pk)),
         ]
-        return {**super().panels(user), "lists": lists, "figures": figures}
+        newest = Attempt.objects.history_of(user).defer("submitted_code")[:PANEL_ROWS]
+        return {**super().panels(user), "lists": lists, "figures": figures, "attempts": newest}
+
+    def counts(self, users: list[User]) -> dict[str, int]:
+        attempts = sum(figures["attempts"] for figures in counts_by_user([user.pk for user in users]).values())
+        return {**super().counts(users), "attempts": attempts}
 
     def run(self, request: Any, action: Action, users: list[User], reason: str) -> HttpResponseBase | None:
         if action is not EXPORT_ACTION:

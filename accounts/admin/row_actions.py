@@ -1,0 +1,76 @@
+"""Actions on one session or one mail, from a link in its row."""
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib import admin, messages
+from django.http import Http404, HttpRequest, HttpResponseBase, HttpResponseRedirect
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+
+from accounts.admin.actions import Action, ReasonForm, confirmation_page
+from accounts.admin.base import ReadOnlyAdmin, actor_of, changelist_url, ids_of_user, user_url
+from accounts.models import Mail, User
+from core.errors import ApiError
+
+RENEWED_BY = {Mail.Kind.VERIFICATION: "resend_verification", Mail.Kind.RESET_CODE: "send_reset_code"}
+
+
+class RowActionMixin(ReadOnlyAdmin):
+    """A page with an action on each row, which asks first at a URL of its own."""
+
+    row_action: Action
+
+    def applies(self, row: Any) -> bool:
+        raise NotImplementedError
+
+    def address_of(self, row: Any) -> str:
+        """Whose row it is."""
+        raise NotImplementedError
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.row_action_view)
+        name = f"accounts_{self.opts.model_name}_act"
+        return [path(f"<uuid:pk>/{self.row_action.name}/confirm/", view, name=name), *super().get_urls()]
+
+    @admin.display(description="action")
+    def action(self, row: Any) -> str:
+        if not self.applies(row):
+            return ""
+        url = reverse(f"admin:accounts_{self.opts.model_name}_act", args=[row.pk])
+        return format_html('<a class="text-link" href="{}">{}</a>', url, self.row_action.label)
+
+    def row_action_view(self, request: HttpRequest, pk: UUID) -> HttpResponseBase:
+        row = self.get_queryset(request).filter(pk=pk).first()
+        if row is None:
+            raise Http404
+        action, who = self.row_action, self.address_of(row)
+        owner = ids_of_user(who)
+        back = user_url(owner[0]) if owner else changelist_url(f"accounts_{self.opts.model_name}")
+        form = ReasonForm.of(action, request)
+        if self.applies(row) and not form.is_valid():
+            selected = [(row.pk, who, str(row))]
+            return confirmation_page(self, request, action, form, selected, back, action.title.format(who=who))
+        if self.applies(row) and self.run(request, row, form.cleaned_data["reason"]):
+            self.message_user(request, f"{action.done}: {who}.", messages.SUCCESS)
+        else:
+            self.message_user(request, f"{who}: {action.inapplicable}.", messages.WARNING)
+        return HttpResponseRedirect(back)
+
+    def run(self, request: HttpRequest, row: Any, reason: str) -> bool:
+        subject = {str(self.opts.model_name): row}
+        try:
+            return bool(self.row_action.run(**subject, by=actor_of(request), reason=reason))
+        except ApiError:
+            return False  # the account has just been deleted
+
+
+def again_url(mail: Mail, user: User, applicable: list[Action]) -> str:
+    """Where a mail is sent again, or one like it; empty where that would not help."""
+    if mail.can_be_revived:
+        return reverse("admin:accounts_mail_act", args=[mail.pk])
+    renewed_by = RENEWED_BY.get(Mail.Kind(mail.kind))
+    is_over = mail.state != Mail.State.QUEUED
+    if is_over and any(action.name == renewed_by for action in applicable):
+        return reverse("admin:accounts_user_act", args=[user.pk, renewed_by])
+    return ""

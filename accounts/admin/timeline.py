@@ -1,0 +1,115 @@
+"""What happened to an account, in sentences: its sessions, wrong passwords, mails and audit entries in one list."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from axes.models import AccessFailureLog
+from django.urls import reverse
+from django.utils import timezone
+
+from accounts.audit.log import ActorKind, Kind
+from accounts.devices import device_name
+from accounts.mail.messages import SUBJECTS
+from accounts.models import AuditEntry, Mail, Session, User
+
+EVENTS = 50
+OF_ENTRIES = {  # with the facts of the entry
+    Kind.ACCOUNT_LOCKED: "The account was locked after too many wrong passwords.",
+    Kind.REFRESH_TOKEN_REUSED: "A refresh token was used a second time, so its session was ended.",
+    Kind.REFRESH_TOKEN_REPLAYED: "A refresh token was sent again from another device or network.",
+    Kind.RESET_CODE_EXHAUSTED: "A reset code was guessed at too often, and works no longer.",
+    Kind.LEGACY_TOKEN_TAKEN: "A token of the earlier service was accepted.",
+    Kind.PASSWORD_RESET: "The password was reset by a mailed code.",
+    Kind.PASSWORD_CHANGED: "The password was changed.",
+    Kind.ACCOUNT_CREATED: "The account was created.",
+    Kind.ACCOUNT_RENAMED: "The name was changed.",
+    Kind.ADDRESS_VERIFIED: "The address was marked as verified.",
+    Kind.VERIFICATION_RESENT: "A new link was requested.",
+    Kind.RESET_CODE_SENT: "A reset code was requested.",
+    Kind.MAIL_RESENT: "A mail that could not be delivered was queued again.",
+    Kind.LOCK_OPENED: "The account was unlocked.",
+    Kind.SESSIONS_ENDED: "Sessions ended: {sessions}.",
+    Kind.ROLE_CHANGED: "The role was changed from {from} to {to}.",
+    Kind.ACCOUNT_DEACTIVATED: "The account was deactivated.",
+    Kind.ACCOUNT_REACTIVATED: "The account was reactivated.",
+    Kind.ACCOUNT_EXPORTED: "The data of the account was exported.",
+}
+OF_ENDS = {
+    Session.EndReason.LOGOUT: "Signed out",
+    Session.EndReason.REVOKED: "Signed out from another session",
+    Session.EndReason.REUSE: "Signed out, since a refresh token was used a second time",
+    Session.EndReason.PASSWORD: "Signed out by a new password",
+    Session.EndReason.ADMIN: "Signed out by an admin",
+    Session.EndReason.LIMIT: "Signed out, since there were too many sessions",
+}
+OF_MAILS = {
+    Mail.State.QUEUED: "waits to be sent",
+    Mail.State.SENT: "was sent",
+    Mail.State.DROPPED: "was not sent, since there was no more need",
+    Mail.State.DEAD: "could not be delivered",
+}
+
+
+@dataclass(frozen=True)
+class Event:
+    at: datetime
+    sentence: str
+    note: str = ""
+    link: str = ""  # the page about it
+
+
+def timeline_of(user: User) -> list[Event]:
+    """The newest events. As many are read of each kind, so that none between them is missing."""
+    found = [*events_of_sessions(user), *events_of_failures(user), *events_of_mails(user), *events_of_entries(user)]
+    return sorted(found, key=lambda event: event.at, reverse=True)[:EVENTS]
+
+
+def events_of_sessions(user: User) -> Iterator[Event]:
+    """How the newest sessions began and ended. Those that end at the same moment are one event."""
+    ends, now = Counter[tuple[datetime, str]](), timezone.now()
+    for session in Session.objects.filter(user=user).order_by("-created_at")[:EVENTS]:
+        device = joined(device_name(session.user_agent), session.ip)
+        yield Event(
+            session.created_at, "Signed in.", device, reverse("admin:accounts_session_change", args=[session.pk])
+        )
+        if session.ended_at:
+            ends[session.ended_at, OF_ENDS[Session.EndReason(session.end_reason)]] += 1
+        elif session.refresh_expires_at <= now:
+            yield Event(session.refresh_expires_at, "A session expired.", device)
+    for (at, sentence), sessions in ends.items():
+        yield Event(at, f"{sentence}." if sessions == 1 else f"{sentence}: {sessions} sessions.")
+
+
+def events_of_failures(user: User) -> Iterator[Event]:
+    for failure in AccessFailureLog.objects.filter(username=user.email).order_by("-attempt_time", "-pk")[:EVENTS]:
+        device = joined(device_name(failure.user_agent), failure.ip_address)
+        yield Event(failure.attempt_time, "A wrong password was given.", device)
+
+
+def events_of_mails(user: User) -> Iterator[Event]:
+    for mail in Mail.objects.filter(to=user.email).order_by("-created_at")[:EVENTS]:
+        sentence = f"The mail “{SUBJECTS[mail.kind]}” {OF_MAILS[Mail.State(mail.state)]}."
+        link = reverse("admin:accounts_mail_change", args=[mail.pk])
+        yield Event(mail.sent_at or mail.created_at, sentence, mail.error.rpartition("\n")[2], link)
+
+
+def events_of_entries(user: User) -> Iterator[Event]:
+    for entry in AuditEntry.objects.filter(user_id=user.pk).order_by("-occurred_at", "-id")[:EVENTS]:
+        sentence = OF_ENTRIES.get(Kind(entry.kind), f"{entry.get_kind_display()}.")
+        facts = defaultdict(lambda: "?", entry.facts)
+        link = reverse("admin:accounts_auditentry_change", args=[entry.pk])
+        yield Event(entry.occurred_at, sentence.format_map(facts), note_of(entry, user), link)
+
+
+def note_of(entry: AuditEntry, user: User) -> str:
+    """Who it was, as far as that is not plain, and why."""
+    if entry.actor_kind in {ActorKind.ANYONE, ActorKind.USER}:
+        return joined(device_name(entry.user_agent), entry.ip, entry.reason)
+    actor = user.email if entry.actor_id == user.pk else entry.actor_name
+    return joined(f"by {entry.get_actor_kind_display().lower()} {actor}".strip(), entry.reason)
+
+
+def joined(*parts: str | None) -> str:
+    return ", ".join(part for part in parts if part)
