@@ -179,12 +179,13 @@ ACTIONS = [
 
 RESEND = Action(  # of mails; `run` takes `mail` instead of `user`
     "resend",
-    "Send dead mails again",
+    "Send again",
     "forward_to_inbox",
     "Send mail to {who} again",
     "Dead mails are queued again, each with all its tries. Other mails are left as they are.",
     "Queued again",
     administration.resend_mail,
+    inapplicable="the mail is not dead, or its code has expired",
 )
 
 END_SESSION = Action(  # `run` takes `session` instead of `user`
@@ -195,6 +196,7 @@ END_SESSION = Action(  # `run` takes `session` instead of `user`
     "Signs this device out at once. The same password signs it in again.",
     "Session ended",
     administration.end_one_session,
+    inapplicable="the session has ended already",
     destructive=True,
 )
 

@@ -1,6 +1,6 @@
 """What happened to an account, in sentences: its sessions, wrong passwords, mails and audit entries in one list."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -36,13 +36,10 @@ OF_ENTRIES = {  # with the facts of the entry
     Kind.ACCOUNT_REACTIVATED: "The account was reactivated.",
     Kind.ACCOUNT_EXPORTED: "The data of the account was exported.",
 }
-OF_ENDS = {
-    Session.EndReason.LOGOUT: "Signed out",
-    Session.EndReason.REVOKED: "Signed out from another session",
-    Session.EndReason.REUSE: "Signed out, since a refresh token was used a second time",
-    Session.EndReason.PASSWORD: "Signed out by a new password",
-    Session.EndReason.ADMIN: "Signed out by an admin",
-    Session.EndReason.LIMIT: "Signed out, since there were too many sessions",
+OF_ENDS = {  # the others leave an entry
+    Session.EndReason.LOGOUT: "Signed out.",
+    Session.EndReason.REVOKED: "Ended one session from another.",
+    Session.EndReason.LIMIT: "The oldest sessions were ended, since there were too many.",
 }
 OF_MAILS = {
     Mail.State.QUEUED: "waits to be sent",
@@ -67,19 +64,18 @@ def timeline_of(user: User) -> list[Event]:
 
 
 def events_of_sessions(user: User) -> Iterator[Event]:
-    """How the newest sessions began and ended. Those that end at the same moment are one event."""
-    ends, now = Counter[tuple[datetime, str]](), timezone.now()
+    """How the newest sessions began and ended. Sessions that ended at the same moment are one event."""
+    ends, now = dict[datetime, str](), timezone.now()
     for session in Session.objects.filter(user=user).order_by("-created_at")[:EVENTS]:
         device = joined(device_name(session.user_agent), session.ip)
         yield Event(
             session.created_at, "Signed in.", device, reverse("admin:accounts_session_change", args=[session.pk])
         )
         if session.ended_at:
-            ends[session.ended_at, OF_ENDS[Session.EndReason(session.end_reason)]] += 1
+            ends[session.ended_at] = OF_ENDS.get(Session.EndReason(session.end_reason), "")
         elif session.refresh_expires_at <= now:
             yield Event(session.refresh_expires_at, "A session expired.", device)
-    for (at, sentence), sessions in ends.items():
-        yield Event(at, f"{sentence}." if sessions == 1 else f"{sentence}: {sessions} sessions.")
+    yield from (Event(at, sentence) for at, sentence in ends.items() if sentence)
 
 
 def events_of_failures(user: User) -> Iterator[Event]:

@@ -1,0 +1,216 @@
+"""The admin site's page of one user: what happened, and what can be done about it there."""
+
+from datetime import timedelta
+from html import unescape
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from accounts.admin.timeline import EVENTS, OF_ENTRIES, timeline_of
+from accounts.audit.log import NO_CLIENT, Actor, Kind
+from accounts.flows import administration
+from accounts.flows.profile import LastAdmin
+from accounts.mail.queue import enqueue
+from accounts.models import AuditEntry, Mail, Role, Session
+from conftest import PASSWORD, Api, Mailbox, Person, browser_of, person
+
+CONFIRMED = {"confirmed": "yes", "reason": "stolen phone"}
+
+
+@pytest.fixture
+def browser(admin: Person) -> Client:
+    """The admin's, signed in."""
+    return browser_of(admin)
+
+
+def page_of(browser: Client, someone: Person) -> str:
+    return unescape(browser.get(f"/admin/accounts/user/{someone.user.pk}/change/").content.decode())
+
+
+def confirm_url(someone: Person, action: str) -> str:
+    return f"/admin/accounts/user/{someone.user.pk}/{action}/confirm/"
+
+
+def messages_of(answer: Any) -> list[str]:
+    return [message.message for message in answer.context["messages"]]
+
+
+# --- The timeline ---------------------------------------------------------------------------------------------------
+
+
+def test_the_timeline_tells_what_happened_in_sentences(
+    browser: Client, admin: Person, alice: Person, mailbox: Mailbox
+) -> None:
+    by = Actor.admin(admin.user, NO_CLIENT)
+    administration.set_role(user=alice.user, role=Role.ADMIN, by=by)
+    administration.set_role(user=alice.user, role=Role.USER, by=by, reason="the course is over")
+    for _ in range(3):
+        Api(**{"User-Agent": "curl/8"}).post("/auth/login", {**alice.credentials, "password": "wrong password"})
+    mailbox.all()
+    alice.api.post("/auth/logout")
+    told = [(event.sentence, event.note) for event in timeline_of(alice.user)]
+    assert told == [
+        ("Signed out.", ""),
+        ("The mail “Your account is temporarily locked” was sent.", ""),
+        ("The account was locked after too many wrong passwords.", "curl, 127.0.0.1"),
+        *[("A wrong password was given.", "curl, 127.0.0.1")] * 3,
+        ("The role was changed from ADMIN to USER.", "by admin root@example.com, the course is over"),
+        ("The role was changed from USER to ADMIN.", "by admin root@example.com"),
+        ("Signed in.", "an unknown device, 192.0.2.1"),
+    ]
+    page = page_of(browser, alice)
+    assert all(sentence in page and note in page for sentence, note in told)
+    for event in timeline_of(alice.user):
+        assert not event.link or browser.get(event.link).status_code == 200
+
+
+def test_it_has_a_sentence_for_whatever_is_recorded_of_an_account() -> None:
+    of_the_service = {"account_deleted", "data_imported", "key_staged", "key_activated", "key_retired"}
+    assert set(Kind.values) - set(OF_ENTRIES) == of_the_service | {"trail_pruned", "trail_restarted"}
+
+
+def test_its_newest_events_are_shown_at_a_constant_cost(browser: Client, alice: Person) -> None:
+    now, costs = timezone.now(), []
+    page_of(browser, alice)
+    for size in (1, EVENTS):
+        for number in range(size):
+            at = now + timedelta(seconds=number)
+            Mail.objects.create(kind="new_device", to=alice.user.email, created_at=at)
+            Session.objects.create(user=alice.user, created_at=at, expires_at=at + timedelta(1))
+        with CaptureQueriesContext(connection) as queries:
+            page_of(browser, alice)
+        costs.append(len(queries))
+    assert costs[0] == costs[1]
+    newest = timeline_of(alice.user)
+    assert len(newest) == EVENTS and newest[-1].at > now + timedelta(seconds=EVENTS // 2 - 2)
+
+
+# --- What keeps a user from signing in ------------------------------------------------------------------------------
+
+
+def test_each_remedy_is_a_button_and_stands_there_once(browser: Client, unverified: Person) -> None:
+    for _ in range(3):
+        Api().post("/auth/login", {**unverified.credentials, "password": "wrong password"})
+    page = page_of(browser, unverified)
+    assert "una@example.com cannot sign in." in page and "manage.py" not in page and "not_verified" not in page
+    for action in ("unlock", "verify_address", "resend_verification"):
+        assert page.count(f'{confirm_url(unverified, action)}"') == 1
+
+
+# --- One session ----------------------------------------------------------------------------------------------------
+
+
+def test_one_session_is_ended_and_the_others_live(browser: Client, admin: Person, alice: Person, api: Api) -> None:
+    other = Api(api.post("/auth/login", alice.credentials).json()["access_token"])
+    url = f"/admin/accounts/session/{alice.session.pk}/end/confirm/"
+    for page in (f"user/{alice.user.pk}/change", f"session/{alice.session.pk}/change", "session"):
+        assert url in browser.get(f"/admin/accounts/{page}/").content.decode()
+    assert "End a session of alice@example.com" in browser.get(url).content.decode()
+    assert "This field is required" in browser.post(url, {"confirmed": "yes"}).content.decode()
+    assert alice.api.get("/users/me").status_code == 200
+    answer = browser.post(url, CONFIRMED, follow=True)
+    assert messages_of(answer) == ["Session ended: alice@example.com."]
+    assert (alice.api.get("/users/me").status_code, other.get("/users/me").status_code) == (401, 200)
+    entry = AuditEntry.objects.get()
+    assert (entry.kind, entry.user_id, entry.actor_id) == ("sessions_ended", alice.user.pk, admin.user.pk)
+    assert (entry.reason, entry.facts) == ("stolen phone", {"sessions": 1})
+    assert messages_of(browser.post(url, CONFIRMED, follow=True)) == ["alice@example.com: the session has ended already."]
+    assert AuditEntry.objects.count() == 1
+
+
+# --- One mail -------------------------------------------------------------------------------------------------------
+
+
+def dead(someone: Person, kind: Mail.Kind, **facts: Any) -> Mail:
+    return Mail.objects.create(kind=kind, to=someone.user.email, state="dead", **facts)
+
+
+def test_a_dead_mail_is_sent_again(browser: Client, alice: Person, mailbox: Mailbox) -> None:
+    url = f"/admin/accounts/mail/{dead(alice, Mail.Kind.NEW_DEVICE).pk}/resend/confirm/"
+    for page in (f"user/{alice.user.pk}/change", f"mail/{Mail.objects.get().pk}/change", "mail"):
+        assert url in browser.get(f"/admin/accounts/{page}/").content.decode()
+    assert "Send mail to alice@example.com again" in browser.get(url).content.decode()
+    answer = browser.post(url, CONFIRMED, follow=True)
+    assert messages_of(answer) == ["Queued again: alice@example.com."]
+    assert answer.redirect_chain[-1][0] == f"/admin/accounts/user/{alice.user.pk}/change/"
+    assert mailbox.last()["To"] == "alice@example.com"
+    assert AuditEntry.objects.get().kind == "mail_resent"
+    assert "is not dead" in messages_of(browser.post(url, CONFIRMED, follow=True))[0]
+
+
+def test_a_link_or_code_that_came_to_nothing_leads_to_a_new_one(browser: Client, unverified: Person) -> None:
+    long_ago = timezone.now() - timedelta(hours=1)
+    dead(unverified, Mail.Kind.RESET_CODE, created_at=long_ago)
+    assert page_of(browser, unverified).count("Send again") == 1
+    assert page_of(browser, unverified).count(confirm_url(unverified, "send_reset_code")) == 2
+    enqueue(Mail.Kind.VERIFICATION, unverified.user.email, {})
+    assert page_of(browser, unverified).count("Send again") == 1  # it is still waiting
+    Mail.objects.filter(kind=Mail.Kind.VERIFICATION).update(state="sent")
+    assert page_of(browser, unverified).count("Send again") == 2
+    Mail.objects.update(kind=Mail.Kind.NEW_DEVICE, state="sent")
+    assert "Send again" not in page_of(browser, unverified)
+
+
+# --- Pages that ask -------------------------------------------------------------------------------------------------
+
+
+def test_they_name_whom_and_how_much_goes(browser: Client, alice: Person, bob: Person, api: Api) -> None:
+    api.post("/auth/login", alice.credentials)
+    asked = {
+        action: browser.get(confirm_url(alice, action)).context["title"]
+        for action in ("delete", "deactivate", "end_sessions", "send_reset_code")
+    }
+    assert asked == {
+        "delete": "Delete alice@example.com: 0 attempts and 2 sessions go",
+        "deactivate": "Deactivate alice@example.com: 2 sessions go",
+        "end_sessions": "End all sessions of alice@example.com: 2 sessions go",
+        "send_reset_code": "Send alice@example.com a reset code",
+    }
+    assert asked["delete"] in browser.get(confirm_url(alice, "delete")).content.decode()
+    chosen = {"action": "deactivate", "_selected_action": [str(alice.user.pk), str(bob.user.pk)]}
+    page = browser.post("/admin/accounts/user/", chosen).content.decode()
+    assert "Deactivate 2 users: 3 sessions go" in page and "bob@example.com" in page
+
+
+@pytest.mark.parametrize("action", ["revoke_admin", "deactivate", "delete"])
+def test_they_refuse_the_last_admin_before_they_ask(browser: Client, admin: Person, action: str) -> None:
+    answer = browser.get(confirm_url(admin, action), follow=True)
+    assert messages_of(answer) == [f"root@example.com: {LastAdmin.detail}"]
+    assert 'name="reason"' not in answer.content.decode()
+    person("second@example.com", role=Role.ADMIN)
+    assert 'name="reason"' in browser.get(confirm_url(admin, action)).content.decode()
+
+
+def test_they_ask_for_nothing_that_is_done_already(browser: Client, alice: Person) -> None:
+    answer = browser.get(confirm_url(alice, "reactivate"), follow=True)
+    assert messages_of(answer) == ["alice@example.com is not deactivated."]
+
+
+# --- The audit trail ------------------------------------------------------------------------------------------------
+
+
+def test_the_trail_shows_whole_addresses_while_the_account_is_there(
+    browser: Client, admin: Person, alice: Person
+) -> None:
+    by = Actor.admin(admin.user, NO_CLIENT)
+    administration.verify_address(user=alice.user, by=by)
+    administration.rename(user=alice.user, name="Alicia", by=by)
+    entry = AuditEntry.objects.get()
+    pages = [f"/admin/accounts/auditentry/?user_id={alice.user.pk}", f"/admin/accounts/auditentry/{entry.pk}/change/"]
+    assert all("alice@example.com" in browser.get(page).content.decode() for page in pages)
+    administration.delete(user=alice.user, by=by, reason="spam")
+    assert not any("alice@" in browser.get(page).content.decode() for page in pages)
+
+
+def test_others_than_admins_end_no_session_and_send_no_mail(alice: Person, bob: Person) -> None:
+    mail = dead(bob, Mail.Kind.NEW_DEVICE)
+    for path in (f"session/{bob.session.pk}/end", f"mail/{mail.pk}/resend", "user/add"):
+        suffix = "/confirm/" if path != "user/add" else "/"
+        answer = Client().post(f"/admin/accounts/{path}{suffix}", {**CONFIRMED, "email": "x@example.com"})
+        assert answer.status_code == 302 and "/admin/login/" in answer.headers["Location"]
+    assert bob.api.get("/users/me").status_code == 200 and Mail.objects.get().state == "dead"
+    assert Api().post("/auth/login", {"email": "x@example.com", "password": PASSWORD}).status_code == 401
