@@ -118,7 +118,9 @@ def test_one_session_is_ended_and_the_others_live(browser: Client, admin: Person
     entry = AuditEntry.objects.get()
     assert (entry.kind, entry.user_id, entry.actor_id) == ("sessions_ended", alice.user.pk, admin.user.pk)
     assert (entry.reason, entry.facts) == ("stolen phone", {"sessions": 1})
-    assert messages_of(browser.post(url, CONFIRMED, follow=True)) == ["alice@example.com: the session has ended already."]
+    assert messages_of(browser.post(url, CONFIRMED, follow=True)) == [
+        "alice@example.com: the session has ended already."
+    ]
     assert AuditEntry.objects.count() == 1
 
 

@@ -31,6 +31,15 @@ class Inbox:
     """The SMTP server that the story's mails arrive at."""
 
     mails: list[EmailMessage] = field(default_factory=list)
+    refused: set[str] = field(default_factory=set)  # addresses that it takes no mail for
+
+    async def handle_RCPT(  # noqa: N802 - aiosmtpd's name
+        self, server: Any, session: Any, envelope: Any, address: str, options: list[str]
+    ) -> str:
+        if address in self.refused:
+            return "550 5.1.1 No such mailbox"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802 - aiosmtpd's name
         self.mails.append(message_from_bytes(envelope.content, policy=policy.default))

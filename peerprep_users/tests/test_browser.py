@@ -6,29 +6,24 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
 import httpx
-import jwt
 import pytest
 import time_machine
 from django.utils import timezone
-from playwright.sync_api import Browser, Locator, Page, ViewportSize, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
 from accounts.models import User
 from accounts.tokens.jwt import verification_token
-from conftest import PASSWORD
+from conftest import PASSWORD, find
 from core.tests.accessibility import assert_accessible
 from core.tests.servers import free_port, served
-from peerprep_users.tests.story import SOLVED, Inbox, inbox
+from peerprep_users.tests.browsing import DESKTOP, PHONE, Service, complaints_of, page_of, press, read, sign_in
+from peerprep_users.tests.story import SOLVED, inbox
 
 pytestmark = pytest.mark.any_database
-
-PHONE: ViewportSize = {"width": 390, "height": 844}
-DESKTOP: ViewportSize = {"width": 1280, "height": 900}
-FINGER = 44  # CSS pixels, WCAG 2.2 success criterion 2.5.5
 
 
 @pytest.fixture(scope="module")
@@ -59,35 +54,6 @@ def desktop(chromium: Browser) -> Iterator[Page]:
     yield from page_of(chromium, java_script_enabled=True, viewport=DESKTOP)
 
 
-def page_of(chromium: Browser, *, java_script_enabled: bool, viewport: ViewportSize = PHONE) -> Iterator[Page]:
-    context = chromium.new_context(viewport=viewport, java_script_enabled=java_script_enabled)
-    context.set_default_timeout(10_000)
-    yield context.new_page()
-    context.close()
-
-
-@dataclass
-class Service:
-    http: httpx.Client
-    box: Inbox
-    database: str
-
-    def registered(self, email: str) -> dict[str, str]:
-        """Returns the user's tokens."""
-        answer = self.http.post("/auth/register", json={"email": email, "password": PASSWORD})
-        assert answer.status_code == 201, answer.text
-        tokens: dict[str, str] = answer.json()
-        return tokens
-
-    def register(self, email: str) -> str:
-        """Returns the user's id."""
-        claims = jwt.decode(self.registered(email)["access_token"], options={"verify_signature": False})
-        return str(claims["sub"])
-
-    def login_status(self, email: str) -> int:
-        return self.http.post("/auth/login", json={"email": email, "password": PASSWORD}).status_code
-
-
 @pytest.fixture(scope="module")
 def service(fresh_database: str) -> Iterator[Service]:
     port = free_port()
@@ -105,26 +71,6 @@ def open_mail(phone: Page, service: Service, email: str, folder: Path) -> None:
     mail.write_text(service.box.next_body(email, "html"))
     phone.goto(mail.as_uri())
     read(phone, "Confirm your e-mail address")
-
-
-def read(phone: Page, heading: str) -> None:
-    """The page has this one heading, its title begins with it, and nothing of it is beside the screen."""
-    assert [text.strip() for text in phone.get_by_role("heading").all_inner_texts()] == [heading]
-    assert phone.title().startswith(heading)
-    assert phone.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
-    assert phone.locator("html").get_attribute("lang") == "en"
-
-
-def press(phone: Page, button: Locator) -> None:
-    """By keyboard: it is what Tab reaches first, after a field if there is one; and a finger would not miss it."""
-    box = button.bounding_box()
-    assert box and box["height"] >= FINGER
-    fields = phone.get_by_role("textbox").count()
-    for _ in range(fields + 1):
-        phone.keyboard.press("Tab")
-    assert button.evaluate("button => button === document.activeElement")
-    with phone.expect_navigation():
-        phone.keyboard.press("Enter")
 
 
 def test_a_newcomer_gets_from_the_mail_to_the_login(phone: Page, service: Service, tmp_path: Path) -> None:
@@ -184,16 +130,6 @@ def boss(service: Service) -> str:
     return "root@example.com"
 
 
-def complaints_of(page: Page, base: str) -> list[str]:
-    """What goes wrong on the page from now on: errors, warnings, and whatever is fetched from elsewhere."""
-    complaints = list[str]()
-    page.on("console", lambda said: complaints.append(said.text) if said.type in {"error", "warning"} else None)
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    own = (base, "data:", f"blob:{base}")
-    page.on("request", lambda sent: None if sent.url.startswith(own) else complaints.append(sent.url))
-    return complaints
-
-
 def test_the_reference_asks_no_other_host(desktop: Page, service: Service) -> None:
     complaints = complaints_of(desktop, str(service.http.base_url))
     desktop.goto(f"{service.http.base_url}/redoc")
@@ -225,14 +161,6 @@ def test_a_call_is_tried_out_as_whoever_was_authorized_before_a_reload(desktop: 
     service.http.delete("/users/me", headers=signed_in)  # the overview of another test has no attempts
 
 
-def sign_in(page: Page, base: str, email: str) -> None:
-    page.goto(f"{base}/admin/login/")
-    page.get_by_label("E-mail address").fill(email)
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Log in").click()
-    page.wait_for_url(f"{base}/admin/")
-
-
 def test_an_admin_deactivates_somebody(admins_phone: Page, service: Service, boss: str) -> None:
     service.register("carol@example.com")
     page, base = admins_phone, str(service.http.base_url)
@@ -247,6 +175,81 @@ def test_an_admin_deactivates_somebody(admins_phone: Page, service: Service, bos
     page.get_by_role("button", name="Deactivate").click()
     page.get_by_text("Deactivated: carol@example.com.").wait_for()
     assert page.get_by_role("link", name="Reactivate").count() and not complaints
+
+
+def test_an_admin_does_the_usual_jobs_in_few_clicks(desktop: Page, service: Service, boss: str) -> None:
+    page, base = desktop, str(service.http.base_url)
+    service.locked("lena@example.com")
+    service.box.refused.add("dan@example.com")
+    service.register("dan@example.com")
+    sign_in(page, base, boss)
+    content = page.locator("#content")
+
+    def overview(total: str) -> Locator:
+        page.goto(f"{base}/admin/")
+        return content.get_by_role("link", name=total)
+
+    def clicked(*steps: Locator) -> int:
+        for step in steps:
+            step.click()
+        return len(steps)
+
+    row = content.get_by_role("row").filter(has_text="lena@example.com")
+    unlock = content.get_by_role("link", name="Unlock"), content.get_by_role("button", name="Unlock")
+    assert clicked(overview("Locked now"), row.get_by_role("link", name="lena@example.com"), *unlock) <= 4
+    page.get_by_text("Unlocked: lena@example.com.").wait_for()
+
+    assert clicked(overview("Live sessions"), row.get_by_role("link", name="End this session")) == 2
+    page.keyboard.type("A lost phone")
+    assert clicked(content.get_by_role("button", name="End this session")) == 1
+    page.get_by_text("Session ended: lena@example.com.").wait_for()
+
+    service.box.refused.clear()
+    row = content.get_by_role("row").filter(has_text="dan@example.com")
+    again = row.get_by_role("link", name="Send again"), content.get_by_role("button", name="Send again")
+    assert clicked(overview("Dead mails"), *again) <= 3
+    assert "verify-email" in service.box.next("dan@example.com")
+
+
+def test_an_admin_needs_no_mouse(desktop: Page, service: Service, boss: str) -> None:
+    page, base = desktop, str(service.http.base_url)
+    service.locked("kim@example.com")
+    sign_in(page, base, boss)
+    content = page.locator("#content")
+    links = [content.get_by_role("link", name=name) for name in ("Locked now", "kim@example.com", "Unlock")]
+    for target in (*links, content.get_by_role("button", name="Unlock")):
+        target.wait_for()
+        for _ in range(60):
+            if target.evaluate("target => target === document.activeElement"):
+                break
+            page.keyboard.press("Tab")
+        with page.expect_navigation():
+            page.keyboard.press("Enter")
+    page.get_by_text("Unlocked: kim@example.com.").wait_for()
+
+
+def test_an_invited_user_chooses_a_password(desktop: Page, phone: Page, service: Service, boss: str) -> None:
+    base, email = str(service.http.base_url), "ines@example.com"
+    sign_in(desktop, base, boss)
+    desktop.goto(f"{base}/admin/accounts/user/")
+    desktop.get_by_title("Add user").click()
+    desktop.get_by_label("E-mail address").fill(email)
+    desktop.get_by_role("button", name="Send the invitation").click()
+    desktop.get_by_text(f"Invited: {email}.").wait_for()
+    link = find(r"(http\S+/verify-email\?token=\S+)", service.box.next(email))
+    desktop.goto(link)
+    assert_accessible(desktop)
+
+    phone.goto(link)
+    read(phone, "Choose a password")
+    phone.get_by_label("Your password").fill("password1")
+    phone.get_by_role("button", name="Set the password").click()
+    assert "common" in phone.get_by_role("alert").inner_text()
+    phone.get_by_label("Your password").fill(PASSWORD)
+    phone.get_by_role("heading").click()  # so that Tab begins at the top
+    press(phone, phone.get_by_role("button", name="Set the password"), fields=2)
+    read(phone, "Your password is set")
+    assert service.login_status(email) == 200
 
 
 def test_the_start_page_leads_on(phone: Page, service: Service) -> None:
@@ -293,8 +296,9 @@ OWN_PAGES = (
 
 def test_own_pages_are_accessible(desktop: Page, service: Service, boss: str) -> None:
     base = str(service.http.base_url)
+    page = f"/admin/accounts/user/{service.locked('olga@example.com')}"
     sign_in(desktop, base, boss)
-    for path in OWN_PAGES:
+    for path in (*OWN_PAGES, f"{page}/change/", f"{page}/unlock/confirm/", f"{page}/delete/confirm/"):
         desktop.goto(f"{base}{path}")
         assert_accessible(desktop)
 
