@@ -185,7 +185,7 @@ class Session(models.Model):
         indexes = [
             # A user's live sessions: the list of devices, and ending them all.
             models.Index(fields=["user", "-created_at"], condition=Q(ended_at=None), name="sessions_live_of_user"),
-            # A user's newest sessions, ended or not: their page, why they cannot sign in; the cascade of a deleted user.
+            # A user's newest sessions, ended ones too: the user's page; the cascade of a deleted user.
             models.Index(fields=["user", "-created_at"], name="sessions_newest_of_user"),
             # The admin site's list, newest first; a day's logins.
             models.Index(fields=["-created_at", "id"], name="sessions_newest"),

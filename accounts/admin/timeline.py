@@ -41,7 +41,7 @@ OF_ENDS = {  # the others leave an entry
     Session.EndReason.REVOKED: "Ended one session from another.",
     Session.EndReason.LIMIT: "The oldest sessions were ended, since there were too many.",
 }
-OF_MAILS = {
+OF_MAILS: dict[str, str] = {
     Mail.State.QUEUED: "waits to be sent",
     Mail.State.SENT: "was sent",
     Mail.State.DROPPED: "was not sent, since there was no more need",
@@ -86,7 +86,7 @@ def events_of_failures(user: User) -> Iterator[Event]:
 
 def events_of_mails(user: User) -> Iterator[Event]:
     for mail in Mail.objects.filter(to=user.email).order_by("-created_at")[:EVENTS]:
-        sentence = f"The mail “{SUBJECTS[mail.kind]}” {OF_MAILS[Mail.State(mail.state)]}."
+        sentence = f"The mail “{SUBJECTS[mail.kind]}” {OF_MAILS[mail.state]}."
         link = reverse("admin:accounts_mail_change", args=[mail.pk])
         yield Event(mail.sent_at or mail.created_at, sentence, mail.error.rpartition("\n")[2], link)
 

@@ -19,7 +19,7 @@ from accounts.admin.actions import ACTIONS, Action, ReasonForm, confirmation_pag
 from accounts.admin.base import BaseAdmin, DayRangeFilter, actor_of, changelist_url, user_url
 from accounts.admin.invitation import invitation_page
 from accounts.admin.row_actions import again_url
-from accounts.admin.timeline import timeline_of
+from accounts.admin.timeline import OF_MAILS, timeline_of
 from accounts.devices import device_name
 from accounts.flows import administration
 from accounts.flows.login_report import explain_login
@@ -166,7 +166,9 @@ class BaseUserAdmin(BaseAdmin):
                 [action for action in others if action.destructive],
             ],
             "sessions": [(device_name(session.user_agent), session) for session in live[:PANEL_ROWS]],
-            "mails": [(mail, SUBJECTS[mail.kind], again_url(mail, user, applicable)) for mail in mails],
+            "mails": [
+                (mail, SUBJECTS[mail.kind], OF_MAILS[mail.state], again_url(mail, user, applicable)) for mail in mails
+            ],
             "timeline": timeline_of(user),
         }
 

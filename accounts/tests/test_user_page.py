@@ -85,8 +85,9 @@ def test_its_newest_events_are_shown_at_a_constant_cost(browser: Client, alice: 
             page_of(browser, alice)
         costs.append(len(queries))
     assert costs[0] == costs[1]
-    newest = timeline_of(alice.user)
-    assert len(newest) == EVENTS and newest[-1].at > now + timedelta(seconds=EVENTS // 2 - 2)
+    times = [event.at for event in timeline_of(alice.user)]
+    assert len(times) == EVENTS and times == sorted(times, reverse=True)
+    assert times[0] == now + timedelta(seconds=EVENTS - 1) and times[-1] == now + timedelta(seconds=EVENTS // 2)
 
 
 # --- What keeps a user from signing in ------------------------------------------------------------------------------
