@@ -170,9 +170,11 @@ class AuditEntryAdmin(DeviceMixin, ReadOnlyAdmin):
 
     def annotate_page(self, rows: list[Any]) -> list[Any]:
         """The whole addresses of accounts that are still there."""
-        addresses = dict(User.objects.filter(pk__in={row.user_id for row in rows}).values_list("pk", "email"))
+        ids = {row.user_id for row in rows} | {row.actor_id for row in rows}
+        addresses = dict(User.objects.filter(pk__in=ids).values_list("pk", "email"))
         for row in rows:
             row.account_address = addresses.get(row.user_id, row.address)
+            row.actor_address = addresses.get(row.actor_id, row.actor_name)
         return rows
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
@@ -193,8 +195,8 @@ class AuditEntryAdmin(DeviceMixin, ReadOnlyAdmin):
         return user_link(entry.user_id, address or "a user") if entry.user_id else address
 
     @admin.display(description="by")
-    def who(self, entry: AuditEntry) -> str:
-        return f"{entry.get_actor_kind_display()} {entry.actor_name}".strip()
+    def who(self, entry: Any) -> str:
+        return f"{entry.get_actor_kind_display()} {entry.actor_address}".strip()
 
     @admin.display(description="reason")
     def why(self, entry: AuditEntry) -> str:

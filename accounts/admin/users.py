@@ -147,6 +147,8 @@ class BaseUserAdmin(BaseAdmin):
         """What the page shows above and below the form."""
         is_locked = login_guard.locked_until(user.email) is not None
         explanation = explain_login(address=user.email)
+        if explanation.user is None:
+            raise Http404  # deleted just now
         applicable = [action for action in self.user_actions if action.applies(user, is_locked)]
         remedies = [
             (reason, [action for action in applicable if action.name in REMEDIES[reason.code]])

@@ -8,6 +8,8 @@ import time_machine
 from django.core.management import call_command
 from django.utils import timezone
 
+from accounts.audit.log import NO_CLIENT, Actor
+from accounts.flows.administration import invite
 from accounts.flows.profile import delete_unverified
 from accounts.models import AuditEntry, KnownDevice, Mail, Role, Session, User
 from accounts.tokens.jwt import verification_token
@@ -48,6 +50,13 @@ def test_the_worker_deletes_them_too_for_as_long_as_its_turn_lasts(db: None, set
     assert User.objects.count() == 3
     purge_expired_rows(Turn())
     assert not User.objects.exists()
+
+
+def test_an_invited_user_who_chooses_no_password_is_one_of_them(admin: Person) -> None:
+    nina = invite(email="nina@example.com", name="", by=Actor.admin(admin.user, NO_CLIENT))
+    with time_machine.travel(nina.created_at + timedelta(days=7)):
+        purge_expired_rows(Turn())
+    assert User.objects.get() == admin.user and not Mail.objects.exists()
 
 
 def test_others_stay(alice: Person, admin: Person, monkeypatch: pytest.MonkeyPatch) -> None:
