@@ -156,10 +156,9 @@ class BaseUserAdmin(BaseAdmin):
         ]
         offered = [action for _, actions in remedies for action in actions]
         others = [action for action in applicable if action not in offered]
-        live = Session.objects.live().filter(user=user).order_by("-last_used_at")
-        mails = Mail.objects.filter(to=user.email).order_by("-created_at")[:PANEL_ROWS]
         told = dict(explanation.facts)
         return {
+            **self.rows_of(user, applicable),
             "explanation": explanation,
             "remedies": remedies,
             "facts": [("Id", user.pk), *((name.capitalize(), told[name]) for name in FACTS)],
@@ -167,6 +166,13 @@ class BaseUserAdmin(BaseAdmin):
                 [action for action in others if not action.destructive],
                 [action for action in others if action.destructive],
             ],
+        }
+
+    def rows_of(self, user: User, applicable: list[Action]) -> dict[str, Any]:
+        """The sessions and mails that something can be done about, and what happened."""
+        live = Session.objects.live().filter(user=user).order_by("-last_used_at")
+        mails = Mail.objects.filter(to=user.email).order_by("-created_at")[:PANEL_ROWS]
+        return {
             "sessions": [(device_name(session.user_agent), session) for session in live[:PANEL_ROWS]],
             "mails": [
                 (mail, SUBJECTS[mail.kind], OF_MAILS[mail.state], again_url(mail, user, applicable)) for mail in mails

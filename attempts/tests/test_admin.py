@@ -1,5 +1,6 @@
 """The admin site's pages about attempts. That each page opens is tested with all the others, in accounts."""
 
+import re
 from typing import Any
 
 import pytest
@@ -87,3 +88,13 @@ def test_a_list_costs_the_same_for_5_and_50_rows(browser: Client, alice: Person,
             assert len(rows(browser, path)) == questions[-1]
         counts.append(len(queries))
     assert counts[0] == counts[1]
+
+
+def test_the_page_of_a_user_leads_to_their_code_and_says_how_much_goes(browser: Client, alice: Person) -> None:
+    for number in range(12):
+        solve(alice, submitted_code=f"attempt_{number}")
+    page = f"/admin/accounts/user/{alice.user.pk}"
+    links = re.findall(r"/admin/attempts/attempt/[^/]+/change/", browser.get(f"{page}/change/").content.decode())
+    assert len(links) == 10 and "attempt_11" in browser.get(links[0]).content.decode()
+    title = browser.get(f"{page}/delete/confirm/").context["title"]
+    assert title == "Delete alice@example.com: 12 attempts and 1 session go"
