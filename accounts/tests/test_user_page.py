@@ -68,7 +68,7 @@ def test_the_timeline_tells_what_happened_in_sentences(
         assert not event.link or browser.get(event.link).status_code == 200
 
 
-def test_it_has_a_sentence_for_whatever_is_recorded_of_an_account() -> None:
+def test_it_has_a_sentence_for_every_kind_of_entry_about_an_account() -> None:
     of_the_service = {"account_deleted", "data_imported", "key_staged", "key_activated", "key_retired"}
     assert set(Kind.values) - set(OF_ENTRIES) == of_the_service | {"trail_pruned", "trail_restarted"}
 
