@@ -28,8 +28,8 @@ from accounts.admin.base import (
 )
 from accounts.admin.row_actions import RowActionMixin
 from accounts.audit.models import SECURITY_KINDS
-from core.models import Event
 from accounts.models import AuditEntry, Mail, Session, User
+from core.models import Event
 
 
 @admin.register(Session)
