@@ -27,7 +27,7 @@ from unfold.views import ChangeList
 
 from accounts.addresses import EMAIL_LENGTH, normalised
 from accounts.audit.log import Actor
-from accounts.devices import device_name
+from accounts.devices import agent_name
 from accounts.models import User
 from core.client import Client
 
@@ -68,8 +68,11 @@ class DayRangeFilter(RangeDateFilter):
                 if day is None:
                     raise IncorrectLookupParameters
                 bound = datetime.combine(day, time_of_day, UTC)
-                queryset = queryset.filter(**{f"{self.parameter_name}__{lookup}": bound})
+                queryset = self.bounded(queryset, lookup, bound)
         return queryset
+
+    def bounded(self, queryset: Any, lookup: str, bound: datetime) -> Any:
+        return queryset.filter(**{f"{self.parameter_name}__{lookup}": bound})
 
 
 class SelectedRowsForm(ActionForm):
@@ -159,7 +162,7 @@ class UserRowsAdmin(ReadOnlyAdmin):
 class DeviceMixin:
     @admin.display(description="device")
     def device(self, row: Any) -> str:
-        return device_name(row.user_agent)
+        return agent_name(row.user_agent)
 
 
 def actor_of(request: HttpRequest) -> Actor:

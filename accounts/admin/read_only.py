@@ -26,6 +26,7 @@ from accounts.admin.base import (
     ids_of_user,
     user_link,
 )
+from accounts.admin.failed_logins import Overview
 from accounts.admin.row_actions import RowActionMixin
 from accounts.audit.models import SECURITY_KINDS
 from accounts.models import AuditEntry, Mail, Session, User
@@ -217,12 +218,14 @@ class AuditEntryAdmin(DeviceMixin, ReadOnlyAdmin):
 
 @admin.register(AccessFailureLog)
 class FailedLoginAdmin(DeviceMixin, EmailSearchMixin, ReadOnlyAdmin):
-    link_parameters = ["username"]
-    email_field = "username"  # axes indexes this column and the IP address, and nothing else of use here
-    list_display = ["tried", "outcome", "attempt_time", "ip_address", "device"]
+    link_parameters = ["username", "ip_address", "user_agent"]  # of each, axes has an index
+    email_field = "username"
+    list_display = ["attempt_time", "tried", "outcome", "ip_address", "device"]
+    list_filter = [("attempt_time", DayRangeFilter)]  # failed_logins_newest
     search_help_text = "E-mail address that was tried, or IP address"
-    ordering = ["-id"]
+    ordering = ["-attempt_time", "-id"]  # failed_logins_newest
     details = ["user_agent"]
+    list_before_template = "accounts/admin/failed_logins.html"
 
     def search(self, term: str) -> Q:
         try:
@@ -230,9 +233,25 @@ class FailedLoginAdmin(DeviceMixin, EmailSearchMixin, ReadOnlyAdmin):
         except ValueError:
             return super().search(term)
 
-    @admin.display(description="address")
-    def tried(self, failure: AccessFailureLog) -> str:
-        return str(failure.username)
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        response = super().changelist_view(request, extra_context)
+        if changelist := getattr(response, "context_data", {}).get("cl"):
+            response.context_data["failed_logins"] = Overview.of(changelist)
+        return response
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        failure = super().get_object(request, object_id, from_field)
+        return self.annotate_page([failure])[0] if failure else None
+
+    def annotate_page(self, rows: list[Any]) -> list[Any]:
+        owners = dict(User.objects.filter(email__in={row.username for row in rows}).values_list("email", "pk"))
+        for row in rows:
+            row.owner = owners.get(row.username)
+        return rows
+
+    @admin.display(description="user")
+    def tried(self, failure: Any) -> str:
+        return user_link(failure.owner, failure.username) if failure.owner else str(failure.username)
 
     @display(description="outcome", label={"locked the account": "danger"})
     def outcome(self, failure: AccessFailureLog) -> str:
