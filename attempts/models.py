@@ -26,6 +26,11 @@ class Position(NamedTuple):
     id: UUID
 
 
+def first_id(at: datetime) -> UUID:
+    """A lower bound for the UUIDv7s of that millisecond and later."""
+    return UUID(int=int(at.timestamp() * 1000) << 80)
+
+
 class AttemptQuerySet(models.QuerySet["Attempt"]):
     def history_of(self, user: User) -> AttemptQuerySet:
         """The user's attempts, newest first."""

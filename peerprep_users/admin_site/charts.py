@@ -6,62 +6,105 @@ from dataclasses import dataclass
 from typing import Any
 
 BLUE, RED, GREEN = "#3b82f6", "#ef4444", "#16a34a"  # contrast of 3:1 at least with the light and the dark background
+PALE = "55"  # the opacity that follows a colour
+UNKNOWN = "#9ca3af" + PALE  # bands over the whole height
+FEW = 4  # with fewer numbers none is an outlier
+OUTLIER = 4  # times what three quarters of the numbers stay within
 
-Number = int | float | None
+Number = int | float
 
 
 @dataclass(frozen=True)
 class Series:
-    """Bars, or with `percent` a line that has a scale of its own on the right."""
+    """Bars, or with `percent` a line in the colour of the text that has a scale of its own on the right.
+
+    Args:
+        before: the sum over the period before; None where it is not known.
+    """
 
     name: str
-    numbers: Sequence[Number]
+    numbers: Sequence[Number | None]
     colour: str = BLUE
     percent: bool = False
+    before: int | None = None
 
     @property
-    def dataset(self) -> dict[str, Any]:
-        data = {"label": self.name, "data": self.numbers, "pointHitRadius": 8, "backgroundColor": self.colour}
-        if not self.percent:
-            return {**data, "borderRadius": 2}
-        line = {"type": "line", "yAxisID": "percent", "order": -1}  # in front of the bars
-        return {**data, **line, "borderColor": self.colour, "borderWidth": 2, "pointRadius": 0}
+    def total(self) -> Number:
+        return sum(number or 0 for number in self.numbers)
+
+    @property
+    def reach(self) -> Number:
+        """How high its bars may go before they are outliers."""
+        known = sorted(number for number in self.numbers if number)
+        if len(known) < FEW:
+            return max(known, default=0)
+        return OUTLIER * known[(len(known) - 1) * 3 // 4]
+
+    def dataset(self, *, last_is_partial: bool) -> dict[str, Any]:
+        data = {"label": self.name, "data": self.numbers, "pointHitRadius": 8}
+        if self.percent:  # in front of the bars
+            return {**data, "type": "line", "yAxisID": "percent", "order": -1, "borderWidth": 2, "pointRadius": 2}
+        whole = len(self.numbers) - last_is_partial
+        fills = [self.colour] * whole + [self.colour + PALE] * last_is_partial
+        return {**data, "backgroundColor": fills, "borderColor": self.colour, "borderWidth": 1, "minBarLength": 2}
 
 
 @dataclass(frozen=True)
 class Chart:
+    """Sideways, bars of names; otherwise of days, the last of which is not over."""
+
     title: str
     link: str
     labels: Sequence[str]
     series: Sequence[Series]
-    first: str = "Day"  # what the labels are
+    links: Sequence[str] = ()  # of each label, where there is a list of its rows
+    first: str = "UTC day"  # what the labels are
     sideways: bool = False
 
     @property
-    def has_data(self) -> bool:
-        return any(number for series in self.series for number in series.numbers)
+    def bars(self) -> list[Series]:
+        return [series for series in self.series if not series.percent]
+
+    @property
+    def is_empty(self) -> bool:
+        return all(number == 0 for series in self.bars for number in series.numbers)
 
     @property
     def name(self) -> str:
         """What a screen reader says instead of the picture."""
-        totals = [
-            f"{series.name} {sum(n or 0 for n in series.numbers):,}" for series in self.series if not series.percent
-        ]
-        return f"{self.title}, chart. Totals: {', '.join(totals)}. The numbers are in the table below."
+        totals = ", ".join(f"{series.name} {series.total:,}" for series in self.bars)
+        return f"{self.title}, chart. Totals: {totals}. The numbers are in the table below."
+
+    @property
+    def is_unknown(self) -> list[bool]:
+        return [number is None for number in self.series[0].numbers]
+
+    @property
+    def limit(self) -> Number | None:
+        """Where the scale ends if it would otherwise be made by outliers; their bars are marked."""
+        limit = max(series.reach for series in self.bars)
+        return limit if self.highest[0] > limit and not self.sideways else None
+
+    @property
+    def highest(self) -> tuple[Number, str]:
+        """The largest number, and its label."""
+        return max(
+            (number or 0, label)
+            for series in self.bars
+            for number, label in zip(series.numbers, self.labels, strict=True)
+        )
 
     @property
     def data(self) -> str:
-        return json.dumps({"labels": self.labels, "datasets": [series.dataset for series in self.series]})
+        datasets = [series.dataset(last_is_partial=not self.sideways) for series in self.series]
+        if any(self.is_unknown):
+            band = {"backgroundColor": UNKNOWN, "barPercentage": 1, "categoryPercentage": 1, "grouped": False}
+            data = [1 if unknown else None for unknown in self.is_unknown]
+            datasets.append({"label": "Not counted", "data": data, "yAxisID": "unknown", "order": 1, **band})
+        return json.dumps({"labels": self.labels, "datasets": datasets})
 
     @property
     def options(self) -> str:
-        values = {"beginAtZero": True, "ticks": {"precision": 0, "maxTicksLimit": 6}}
-        days = {"grid": {"display": False}, "ticks": {"maxTicksLimit": 7, "maxRotation": 0}}
-        names = {"grid": {"display": False}}
-        scales: dict[str, Any] = {"x": values, "y": names} if self.sideways else {"x": days, "y": values}
-        if any(series.percent for series in self.series):
-            ticks = {"maxTicksLimit": 6}
-            scales["percent"] = {"min": 0, "max": 100, "position": "right", "grid": {"display": False}, "ticks": ticks}
         axis = "y" if self.sideways else "x"
         return json.dumps(
             {
@@ -71,15 +114,35 @@ class Chart:
                 "indexAxis": axis,
                 "interaction": {"mode": "index", "axis": axis, "intersect": False},
                 "plugins": {"legend": {"display": True, "align": "end", "labels": {"boxWidth": 10, "boxHeight": 10}}},
-                "scales": scales,
+                "scales": self.scales,
             }
         )
 
     @property
-    def rows(self) -> list[tuple[str, list[Number]]]:
-        """The rows of the table; of days the newest first."""
-        rows = [
-            (label, list(numbers))
-            for label, *numbers in zip(self.labels, *(series.numbers for series in self.series), strict=True)
-        ]
+    def scales(self) -> dict[str, Any]:
+        values = {"beginAtZero": True, "ticks": {"precision": 0, "maxTicksLimit": 6}}
+        values |= titled(", ".join(series.name for series in self.bars))
+        names = {"grid": {"display": False}, **titled(self.first)}
+        if self.sideways:
+            return {"x": values, "y": names}
+        days = {**names, "ticks": {"maxTicksLimit": 7, "maxRotation": 0}}
+        scales = {"x": days, "y": values | ({"max": self.limit} if self.limit else {})}
+        if any(self.is_unknown):
+            scales["unknown"] = {"display": False, "min": 0, "max": 1}
+        for series in self.series:
+            if series.percent:
+                scale = {"min": 0, "max": 100, "position": "right", "grid": {"display": False}, **titled(series.name)}
+                scales["percent"] = {**scale, "ticks": {"maxTicksLimit": 6}}
+        return scales
+
+    @property
+    def rows(self) -> list[tuple[str, str, list[Number | None]]]:
+        """The rows of the table: label, link, numbers. Of days the newest first."""
+        columns = zip(*(series.numbers for series in self.series), strict=True)
+        links = self.links or [""] * len(self.labels)
+        rows = [(label, link, list(numbers)) for label, link, numbers in zip(self.labels, links, columns, strict=True)]
         return rows if self.sideways else rows[::-1]
+
+
+def titled(text: str) -> dict[str, Any]:
+    return {"title": {"display": True, "text": text}}

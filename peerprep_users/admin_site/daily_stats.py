@@ -8,18 +8,18 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
-from uuid import UUID
 
+from axes.models import AccessFailureLog
 from django.db import IntegrityError, transaction
 from django.db.models import Count, Q, QuerySet
 from django.utils import timezone
 
 from accounts.models import AuditEntry, Mail, Session, User
-from attempts.models import Attempt
+from attempts.models import Attempt, first_id
 from core.jobs import Turn
 from peerprep_users.models import DailyFigure
 
-DAYS_SHOWN = 90  # today included
+DAYS_SHOWN = 90  # at most, today included
 SETTLED = timedelta(hours=1)  # after a day's end: its mails are sent or dead by then, and its transactions over
 LABELS_SHOWN = 1000  # of a name over all days, the most frequent
 
@@ -62,6 +62,10 @@ def account_locks(begin: datetime, end: datetime) -> Counts:
     return {("locks", ""): within(entries, "occurred_at", begin, end).count()}
 
 
+def failed_logins(begin: datetime, end: datetime) -> Counts:
+    return {("failed_logins", ""): within(AccessFailureLog.objects.all(), "attempt_time", begin, end).count()}
+
+
 def mails(begin: datetime, end: datetime) -> Counts:
     """The mails that were queued, by their present state."""
     states = within(Mail.objects.all(), "created_at", begin, end).values_list("state").annotate(Count("pk"))
@@ -86,11 +90,6 @@ def attempt_figures(begin: datetime, end: datetime) -> Counts:
     }
 
 
-def first_id(at: datetime) -> UUID:
-    """A lower bound for the UUIDv7s of that millisecond and later."""
-    return UUID(int=int(at.timestamp() * 1000) << 80)
-
-
 def figures_by(rows: QuerySet[Attempt], column: str, most: int, *, prefix: str) -> Counts:
     found: Any = rows.values(column).annotate(**NUMBERS).order_by("-attempts", column)[:most]
     return {(prefix + name, str(row[column])): row[name] for row in found for name in NUMBERS if row[name]}
@@ -99,6 +98,7 @@ def figures_by(rows: QuerySet[Attempt], column: str, most: int, *, prefix: str) 
 SOURCES = [
     Source(("registrations",), registrations),
     Source(("locks",), account_locks),
+    Source(("failed_logins",), failed_logins),
     # Sessions are purged 7 days after their end, mails 7 days after they were queued: never while they may be counted.
     Source(("logins",), logins, days_kept=6),
     Source(("mails",), mails, days_kept=6),
@@ -173,47 +173,57 @@ def recount_days(*, progress: Callable[[int], object]) -> None:
 
 @dataclass(frozen=True)
 class DailyStats:
-    """The figures of the last days, today included.
+    """The figures of the last days, today included, and of as many days before.
 
     Args:
         at: when they were read.
+        period: how many days are shown.
         days: for each name and label, the figures by day. A day that is not counted is absent.
-        labels: for each name, the sums over all those days by label.
+        labels: for each name, the sums over the days shown, by label.
     """
 
     at: datetime
+    period: int
     days: dict[tuple[str, str], dict[date, int]]
     labels: dict[str, Counter[str]]
 
     def series(self, name: str, label: str = "") -> list[int | None]:
-        """A number for each day, oldest first; None where the day is not counted."""
-        known = self.days.get((name, label), {})
-        missing = 0 if label else None
-        return [known.get(day, missing) for day in self.dates]
+        """A number for each day shown, oldest first; None where the day is not counted."""
+        return self.figures(name, label, self.dates)
+
+    def sum_before(self, name: str, label: str = "") -> int | None:
+        """The sum over the period before; None where a day of it is not counted."""
+        known = self.figures(name, label, [day - timedelta(self.period) for day in self.dates])
+        return None if None in known else sum(number or 0 for number in known)
+
+    def figures(self, name: str, label: str, days: Iterable[date]) -> list[int | None]:
+        counted, known = self.days.get((name, ""), {}), self.days.get((name, label), {})
+        return [known.get(day, 0) if day in counted else None for day in days]
 
     @property
     def uncounted(self) -> int:
-        """For how many days a figure is missing."""
+        """For how many of the days shown a figure is missing."""
         known = [self.days.get((source.names[0], ""), {}) for source in SOURCES]
         return len([day for day in self.dates if not all(day in days for days in known)])
 
     @property
     def dates(self) -> list[date]:
-        return [self.at.date() - timedelta(age) for age in reversed(range(DAYS_SHOWN))]
+        return [self.at.date() - timedelta(age) for age in reversed(range(self.period))]
 
 
-def load_stats(*, by_day: Collection[str], by_label: Mapping[str, str]) -> DailyStats:
+def load_stats(period: int, *, by_day: Collection[str], by_label: Mapping[str, str]) -> DailyStats:
     """Reads the stored figures, and counts the days that are not over yet.
 
     Args:
+        period: how many days, at most `DAYS_SHOWN`.
         by_day: names whose figures are wanted by label for each day, besides the total.
         by_label: names whose sum is wanted for each label, each with a second name whose sums are wanted with it.
     """
     now = timezone.now()
-    first = now.date() - timedelta(DAYS_SHOWN - 1)
+    first = now.date() - timedelta(period - 1)
     days: dict[tuple[str, str], dict[date, int]] = defaultdict(dict)
     labels: dict[str, Counter[str]] = defaultdict(Counter)
-    for name, label, day, value in DailyFigure.objects.series(first, by_day):
+    for name, label, day, value in DailyFigure.objects.series(first - timedelta(period), by_day):
         days[name, label][day] = value
     for whole, part in by_label.items():
         for label, *sums in DailyFigure.objects.shares(first, whole, part, LABELS_SHOWN):
@@ -223,4 +233,4 @@ def load_stats(*, by_day: Collection[str], by_label: Mapping[str, str]) -> Daily
             days[name, label][day] = value
             if label:
                 labels[name][label] += value
-    return DailyStats(now, days, labels)
+    return DailyStats(now, period, days, labels)

@@ -8,11 +8,12 @@ from django.http import HttpRequest
 from accounts.admin.base import changelist_url
 from accounts.models import LoginGuard, Mail, Role, Session, User
 from core.estimates import RowCount, count_or_estimate
-from peerprep_users.admin_site.charts import GREEN, RED, Chart, Series
-from peerprep_users.admin_site.daily_stats import DailyStats, load_stats
+from peerprep_users.admin_site.charts import BLUE, GREEN, RED, Chart, Series
+from peerprep_users.admin_site.daily_stats import DAYS_SHOWN, DailyStats, load_stats
 
 SHOWN_LANGUAGES = 8
 SHOWN_QUESTIONS = 10
+PERIODS = (7, 30, DAYS_SHOWN)  # days
 LEAST_ATTEMPTS = 5  # before a question is called hard
 
 
@@ -35,7 +36,7 @@ class QuestionRate:
 def show(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """What the theme calls before it renders the index page."""
     by_label = {"attempts": "solved", "question_attempts": "question_solved"}
-    stats = load_stats(by_day=["mails"], by_label=by_label)
+    stats = load_stats(chosen_period(request), by_day=["mails"], by_label=by_label)
     return {
         **context,
         "title": "Overview",
@@ -44,8 +45,14 @@ def show(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "hardest": hardest_questions(stats),
         "as_of": stats.at,
         "dates": stats.dates,
+        "periods": PERIODS,
         "uncounted": stats.uncounted,
     }
+
+
+def chosen_period(request: HttpRequest) -> int:
+    """In days; an address that names none of them gets the default."""
+    return next((period for period in PERIODS if str(period) == request.GET.get("days")), 30)
 
 
 def totals() -> list[Total]:
@@ -68,31 +75,30 @@ def totals() -> list[Total]:
 
 
 def charts_by_day(stats: DailyStats) -> list[Chart]:
-    attempts, solved, series = stats.series("attempts"), stats.series("solved"), stats.series
-    rates = [percentage(part, whole) for part, whole in zip(solved, attempts, strict=True)]
-    days = [f"{day:%-d %b}" for day in stats.dates]
+    def series(title: str, name: str, label: str = "", colour: str = BLUE) -> Series:
+        return Series(title, stats.series(name, label), colour, before=stats.sum_before(name, label))
+
+    def chart(title: str, rows: str, time: str, *lines: Series) -> Chart:
+        links = [changelist_url(rows, **{f"{time}_from": day, f"{time}_to": day}) for day in stats.dates]
+        days = [*(f"{day:%-d %b}" for day in stats.dates[:-1]), "today"]
+        return Chart(title, changelist_url(rows), days, lines, links)
+
+    failed, locks = series("Failed logins", "failed_logins"), series("Locks", "locks", colour=RED)
+    attempts, solved = series("Attempts", "attempts"), stats.series("solved")
+    rates = [percentage(part, whole) for part, whole in zip(solved, attempts.numbers, strict=True)]
+    mails, dead = series("Mails", "mails"), series("Dead", "mails", "dead", RED)
     return [
-        Chart(
-            "Registrations", changelist_url("accounts_user"), days, [Series("Registrations", series("registrations"))]
-        ),
-        Chart(
-            "Logins and locks",
-            changelist_url("accounts_session"),
-            days,
-            [Series("Logins", series("logins")), Series("Locks", series("locks"), RED)],
-        ),
-        Chart(
+        chart("Registrations", "accounts_user", "created_at", series("Registrations", "registrations")),
+        chart("Logins", "accounts_session", "created_at", series("Logins", "logins")),
+        chart("Failed logins and locks", "axes_accessfailurelog", "attempt_time", failed, locks),
+        chart(
             "Attempts and solve rate",
-            changelist_url("attempts_attempt"),
-            days,
-            [Series("Attempts", attempts), Series("Solved, %", rates, GREEN, percent=True)],
+            "attempts_attempt",
+            "created_at",
+            attempts,
+            Series("Solved, %", rates, percent=True),
         ),
-        Chart(
-            "Mails",
-            changelist_url("accounts_mail"),
-            days,
-            [Series("Mails", series("mails")), Series("Dead", series("mails", "dead"), RED)],
-        ),
+        chart("Mails", "accounts_mail", "created_at", mails, dead),
     ]
 
 

@@ -1,5 +1,6 @@
 """The overview of the admin site: each day counted once, today as it is now, whatever becomes of the rows."""
 
+import json
 import re
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
@@ -8,11 +9,14 @@ from random import Random
 from typing import Any
 
 import pytest
+from axes.models import AccessFailureLog
 from django.core.management import call_command
 from django.db import connection
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from accounts.admin.base import changelist_url, user_url
 from accounts.models import Mail, Session, User
 from attempts.demo.rows import uuid7_at
 from attempts.models import Attempt
@@ -61,7 +65,7 @@ def test_the_figures_equal_a_plain_recount_and_stay_when_the_rows_go(alice: Pers
     made = some_attempts(alice.user, 300)
     Mail.objects.create(kind=Mail.Kind.VERIFICATION, to="a@b.example", state="dead")
     daily_stats.count_due_days()
-    found = daily_stats.load_stats(by_day=["mails"], by_label=LABELS)
+    found = daily_stats.load_stats(90, by_day=["mails"], by_label=LABELS)
     expected = plain(made, found.dates[0])
     assert found.series("attempts") == [expected["day"][day] for day in found.dates]
     assert found.series("solved") == [expected["solved_day"][day] for day in found.dates]
@@ -75,7 +79,7 @@ def test_the_figures_equal_a_plain_recount_and_stay_when_the_rows_go(alice: Pers
     Attempt.objects.all().delete()
     alice.user.delete()
     assert not daily_stats.count_due_days()
-    later = daily_stats.load_stats(by_day=[], by_label=LABELS)
+    later = daily_stats.load_stats(90, by_day=[], by_label=LABELS)
     assert later.series("attempts")[:-2] == found.series("attempts")[:-2]
 
 
@@ -112,21 +116,22 @@ def test_the_page_costs_the_same_however_much_there_is_and_each_number_leads_to_
     admin: Person, size: int
 ) -> None:
     browser = browser_of(admin)
-    browser.get("/admin/")
+    browser.get("/admin/?days=90")
     with CaptureQueriesContext(connection) as before:
-        assert browser.get("/admin/").content.decode().count("Nothing in these 90 days.") == 3
+        assert browser.get("/admin/?days=90").content.decode().count("Nothing in these 90 days.") == 1
     for number in range(size // 30):
         person(f"user{number}@example.com")
     some_attempts(admin.user, size or 3)
     daily_stats.count_due_days()
     with CaptureQueriesContext(connection) as after:
-        page = browser.get("/admin/").content.decode()
+        page = browser.get("/admin/?days=90").content.decode()
     assert len(after) == len(before)
     assert ("No question has enough attempts yet." in page) is not bool(size)
     main = page[page.index("As of ") :]
     links = {unescape(link) for link in re.findall(r'href="(/admin/[^"]+)"', main)}
-    assert len(links) >= 9
-    for link in links:
+    one_of_each_kind = {re.sub(r"\d+", "", link): link for link in links}
+    assert len(one_of_each_kind) >= 14
+    for link in one_of_each_kind.values():
         assert browser.get(link).status_code == 200, link
 
 
@@ -135,6 +140,121 @@ def test_locked_now_counts_the_users_that_its_list_shows(admin: Person, bob: Per
     for address in (bob.user.email, "nobody@example.com"):
         for _ in range(3):
             Api().post("/auth/login", {"email": address, "password": "wrong password"})
-    total = next(total for total in browser.get("/admin/").context["totals"] if total.title == "Locked now")
+    total = next(total for total in browser.get("/admin/?days=90").context["totals"] if total.title == "Locked now")
     assert [user.name for user in browser.get(total.link).context["cl"].result_list] == ["Bob"]
     assert total.count.value == 1
+
+
+# --- The charts -----------------------------------------------------------------------------------------------------
+
+
+def fail_to_log_in(address: str, day: date, *, count: int = 1, **facts: Any) -> None:
+    """As if it had been at noon of that day."""
+    facts = {"ip_address": "192.0.2.7", "user_agent": "python-requests/2.32"} | facts
+    made = AccessFailureLog.objects.bulk_create(AccessFailureLog(username=address, **facts) for _ in range(count))
+    noon = datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
+    AccessFailureLog.objects.filter(pk__in=[row.pk for row in made]).update(attempt_time=noon)
+
+
+def chart_of(browser: Client, title: str, query: str = "") -> Any:
+    charts = browser.get(f"/admin/?{query}").context["charts"]
+    return next(chart for chart in charts if chart.title == title)
+
+
+def days_ago(days: int) -> date:
+    return timezone.now().date() - timedelta(days)
+
+
+def count_days(first: int, last: int) -> None:
+    """Stores the figures of those days, in days ago."""
+    for age in range(last, first + 1):
+        daily_stats.store_day(days_ago(age), daily_stats.SOURCES)
+
+
+def test_the_period_is_chosen_and_compared_with_the_one_before(admin: Person, bob: Person) -> None:
+    browser, failed = browser_of(admin), "Failed logins and locks"
+    for age in (1, 6, 7, 13, 14):
+        fail_to_log_in(bob.user.email, days_ago(age))
+    count_days(12, 1)
+    assert chart_of(browser, failed, "days=7").series[0].before is None
+    count_days(13, 13)
+    assert chart_of(browser, failed, "days=7").series[0].before == 2
+    for query, days, total in (("days=7", 7, 2), ("", 30, 4), ("days=1e9", 30, 4)):
+        chart = chart_of(browser, failed, query)
+        assert (len(chart.labels), chart.series[0].total) == (days, total), query
+
+
+def test_a_day_leads_to_its_rows(admin: Person, bob: Person) -> None:
+    browser = browser_of(admin)
+    for age in (1, 2):
+        fail_to_log_in(bob.user.email, days_ago(age))
+    some_attempts(bob.user, 60)
+    count_days(6, 1)
+    charts = browser.get("/admin/?days=7").context["charts"]
+    for title, days in {
+        "Failed logins and locks": [1, 2],
+        "Attempts and solve rate": [0, 1],  # from its first moment to its last
+        "Registrations": [0],
+    }.items():
+        chart = next(chart for chart in charts if chart.title == title)
+        for number, link in [(chart.series[0].numbers[-1 - age], chart.links[-1 - age]) for age in days]:
+            assert number and len(browser.get(link).context["cl"].result_list) == number, link
+
+
+def test_unknown_days_and_days_with_nothing_look_different(admin: Person) -> None:
+    browser = browser_of(admin)
+    chart = chart_of(browser, "Registrations", "days=7")
+    assert (chart.series[0].numbers[0], chart.series[0].numbers[-1]) == (None, 1)
+    bars, band = json.loads(chart.data)["datasets"]
+    assert (band["label"], band["data"][0], band["data"][-1]) == ("Not counted", 1, None)
+    assert bars["minBarLength"]  # of 0
+    *whole, partial = bars["backgroundColor"]
+    assert partial not in whole
+    count_days(6, 1)
+    assert len(json.loads(chart_of(browser, "Registrations", "days=7").data)["datasets"]) == 1
+
+
+def test_one_outlier_is_cut_off_and_told(admin: Person, bob: Person) -> None:
+    for age in range(1, 7):
+        fail_to_log_in(bob.user.email, days_ago(age), count=400 if age == 3 else 2)
+    count_days(6, 1)
+    browser = browser_of(admin)
+    assert json.loads(chart_of(browser, "Failed logins and locks", "days=7").options)["scales"]["y"]["max"] == 8
+    assert f"up to 400 ({days_ago(3):%-d %b})" in browser.get("/admin/?days=7").content.decode()
+    DailyFigure.objects.filter(name="failed_logins", value=400).update(value=8)
+    assert chart_of(browser, "Failed logins and locks", "days=7").limit is None
+
+
+# --- Failed logins ----------------------------------------------------------------------------------------------------
+
+
+def test_the_most_frequent_of_a_day_lead_to_their_rows(admin: Person, alice: Person, bob: Person) -> None:
+    browser, yesterday = browser_of(admin), days_ago(1)
+    fail_to_log_in(bob.user.email, yesterday, count=3)
+    fail_to_log_in(alice.user.email, yesterday, ip_address=None, user_agent="", locked_out=True)
+    fail_to_log_in(alice.user.email, days_ago(2))
+    path = changelist_url("axes_accessfailurelog", attempt_time_from=yesterday, attempt_time_to=yesterday)
+    shown = browser.get(path).context["failed_logins"]
+    assert (shown.rows, shown.locks) == (4, 1)
+    assert [[(row.name, row.count) for row in rows] for _, rows in shown.tops] == [
+        [("bob@example.com", 3), ("alice@example.com", 1)],
+        [("192.0.2.7", 3)],
+        [("python-requests/2.32", 3), ("an unknown device", 1)],
+    ]
+    for _, rows in shown.tops:
+        for row in rows:
+            found = browser.get(path.partition("?")[0] + row.link).context
+            assert len(found["cl"].result_list) == found["failed_logins"].rows == row.count, row.link
+
+
+def test_a_failed_login_leads_to_its_user(admin: Person, bob: Person) -> None:
+    fail_to_log_in(bob.user.email, days_ago(1))
+    fail_to_log_in("gone@example.com", days_ago(1))
+    browser, link = browser_of(admin), f'href="{user_url(bob.user.pk)}">bob@example.com</a>'
+    path = changelist_url("axes_accessfailurelog")
+    text = browser.get(path).content.decode()
+    assert link in text and "gone@example.com" in text
+    assert (
+        link
+        in browser.get(f"{path}{AccessFailureLog.objects.get(username=bob.user.email).pk}/change/").content.decode()
+    )
