@@ -23,7 +23,7 @@ COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {  # title, and how a val
 @dataclass(frozen=True)
 class TopRow:
     name: str
-    note: str  # tells apart what has one name
+    value: str  # tells apart what has one name
     count: int
     link: str
 
@@ -56,12 +56,7 @@ class Overview:
 def top_rows(failures: Any, changelist: Any, column: str, name: Callable[[Any], str]) -> list[TopRow]:
     found = failures.exclude(**{column: None}).order_by().values_list(column).annotate(count=Count("pk"))
     return [
-        TopRow(
-            name(value),
-            value if column == "user_agent" else "",
-            count,
-            changelist.get_query_string({column: value}, ["p"]),
-        )
+        TopRow(name(value), str(value), count, changelist.get_query_string({column: value}, ["p"]))
         for value, count in found.order_by("-count", column)[:TOP]
     ]
 

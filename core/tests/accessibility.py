@@ -1,5 +1,6 @@
 """Whether people with any eyes, and with a screen reader, can use a page: axe's rules, of every level."""
 
+import re
 from typing import Literal
 
 from axe_playwright_python.base import AXE_SCRIPT
@@ -20,3 +21,19 @@ def assert_accessible(page: Page) -> None:
             page.set_viewport_size({"width": width, "height": 900})
             violations = page.evaluate(VIOLATIONS)
             assert not violations, "\n".join([f"{page.url} at {width} pixels, {theme}:", *violations])
+
+
+def contrast(one: str, other: str) -> float:
+    """The ratio between two opaque colours, as WCAG 2 has it: 3 for what is drawn, 4.5 for text.
+
+    Args:
+        one, other: `#rrggbb`, or `rgb(r, g, b)` as a browser reports it.
+    """
+    darker, lighter = sorted(luminance(colour) for colour in (one, other))
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def luminance(colour: str) -> float:
+    parts = bytes.fromhex(colour[1:7]) if colour.startswith("#") else map(int, re.findall(r"\d+", colour)[:3])
+    linear = [part / 255 / 12.92 if part <= 10 else ((part / 255 + 0.055) / 1.055) ** 2.4 for part in parts]
+    return sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
