@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from conftest import PASSWORD
 from core.tests.servers import free_port, served
-from peerprep_users.tests.browser import DESKTOP, Service, page_of
+from peerprep_users.tests.browsing import DESKTOP, Service, page_of
 from peerprep_users.tests.story import inbox
 
 

@@ -10,7 +10,8 @@ from django.utils import timezone
 from playwright.sync_api import Locator, Page
 
 from core.tests.accessibility import THEMES, assert_accessible, contrast
-from peerprep_users.tests.browser import Service, complaints_of, picture, sign_in
+from peerprep_users.tests.browsing import Service, complaints_of, sign_in
+from peerprep_users.tests.pictures import picture
 from peerprep_users.tests.story import SOLVED
 
 pytestmark = pytest.mark.any_database
@@ -19,7 +20,9 @@ YESTERDAY = """
 from datetime import timedelta
 from axes.models import AccessFailureLog
 from django.db.models import F
+from accounts.models import Mail
 AccessFailureLog.objects.update(attempt_time=F("attempt_time") - timedelta(1), ip_address="192.0.2.7")
+Mail.objects.create(kind="verification", to="mallory@example.com", state="dead", tries=9, error="550 No such mailbox")
 """
 
 
@@ -108,3 +111,22 @@ def test_the_overview_can_be_read_and_clicked(desktop: Page, service: Service, b
     canvas.click(position=canvas.evaluate(MIDDLE_OF_LAST_BAR))
     page.wait_for_url(f"**/accounts/user/?created_at_from={timezone.now():%Y-%m-%d}*")
     page.get_by_role("link", name=attacked).wait_for()
+
+
+def test_each_job_begins_where_its_picture_shows(desktop: Page, service: Service, boss: str, attacked: str) -> None:
+    page, base = desktop, str(service.http.base_url)
+    content = page.locator("#content")
+    sign_in(page, base, boss)
+    page.goto(f"{base}/admin/accounts/mail/?outcome=dead")
+    page.get_by_text("550 No such mailbox").wait_for()
+    picture(page, "dead-mails")
+    page.goto(f"{base}/admin/accounts/user/?q={attacked}")
+    page.get_by_role("link", name=attacked).click()
+    user = page.url
+    content.get_by_role("link", name="Unlock").first.wait_for()
+    picture(page, "user")
+    for job in ("Unlock", "Grant admin role", "Export", "Delete"):
+        page.goto(user)
+        content.get_by_role("link", name=job).first.click()
+        content.get_by_role("button", name=job).wait_for()
+    picture(page, "delete")

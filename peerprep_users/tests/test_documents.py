@@ -26,3 +26,12 @@ def test_the_tests_that_show_what_security_promises_are_there() -> None:
     named = re.findall(r"`(\w+/tests/[\w/]+\.py)`", (ROOT / "docs/security.md").read_text())
     assert named
     assert [file for file in named if not (ROOT / file).exists()] == []
+
+
+def test_a_test_in_a_browser_makes_each_picture_of_the_guide_for_admins() -> None:
+    tests = [file.read_text() for file in Path(__file__).parent.glob("test_*.py")]
+    made = {name for text in tests for name in re.findall(r'^ +picture\(\w+, "([\w-]+)"\)$', text, re.MULTILINE)}
+    shown = re.findall(r"!\[[^\]]+\]\(images/admin/([\w-]+)\.png\)", (ROOT / "docs/admin.md").read_text())
+    kept = {file.stem: file.stat().st_size for file in (ROOT / "docs/images/admin").iterdir()}
+    assert sorted(shown) == sorted(made) == sorted(kept)
+    assert max(kept.values()) <= 100 * 1024  # bytes
