@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from accounts.devices import agent_name
 
-MOST_ROWS = 10_000  # of a list are counted, as many as it shows
+MOST_ROWS = 10_000  # are counted, the newest of a list; it shows as many
 TOP = 10
 COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {  # title, and how a value is named
     "username": ("Users", str),
