@@ -9,7 +9,8 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
-from accounts.admin.base import DayRangeFilter, UserRowsAdmin
+from accounts.admin.base import UserRowsAdmin, grouped
+from accounts.admin.lists import DayRangeFilter
 from attempts.highlighting import highlighted
 from attempts.models import Attempt, QuestionStatus, first_id
 
@@ -55,11 +56,24 @@ class PracticeAdmin(UserRowsAdmin):
 
 @admin.register(Attempt)
 class AttemptAdmin(PracticeAdmin):
-    list_display = ["question_id", "owner", "language", "outcome", "tests", "runtime_ms", "created_at"]
+    list_display = ["question_id", "owner", "language", "outcome", "tests", "runtime", "created_at"]
     list_filter = [("created_at", AttemptDayFilter)]
     user_ordering = ["-created_at", "-id"]
     user_filters = [LanguageFilter, ("solved", admin.BooleanFieldListFilter), ("created_at", DayRangeFilter)]
+    adjectives = {("solved__exact", "1"): "solved", ("solved__exact", "0"): "unsolved"}
     details = ["id", "code"]
+    csv_columns = [
+        "id",
+        "user__id",
+        "user__email",
+        "question_id",
+        "language",
+        "solved",
+        "passed_tests",
+        "total_tests",
+        "runtime_ms",
+        "created_at",
+    ]
 
     class Media:
         css = {"all": ["attempts/code.css"]}
@@ -76,6 +90,10 @@ class AttemptAdmin(PracticeAdmin):
     def tests(self, attempt: Attempt) -> str:
         return f"{attempt.passed_tests} of {attempt.total_tests}"
 
+    @admin.display(description="runtime, ms")
+    def runtime(self, attempt: Attempt) -> str | None:
+        return grouped(attempt.runtime_ms)
+
     @admin.display(description="submitted code")
     def code(self, attempt: Attempt) -> SafeString:
         return highlighted(attempt.submitted_code, attempt.language)
@@ -83,10 +101,30 @@ class AttemptAdmin(PracticeAdmin):
 
 @admin.register(QuestionStatus)
 class QuestionStatusAdmin(PracticeAdmin):
-    list_display = ["question_id", "owner", "attempts", "best", "best_runtime_ms", "last_attempt_at", "solved_at"]
+    list_display = ["question_id", "owner", "tries", "best", "best_runtime", "last_attempt_at", "solved_at"]
     user_ordering = ["user", "question_id"]
     user_filters = [("solved_at", admin.EmptyFieldListFilter), ("last_attempt_at", DayRangeFilter)]
     details = ["first_attempt_at"]
+    csv_columns = [
+        "user__id",
+        "user__email",
+        "question_id",
+        "attempts",
+        "best_passed_tests",
+        "total_tests",
+        "best_runtime_ms",
+        "first_attempt_at",
+        "last_attempt_at",
+        "solved_at",
+    ]
+
+    @admin.display(description="attempts")
+    def tries(self, status: QuestionStatus) -> str | None:
+        return grouped(status.attempts)
+
+    @admin.display(description="best runtime, ms")
+    def best_runtime(self, status: QuestionStatus) -> str | None:
+        return grouped(status.best_runtime_ms)
 
     @admin.display(description="best")
     def best(self, status: QuestionStatus) -> str:

@@ -3,9 +3,8 @@
 A list offers only filters and searches that an index serves, so that it stays fast however long its table grows.
 """
 
-from collections.abc import Collection
-from datetime import UTC, datetime, time
-from typing import Any
+from collections.abc import Collection, Mapping
+from typing import Any, ClassVar
 from uuid import UUID
 
 from django.contrib import admin
@@ -16,63 +15,26 @@ from django.core.exceptions import ValidationError
 from django.db import DataError
 from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponseBase, HttpResponseRedirect
-from django.urls import reverse
-from django.utils.dateparse import parse_date
+from django.urls import URLPattern, path, reverse
+from django.utils.decorators import method_decorator
 from django.utils.html import format_html
+from django.utils.text import capfirst, slugify
+from django.views.decorators.http import require_POST
 from unfold.admin import ModelAdmin
-from unfold.contrib.filters.admin import RangeDateFilter
 from unfold.forms import ActionForm
-from unfold.paginator import InfinitePaginator
-from unfold.views import ChangeList
 
-from accounts.addresses import EMAIL_LENGTH, normalised
+from accounts.addresses import normalised
+from accounts.admin.lists import CappedPaginator, FilteredChangeList
 from accounts.audit.log import Actor
 from accounts.devices import agent_name
+from accounts.flows.list_export import export_list
 from accounts.models import User
 from core.client import Client
+from core.downloads import download
+from core.estimates import EXACT_UP_TO
+from core.spreadsheets import CSV
 
 IMPOSSIBLE_VALUE = (ValueError, OverflowError, DataError, ValidationError)  # raised for a value that no column can hold
-
-
-class CappedPaginator(InfinitePaginator):
-    """Counts nothing. A list ends after 10,000 rows; filters and searches find the others."""
-
-    count = 10_000
-
-
-class FilteredChangeList(ChangeList):
-    def get_filters(self, request: HttpRequest) -> Any:
-        """Refuses lookups that are not on offer: with `refresh_id__startswith` a column could be guessed by letters.
-
-        And searches for more than the longest address.
-        """
-        filters = super().get_filters(request)
-        lookups = filters[2]
-        if set(lookups) - set(self.model_admin.link_parameters) or len(self.query) > EMAIL_LENGTH:
-            raise IncorrectLookupParameters
-        return filters
-
-    def get_results(self, request: HttpRequest) -> None:
-        super().get_results(request)
-        self.full_result_count = self.result_count  # equal counts are not shown
-        self.result_list: list[Any] = self.model_admin.annotate_page(list(self.result_list))
-
-
-class DayRangeFilter(RangeDateFilter):
-    """From one UTC day to another, both included."""
-
-    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
-        for end, lookup, time_of_day in (("from", "gte", time.min), ("to", "lte", time.max)):
-            if value := self.used_parameters.get(f"{self.parameter_name}_{end}"):
-                day = parse_date(value)
-                if day is None:
-                    raise IncorrectLookupParameters
-                bound = datetime.combine(day, time_of_day, UTC)
-                queryset = self.bounded(queryset, lookup, bound)
-        return queryset
-
-    def bounded(self, queryset: Any, lookup: str, bound: datetime) -> Any:
-        return queryset.filter(**{f"{self.parameter_name}__{lookup}": bound})
 
 
 class SelectedRowsForm(ActionForm):
@@ -81,14 +43,25 @@ class SelectedRowsForm(ActionForm):
 
 
 class BaseAdmin(ModelAdmin):
-    link_parameters: Collection[str] = ()  # lookups that no filter offers, and links to the list use
+    row_name = rows_name = list_name = ""  # "mail", "mails" and the list's title: those of the model unless given
+    link_parameters: ClassVar[Mapping[str, str]] = {}  # lookups that no filter offers, but links: "of", "to" or "from"
+    adjectives: ClassVar[Mapping[tuple[str, str], str]] = {}  # the name and value of a filter, as the title says them
+    csv_columns: ClassVar[list[str]] = []  # what an export of the list has
+    list_before_template = "accounts/admin/list_summary.html"
     show_full_result_count = False
     show_facets = ShowFacets.NEVER  # each facet is a count
     list_disable_select_all = True
     list_filter_submit = True
-    list_per_page = 100
+    list_per_page = 50
+    list_max_show_all = 0
     paginator = CappedPaginator
     action_form = SelectedRowsForm
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.row_name = self.row_name or str(self.opts.verbose_name)
+        self.rows_name = self.rows_name or str(self.opts.verbose_name_plural)
+        self.list_name = self.list_name or self.rows_name
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[FilteredChangeList]:
         return FilteredChangeList
@@ -107,6 +80,37 @@ class BaseAdmin(ModelAdmin):
         except IMPOSSIBLE_VALUE:
             return HttpResponseRedirect(f"{request.path}?{ERROR_FLAG}=1")
         return super().response_action(request, selected)
+
+    def subject(self, parameter: str, value: str) -> str:
+        """What the value of one of `link_parameters` stands for, in words."""
+        return value
+
+    def title_of(self, row: Any) -> str:
+        """What the page of one row is called."""
+        return str(row)
+
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, obj: Any = None, **kwargs: Any) -> Any:
+        named = {"title": self.title_of(obj), "subtitle": None} if obj else {}
+        return super().render_change_form(request, context | named, *args, obj=obj, **kwargs)
+
+    def get_urls(self) -> list[URLPattern]:
+        name = f"{self.opts.app_label}_{self.opts.model_name}_export"
+        return [path("export/", self.admin_site.admin_view(self.export_view), name=name), *super().get_urls()]
+
+    @method_decorator(require_POST)
+    def export_view(self, request: Any) -> HttpResponseBase:
+        """The rows of the list as CSV, narrowed and in the order that the query says, up to where the list ends."""
+        try:
+            shown = self.get_changelist_instance(request)
+        except IncorrectLookupParameters:
+            return HttpResponseRedirect(f"../?{ERROR_FLAG}=1")
+        names = sorted(name for one in shown.narrowings for name in one.parameters)
+        rows = shown.queryset[:EXACT_UP_TO]
+        content = export_list(
+            self.list_name, rows, self.csv_columns, count=shown.result_count, filters=names, by=actor_of(request)
+        )
+        part = f"-first-{EXACT_UP_TO}" if shown.paginator.is_cut else ""
+        return download(request, content, CSV, f"{slugify(self.list_name)}{part}.csv")
 
     def annotate_page(self, rows: list[Any]) -> list[Any]:
         """Adds to the rows of one page what their columns need from other tables."""
@@ -147,9 +151,15 @@ class ReadOnlyAdmin(BaseAdmin):
 class UserRowsAdmin(ReadOnlyAdmin):
     """Rows with a foreign key to a user, and an index that begins with it."""
 
-    link_parameters = ["user__id__exact"]
+    link_parameters = {"user__id__exact": "of"}
     list_select_related = ["user"]
     search_help_text = "E-mail address of a user"
+
+    def subject(self, parameter: str, value: str) -> str:
+        return address_of_user(value)
+
+    def title_of(self, row: Any) -> str:
+        return f"{capfirst(self.row_name)} of {row.user.email}"
 
     def search(self, term: str) -> Q:
         return Q(user__in=ids_of_user(term))
@@ -173,6 +183,15 @@ def actor_of(request: HttpRequest) -> Actor:
 def ids_of_user(address: str) -> list[UUID]:
     """The id of the user with this e-mail address, if there is one."""
     return list(User.objects.filter(email=normalised(address)).values_list("pk", flat=True))
+
+
+def address_of_user(user_id: str) -> str:
+    return User.objects.filter(pk=user_id).values_list("email", flat=True).first() or "a deleted user"
+
+
+def grouped(number: int | None) -> str | None:
+    """A number with separators."""
+    return None if number is None else f"{number:,}"
 
 
 def user_link(user_id: UUID | None, text: str) -> str:

@@ -11,22 +11,24 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
 from django.utils import timezone
+from django.utils.formats import localize
 from django.utils.html import format_html
 from unfold.decorators import display
 
 from accounts.addresses import normalised
 from accounts.admin.actions import END_SESSION, RESEND, ReasonForm, confirmation_page
 from accounts.admin.base import (
-    DayRangeFilter,
     DeviceMixin,
     ReadOnlyAdmin,
     UserRowsAdmin,
     actor_of,
+    address_of_user,
     changelist_url,
     ids_of_user,
     user_link,
 )
 from accounts.admin.failed_logins import Overview
+from accounts.admin.lists import DayRangeFilter
 from accounts.admin.row_actions import RowActionMixin
 from accounts.audit.models import SECURITY_KINDS
 from accounts.models import AuditEntry, Mail, Session, User
@@ -41,6 +43,18 @@ class SessionAdmin(DeviceMixin, RowActionMixin, UserRowsAdmin):
     ordering = ["-created_at", "id"]  # sessions_newest
     sortable_by = ["created_at"]
     details = ["ended_at", "expires_at", "user_agent", "id"]
+    csv_columns = [
+        "id",
+        "user__id",
+        "user__email",
+        "ip",
+        "user_agent",
+        "created_at",
+        "last_used_at",
+        "expires_at",
+        "ended_at",
+        "end_reason",
+    ]
 
     @display(label={"live": "success", "expired": "warning"})
     def state(self, session: Session) -> str:
@@ -86,7 +100,8 @@ class OutcomeFilter(admin.SimpleListFilter):
 @admin.register(Mail)
 class MailAdmin(EmailSearchMixin, RowActionMixin, ReadOnlyAdmin):
     row_action = RESEND
-    link_parameters = ["to"]
+    link_parameters = {"to": "to"}
+    adjectives = {("outcome", state): state for state in ("queued", "failing", "dead")}
     email_field = "to"  # mails_to
     list_display = ["to", "kind", "outcome", "tries", "last_failure", "created_at", "action"]
     list_filter = [OutcomeFilter, ("created_at", DayRangeFilter)]  # mails_newest
@@ -94,7 +109,11 @@ class MailAdmin(EmailSearchMixin, RowActionMixin, ReadOnlyAdmin):
     ordering = ["-created_at", "id"]
     sortable_by = ["created_at"]
     details = ["due_at", "sent_at", "error", "facts", "id"]
+    csv_columns = ["id", "to", "kind", "state", "tries", "error", "created_at", "due_at", "sent_at"]
     actions = ["resend"]
+
+    def title_of(self, row: Mail) -> str:
+        return f"{row.get_kind_display()} to {row.to}"
 
     def has_resend_permission(self, request: HttpRequest) -> bool:
         return request.user.is_active and request.user.is_staff
@@ -161,13 +180,38 @@ class SecurityFilter(admin.SimpleListFilter):
 
 @admin.register(AuditEntry)
 class AuditEntryAdmin(DeviceMixin, ReadOnlyAdmin):
-    link_parameters = ["user_id"]
+    rows_name = "audit entries"
+    list_name = "audit trail"
+    link_parameters = {"user_id": "of"}
+    adjectives = {("part", "security"): "security"}
     list_display = ["what", "account", "who", "why", "occurred_at", "ip"]
     list_filter = [SecurityFilter, ("occurred_at", DayRangeFilter)]  # audit_trail_security, audit_trail_newest
     search_help_text = "E-mail address of a user"
     ordering = ["-occurred_at", "-id"]
     sortable_by = ["occurred_at"]
     details = ["exactly", "device", "user_agent", "details_of", "request_id", "position"]
+    csv_columns = [
+        "id",
+        "occurred_at",
+        "kind",
+        "user_id",
+        "personal_data__address",
+        "actor_kind",
+        "actor_id",
+        "personal_data__actor_name",
+        "reason",
+        "facts",
+        "personal_data__ip",
+        "personal_data__user_agent",
+        "request_id",
+        "position",
+    ]
+
+    def subject(self, parameter: str, value: str) -> str:
+        return address_of_user(value)
+
+    def title_of(self, row: AuditEntry) -> str:
+        return f"{row.get_kind_display()}, {localize(row.occurred_at)}"
 
     def annotate_page(self, rows: list[Any]) -> list[Any]:
         """The whole addresses of accounts that are still there."""
@@ -218,7 +262,9 @@ class AuditEntryAdmin(DeviceMixin, ReadOnlyAdmin):
 
 @admin.register(AccessFailureLog)
 class FailedLoginAdmin(DeviceMixin, EmailSearchMixin, ReadOnlyAdmin):
-    link_parameters = ["username", "ip_address", "user_agent"]  # of each, axes has an index
+    row_name = "failed login"
+    rows_name = "failed logins"
+    link_parameters = {"username": "of", "ip_address": "from", "user_agent": "by"}  # of each, axes has an index
     email_field = "username"
     list_display = ["attempt_time", "tried", "outcome", "ip_address", "device"]
     list_filter = [("attempt_time", DayRangeFilter)]  # failed_logins_newest
@@ -226,6 +272,10 @@ class FailedLoginAdmin(DeviceMixin, EmailSearchMixin, ReadOnlyAdmin):
     ordering = ["-attempt_time", "-id"]  # failed_logins_newest
     details = ["user_agent"]
     list_before_template = "accounts/admin/failed_logins.html"
+    csv_columns = ["username", "attempt_time", "ip_address", "user_agent", "locked_out"]
+
+    def title_of(self, row: AccessFailureLog) -> str:
+        return f"Failed login of {row.username}"
 
     def search(self, term: str) -> Q:
         try:

@@ -16,8 +16,9 @@ from unfold.decorators import display
 from accounts import login_guard
 from accounts.addresses import normalised
 from accounts.admin.actions import ACTIONS, Action, ReasonForm, confirmation_page
-from accounts.admin.base import BaseAdmin, DayRangeFilter, actor_of, changelist_url, user_url
+from accounts.admin.base import BaseAdmin, actor_of, changelist_url, grouped, user_url
 from accounts.admin.invitation import invitation_page
+from accounts.admin.lists import DayRangeFilter
 from accounts.admin.row_actions import again_url
 from accounts.admin.timeline import OF_MAILS, timeline_of
 from accounts.devices import device_name
@@ -60,6 +61,15 @@ class BaseUserAdmin(BaseAdmin):
     list_display = ["account", "role_label", "state", "live", "last_seen", "joined"]
     # users_admins, users_unverified, users_inactive; users_newest for their opposites, which most rows are
     list_filter = ["role", "is_verified", LockedFilter, "is_active", ("created_at", DayRangeFilter)]
+    adjectives = {
+        ("role__exact", "ADMIN"): "admin",
+        ("is_verified__exact", "1"): "verified",
+        ("is_verified__exact", "0"): "unverified",
+        ("locked", "yes"): "locked",
+        ("is_active__exact", "1"): "active",
+        ("is_active__exact", "0"): "deactivated",
+    }
+    csv_columns = ["id", "email", "name", "role", "is_verified", "is_active", "created_at", "updated_at"]
     search_fields = ["email", "name"]
     search_help_text = f"E-mail address or name, of which the first {SEARCH_WORDS} words count"
     ordering = ["-created_at", "id"]  # users_newest
@@ -111,14 +121,14 @@ class BaseUserAdmin(BaseAdmin):
     @admin.display(description="status")
     def state(self, user: Any) -> str:
         found = [] if user.is_active else [("danger", "deactivated")]
-        found += [("warning", f"locked until {user.locked_until:%H:%M}")] if user.locked_until else []
+        found += [("warning", f"locked until {user.locked_until:%H:%M} UTC")] if user.locked_until else []
         found += [] if user.is_verified else [("warning", "unverified")]
         labels = [{"type": kind, "text": text} for kind, text in found or [("success", "active")]]
         return format_html_join("\n", "{}", ((render_to_string(LABEL_TEMPLATE, label),) for label in labels))
 
     @admin.display(description="live")
-    def live(self, user: Any) -> int:
-        return int(user.live_sessions)
+    def live(self, user: Any) -> str | None:
+        return grouped(user.live_sessions)
 
     @admin.display(description="last seen")
     def last_seen(self, user: Any) -> Any:

@@ -77,6 +77,7 @@ class AuditEntry(models.Model):
         ACCOUNT_DEACTIVATED = "account_deactivated"
         ACCOUNT_REACTIVATED = "account_reactivated"
         ACCOUNT_EXPORTED = "account_exported"
+        LIST_EXPORTED = "list_exported"
         ACCOUNT_DELETED = "account_deleted"
         DATA_IMPORTED = "data_imported"
         KEY_STAGED = "key_staged"

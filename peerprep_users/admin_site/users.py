@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.http import HttpResponseBase
 
 from accounts.admin.actions import ACTIONS, Action
-from accounts.admin.base import actor_of, changelist_url
+from accounts.admin.base import actor_of, changelist_url, grouped
 from accounts.admin.users import PANEL_ROWS, BaseUserAdmin
 from accounts.models import User
 from attempts.flows.progress import counts_by_user
@@ -37,12 +37,12 @@ class UserAdmin(BaseUserAdmin):
         return super().annotate_page(rows)
 
     @admin.display(description="attempts")
-    def attempts(self, user: Any) -> int:
-        return int(user.figures.get("attempts", 0))
+    def attempts(self, user: Any) -> str | None:
+        return grouped(user.figures.get("attempts", 0))
 
     @admin.display(description="solved")
-    def solved(self, user: Any) -> int:
-        return int(user.figures.get("solved", 0))
+    def solved(self, user: Any) -> str | None:
+        return grouped(user.figures.get("solved", 0))
 
     def panels(self, user: User) -> dict[str, Any]:
         figures = {"attempts": 0, "solved": 0} | counts_by_user([user.pk]).get(user.pk, {})

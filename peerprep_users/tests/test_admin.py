@@ -308,12 +308,6 @@ def test_the_site_fetches_from_nowhere_else_and_is_not_framed(browser: Client, a
     assert "Content-Security-Policy" not in api.get("/users/me").headers
 
 
-def test_the_search_of_the_theme_answers_impossible_pages(browser: Client) -> None:
-    assert browser.get("/admin/search/?s=users").status_code == 200
-    for page in ("x", "99", "-1"):
-        assert browser.get(f"/admin/search/?s=users&page={page}").json()["code"] == "not_found"
-
-
 def test_users_are_found_and_filtered(browser: Client, alice: Person, bob: Person) -> None:
     lock(bob.user.email)
     for query, names in {
@@ -373,7 +367,7 @@ def test_a_list_costs_the_same_for_10_and_100_rows(browser: Client, model: Any) 
         with CaptureQueriesContext(connection) as queries:
             shown.append(len(browser.get(path).context["cl"].result_list))
         costs.append(len(queries))
-    assert shown in ([10, 100], [12, 100]) and costs[0] == costs[1]
+    assert shown in ([10, 50], [12, 50]) and costs[0] == costs[1]
 
 
 def searched(browser: Client, model: Any, term: str) -> list[Any]:

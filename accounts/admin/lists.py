@@ -1,0 +1,130 @@
+"""What a list says about itself: its name, how many rows it has, what it is narrowed to, and the way out of that."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, time
+from typing import Any
+
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.views.main import SEARCH_VAR
+from django.core.paginator import Paginator
+from django.http import HttpRequest
+from django.utils.dateparse import parse_date
+from django.utils.functional import cached_property
+from django.utils.text import capfirst
+from unfold.contrib.filters.admin import RangeDateFilter
+from unfold.views import ChangeList
+
+from accounts.addresses import EMAIL_LENGTH
+from core.estimates import EXACT_UP_TO, RowCount, count_or_estimate
+
+
+class CappedPaginator(Paginator):  # type: ignore[type-arg]  # which only its stubs take
+    """A list ends after 10,000 rows; filters and searches find the others. `total` says how many there are."""
+
+    template_name = "accounts/admin/list_pages.html"
+
+    @cached_property
+    def total(self) -> RowCount:
+        rows: Any = self.object_list
+        return count_or_estimate(rows)
+
+    @cached_property
+    def count(self) -> int:
+        return min(self.total.value, EXACT_UP_TO)
+
+    @property
+    def is_cut(self) -> bool:
+        return self.total.value > EXACT_UP_TO
+
+
+@dataclass(frozen=True)
+class Narrowing:
+    """Something that narrows a list, in words: an adjective such as "locked", or else "of alice@example.com"."""
+
+    text: str
+    parameters: list[str]
+    is_adjective: bool = False
+
+
+class DayRangeFilter(RangeDateFilter):
+    """From one UTC day to another, both included."""
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        for end, lookup, time_of_day in (("from", "gte", time.min), ("to", "lte", time.max)):
+            if value := self.used_parameters.get(f"{self.parameter_name}_{end}"):
+                day = parse_date(value)
+                if day is None:
+                    raise IncorrectLookupParameters
+                bound = datetime.combine(day, time_of_day, UTC)
+                queryset = self.bounded(queryset, lookup, bound)
+        return queryset
+
+    def bounded(self, queryset: Any, lookup: str, bound: datetime) -> Any:
+        return queryset.filter(**{f"{self.parameter_name}__{lookup}": bound})
+
+    def in_words(self) -> str:
+        ends = [(end, self.used_parameters.get(f"{self.parameter_name}_{end}")) for end in ("from", "to")]
+        return " ".join(f"{end} {day}" for end, day in ends if day)
+
+
+class FilteredChangeList(ChangeList):
+    def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        super().__init__(request, *args, **kwargs)
+        self.narrowings = list(self.find_narrowings())
+        self.title = capfirst(self.phrase(self.model_admin.list_name))
+
+    def get_filters(self, request: HttpRequest) -> Any:
+        """Refuses lookups that are not on offer: with `refresh_id__startswith` a column could be guessed by letters.
+
+        And searches for more than the longest address.
+        """
+        filters = super().get_filters(request)
+        lookups = filters[2]
+        if set(lookups) - set(self.model_admin.link_parameters) or len(self.query) > EMAIL_LENGTH:
+            raise IncorrectLookupParameters
+        return filters
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        self.full_result_count = self.result_count  # equal counts are not shown
+        self.result_list: list[Any] = self.model_admin.annotate_page(list(self.result_list))
+
+    def find_narrowings(self) -> Iterator[Narrowing]:
+        for name, preposition in self.model_admin.link_parameters.items():
+            if value := self.params.get(name):
+                yield Narrowing(f"{preposition} {self.model_admin.subject(name, value)}", [name])
+        for spec in self.filter_specs:
+            if given := {name: self.params[name] for name in spec.expected_parameters() if self.params.get(name)}:
+                yield self.narrowing_by(spec, given)
+        if term := self.query.strip():
+            yield Narrowing(f"matching “{term}”", [SEARCH_VAR])
+
+    def narrowing_by(self, spec: Any, given: dict[str, str]) -> Narrowing:
+        if isinstance(spec, DayRangeFilter):
+            return Narrowing(spec.in_words(), list(given))
+        adjectives = self.model_admin.adjectives
+        if adjective := next((adjectives[pair] for pair in given.items() if pair in adjectives), None):
+            return Narrowing(adjective, list(given), is_adjective=True)
+        chosen = next((str(choice["display"]) for choice in spec.choices(self) if choice["selected"]), "")
+        return Narrowing(f"with {spec.title} {chosen}", list(given))
+
+    def phrase(self, noun: str) -> str:
+        """Such as "locked users from 2026-11-01", for the noun "users"."""
+        before = [narrowing.text for narrowing in self.narrowings if narrowing.is_adjective]
+        after = [narrowing.text for narrowing in self.narrowings if not narrowing.is_adjective]
+        return " ".join([*before, noun, *after])
+
+    # --- For templates ----------------------------------------------------------------------------------------------
+
+    def chips(self) -> list[tuple[str, str]]:
+        """Each narrowing, and the list without it."""
+        return [(one.text, self.get_query_string(remove=one.parameters)) for one in self.narrowings]
+
+    def summary(self) -> str:
+        page, total = self.model_admin, self.paginator.total
+        counted = f"{total} {page.row_name if total.value == 1 else page.rows_name}"
+        return f"{counted}, page {self.page_num} of {self.paginator.num_pages}" if self.multi_page else counted
+
+    def nothing(self) -> str:
+        return f"No {self.phrase(self.model_admin.rows_name)}."

@@ -1,0 +1,233 @@
+"""The lists of the admin site and their export."""
+
+import csv
+import json
+import re
+from html import unescape
+from io import StringIO
+from typing import Any
+
+import pytest
+from axes.models import AccessFailureLog
+from django.apps import apps
+from django.contrib import admin as django_admin
+from django.db import connection
+from django.test import Client
+from django.urls import reverse
+
+from accounts.models import AuditEntry, Mail, Session, User
+from attempts.models import Attempt
+from conftest import Person, browser_of
+from peerprep_users.admin_site.sidebar import LISTS
+
+USERS = "/admin/accounts/user/"
+MAILS = "/admin/accounts/mail/"
+MODELS = [apps.get_model(name) for group in LISTS.values() for name in group]
+SECRET = {"password", "code_hash", "refresh_id", "previous_id", "seal", "hash", "after_hash", "submitted_code"}
+
+
+@pytest.fixture
+def browser(admin: Person) -> Client:
+    """The admin's, signed in."""
+    return browser_of(admin)
+
+
+def path_of(model: Any, page: str = "changelist", *args: Any) -> str:
+    return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_{page}", args=args)
+
+
+def texts(html: str, element: str) -> list[str]:
+    """The texts of all elements of this name, and of what is in them."""
+    found = re.findall(rf"<{element}\b.*?</{element}>", html, re.DOTALL)
+    return [" ".join(unescape(re.sub("<[^>]*>", " ", each)).split()) for each in found]
+
+
+def opened(browser: Client, path: str) -> str:
+    answer = browser.get(path)
+    assert answer.status_code == 200, path
+    return answer.content.decode()
+
+
+def fail_logins(email: str, count: int, ip: str = "192.0.2.7") -> None:
+    AccessFailureLog.objects.bulk_create(
+        AccessFailureLog(username=email, ip_address=ip, user_agent="", http_accept="", path_info="")
+        for _ in range(count)
+    )
+
+
+# --- Names ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def world(browser: Client, alice: Person) -> Client:
+    alice.api.post(
+        "/api/v1/attempts",
+        {"question_id": 5, "language": "python", "submitted_code": "x", "passed_tests": 1, "total_tests": 1},
+    )
+    Mail.objects.create(kind=Mail.Kind.RESET_CODE, to=alice.user.email)
+    fail_logins(alice.user.email, 1)
+    browser.post(f"{USERS}{alice.user.pk}/change/", {"name": "Alicia"})
+    return browser
+
+
+@pytest.mark.parametrize("model", MODELS, ids=[model.__name__ for model in MODELS])
+def test_sidebar_heading_title_and_breadcrumb_call_a_list_the_same(world: Client, model: Any) -> None:
+    page = opened(world, path_of(model))
+    (heading,) = texts(page, "h1")
+    assert texts(page, "title") == [f"{heading} | PeerPrep User Service"]
+    linked = texts("".join(re.findall(rf'<a [^>]*href="{path_of(model)}".*?</a>', page, re.DOTALL)), "a")
+    assert any(text.endswith(f" {heading}") for text in linked)
+    row = opened(world, path_of(model, "change", model._default_manager.all()[0].pk))
+    assert f'<a href="{path_of(model)}">{heading}</a>' in row
+
+
+def test_every_list_is_in_the_sidebar() -> None:
+    assert set(MODELS) == set(django_admin.site._registry)
+
+
+def test_the_page_of_a_row_is_called_what_it_is(world: Client, alice: Person) -> None:
+    for model, name in {
+        User: "alice@example.com",
+        Session: "Session of alice@example.com",
+        Attempt: "Attempt of alice@example.com",
+        Mail: "Reset Code to alice@example.com",
+        AccessFailureLog: "Failed login of alice@example.com",
+    }.items():
+        rows: Any = model._default_manager.all()
+        about_alice: Any = {User: {"pk": alice.user.pk}, Session: {"user": alice.user}}.get(model, {})
+        page = opened(world, path_of(model, "change", rows.filter(**about_alice)[0].pk))
+        assert (texts(page, "h1"), texts(page, "title")) == ([name], [f"{name} | PeerPrep User Service"])
+
+
+def test_a_list_that_is_narrowed_says_to_what_and_offers_the_way_out(browser: Client, alice: Person) -> None:
+    address, pk = alice.user.email, alice.user.pk
+    for path, heading, ways_out in (
+        (f"{path_of(Session)}?user__id__exact={pk}", f"Sessions of {address}", ["?"]),
+        (f"{path_of(AuditEntry)}?user_id={pk}", f"Audit trail of {address}", ["?"]),
+        (f"{path_of(AuditEntry)}?user_id={pk}&part=security", f"Security audit trail of {address}", None),
+        (f"{path_of(Mail)}?to={address}", f"Mails to {address}", ["?"]),
+        (f"{path_of(AccessFailureLog)}?username={address}", f"Failed logins of {address}", ["?"]),
+        (f"{USERS}?role__exact=USER", "Users with role User", ["?"]),
+        (
+            f"{USERS}?is_verified__exact=1&q=ali&created_at_from=2020-01-01",
+            "Verified users from 2020-01-01 matching “ali”",
+            [
+                "?created_at_from=2020-01-01&q=ali",
+                "?is_verified__exact=1&q=ali",
+                "?created_at_from=2020-01-01&is_verified__exact=1",
+            ],
+        ),
+    ):
+        page = opened(browser, path)
+        assert texts(page, "h1") == [heading]
+        chips = [unescape(link) for link in re.findall(r'<a href="([^"]*)" aria-label="[^"]*: remove"', page)]
+        assert ways_out is None or chips == ways_out
+
+
+@pytest.mark.parametrize(
+    ("path", "sentence"),
+    [
+        (f"{USERS}?locked=yes", "No locked users."),
+        (f"{USERS}?q=zzz&is_active__exact=0", "No deactivated users matching “zzz”."),
+        (path_of(AccessFailureLog), "No failed logins."),
+        (f"{path_of(AuditEntry)}?part=security", "No security audit entries."),
+        (f"{MAILS}?outcome=dead&to=x@example.com", "No dead mails to x@example.com."),
+    ],
+)
+def test_an_empty_list_says_what_there_is_none_of(browser: Client, path: str, sentence: str) -> None:
+    page = opened(browser, path)
+    assert sentence in texts(page, "p")
+    assert "Export as CSV" not in page
+
+
+def test_times_have_their_zone(browser: Client, alice: Person) -> None:
+    Session.objects.filter(user=alice.user).update(created_at="2026-01-02T03:04:05Z")
+    assert "2 Jan 2026 03:04 UTC" in texts(opened(browser, path_of(Session)), "td")
+    assert "UTC UTC" not in opened(browser, path_of(User, "change", alice.user.pk))
+
+
+# --- Where one is ---------------------------------------------------------------------------------------------------
+
+
+def test_a_list_says_how_many_rows_there_are_and_on_which_page_one_is(browser: Client, admin: Person) -> None:
+    assert "1 user" in texts(opened(browser, USERS), "p")
+    User.objects.bulk_create(User(email=f"user{number}@example.com", name="x") for number in range(101))
+    page = opened(browser, f"{USERS}?p=2")
+    assert "102 users, page 2 of 3" in texts(page, "p")
+    links = re.findall(r'<a class="text-link" href="([^"]*)" aria-label="Page (\d)"', page)
+    assert links == [("?p=1", "1"), ("?p=3", "3")]
+    assert browser.get(f"{USERS}?p=4").headers["Location"].endswith("?e=1")
+
+
+def test_numbers_have_separators(browser: Client, alice: Person) -> None:
+    Attempt.objects.create(
+        user=alice.user, question_id=12345, language="c", passed_tests=0, total_tests=1, runtime_ms=1234567
+    )
+    cells = texts(opened(browser, path_of(Attempt)), "td")
+    assert "1,234,567" in cells and "12345" not in cells  # the id of a question, in the first cell, is no number
+
+
+# --- Export ---------------------------------------------------------------------------------------------------------
+
+
+def exported(browser: Client, path: str) -> list[dict[str, str]]:
+    answer = browser.post(path)
+    assert answer.status_code == 200 and answer.headers["Content-Type"] == "text/csv; charset=utf-8"
+    return list(csv.DictReader(StringIO(b"".join(answer).decode())))
+
+
+@pytest.mark.parametrize("model", MODELS, ids=[model.__name__ for model in MODELS])
+def test_every_list_is_exported_without_secrets(world: Client, model: Any) -> None:
+    row, *_ = exported(world, path_of(model, "export"))
+    assert len(row) >= 5 and not SECRET & set(row)
+
+
+def test_an_export_has_the_filters_and_the_search_of_the_list(browser: Client, alice: Person, bob: Person) -> None:
+    User.objects.filter(pk=bob.user.pk).update(is_verified=False)
+    address = f"{USERS}export/"
+    assert [row["email"] for row in exported(browser, f"{address}?is_verified__exact=0")] == [bob.user.email]
+    assert [row["email"] for row in exported(browser, f"{address}?q=alice")] == [alice.user.email]
+    newest_last = [row["email"] for row in exported(browser, f"{address}?o=8")]
+    assert newest_last == [row["email"] for row in exported(browser, address)][::-1]
+    page = opened(browser, f"{USERS}?q=alice")
+    assert f'action="{address}?q=alice"' in page and "Export as CSV" in page
+
+
+def test_an_export_runs_no_formula_in_a_spreadsheet(browser: Client, alice: Person) -> None:
+    for name in ("=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "a\n=1"):
+        User.objects.filter(pk=alice.user.pk).update(name=name)
+        (row,) = exported(browser, f"{USERS}export/?q=alice")
+        assert re.search(r"(^|[\t\r\n])[=+\-@]", row["name"]) is None and "'" in row["name"]
+
+
+def test_an_export_is_in_the_audit_trail_without_what_was_searched_for(browser: Client, alice: Person) -> None:
+    browser.post(f"{USERS}export/?q=alice@example.com&is_verified__exact=1")
+    entry = AuditEntry.objects.get(kind="list_exported")
+    assert entry.facts == {"list": "users", "rows": 1, "filters": "is_verified__exact, q"}
+    assert (entry.actor_kind, entry.actor_name) == ("admin", "root@example.com")
+    row = exported(browser, path_of(AuditEntry, "export"))[-1]
+    assert json.loads(row["facts"]) == entry.facts
+
+
+def test_what_exports_nothing(browser: Client, alice: Person) -> None:
+    address = f"{USERS}export/"
+    assert browser.get(address).status_code == 405
+    assert browser.post(f"{address}?locked=no").headers["Location"] == "../?e=1"
+    strict = Client(enforce_csrf_checks=True)
+    strict.cookies = browser.cookies
+    assert strict.post(address).status_code == 403
+    assert Client().post(address).headers["Location"].startswith("/admin/login/")
+    assert not AuditEntry.objects.exists()
+
+
+def test_a_list_and_its_export_end_after_10_000_rows_and_say_so(browser: Client) -> None:
+    Mail.objects.bulk_create([Mail(kind=Mail.Kind.VERIFICATION, to="a@example.com") for _ in range(10_001)])
+    page = opened(browser, f"{MAILS}?p=200")
+    about = "about " if connection.vendor == "postgresql" else ""
+    (summary,) = [text for text in texts(page, "p") if " mails, page 200 of 200" in text]
+    assert re.fullmatch(rf"{about}\d\d,\d\d\d mails, page 200 of 200", summary)
+    assert "The pages end after 10,000 rows. Filters and searches find the others." in texts(page, "p")
+    assert "Export the first 10,000 as CSV" in page
+    answer = browser.post(f"{MAILS}export/")
+    assert answer.headers["Content-Disposition"] == 'attachment; filename="mails-first-10000.csv"'
+    assert b"".join(answer).count(b"\r\n") == 10_001
