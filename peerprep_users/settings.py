@@ -298,7 +298,7 @@ UNFOLD = {  # the theme of the admin site
     "SCRIPTS": [STATIC_URL + "peerprep_users/admin.js"],
     "SHOW_BACK_BUTTON": True,
     "SHOW_HISTORY": False,  # the audit trail is the record
-    "SIDEBAR": {"navigation": "peerprep_users.admin_site.sidebar.sidebar"},
+    "SIDEBAR": {"navigation": "peerprep_users.admin_site.sidebar.sidebar", "show_search": True},
     "DASHBOARD_CALLBACK": "peerprep_users.admin_site.dashboard.show",
     "COLORS": {
         "primary": {

@@ -158,6 +158,10 @@ class EventAdmin(ReadOnlyAdmin):
     search_help_text = "E-mail address of a user"
     ordering = ["position"]
     details = ["data", "id", "claimed_until"]
+    csv_columns = ["position", "id", "type", "user_id", "data", "created_at"]
+
+    def title_of(self, row: Event) -> str:
+        return f"Event {row.type}"
 
     def search(self, term: str) -> Q:
         return Q(user_id__in=ids_of_user(term))

@@ -1,4 +1,4 @@
-"""The lists of the admin site and their export."""
+"""The lists of the admin site, their export, and the search of every page."""
 
 import csv
 import json
@@ -231,3 +231,54 @@ def test_a_list_and_its_export_end_after_10_000_rows_and_say_so(browser: Client)
     answer = browser.post(f"{MAILS}export/")
     assert answer.headers["Content-Disposition"] == 'attachment; filename="mails-first-10000.csv"'
     assert b"".join(answer).count(b"\r\n") == 10_001
+
+
+# --- Search ---------------------------------------------------------------------------------------------------------
+
+
+def found(browser: Client, term: str, **more: str) -> dict[str, str]:
+    answer = browser.get("/admin/search/", {"s": term, **more})
+    assert answer.status_code == 200
+    context: Any = answer.context
+    results = context["results"] if more else context["found"]
+    for result in results:
+        assert browser.get(result.link).status_code == 200
+    return {result.title: result.link for result in results}
+
+
+def test_people_are_found_from_every_page(browser: Client, alice: Person, bob: Person) -> None:
+    assert 'action="/admin/search/"' in opened(browser, MAILS)
+    page = path_of(User, "change", alice.user.pk)
+    for term in ("alice@example.com", " ALICE@Example.com", "ali", str(alice.user.pk), alice.user.pk.hex):
+        assert found(browser, term) == {"alice@example.com": page}
+    assert found(browser, "ali", extended="1") == {"alice@example.com": page}
+    assert "Nothing found." in opened(browser, "/admin/search/?s=zoe")
+
+
+def test_what_an_address_without_an_account_left_is_found(browser: Client) -> None:
+    fail_logins("gone@example.com", 2)
+    Mail.objects.create(kind=Mail.Kind.VERIFICATION, to="gone@example.com")
+    assert set(found(browser, "gone@example.com")) == {"Mails to gone@example.com", "Failed logins of gone@example.com"}
+
+
+def test_rows_are_found_by_id(browser: Client, alice: Person) -> None:
+    attempt = Attempt.objects.create(
+        user=alice.user, question_id=1, language="c", passed_tests=0, total_tests=1, submitted_code="x"
+    )
+    for row in (alice.session, attempt, Mail.objects.create(kind=Mail.Kind.VERIFICATION, to="a@example.com")):
+        assert list(found(browser, str(row.pk)).values()) == [path_of(type(row), "change", row.pk)]
+
+
+def test_failed_logins_are_found_by_client_address(browser: Client) -> None:
+    fail_logins("x@example.com", 3, "2001:db8::1")
+    assert list(found(browser, "2001:0db8:0::1")) == ["Failed logins from 2001:db8::1"]
+    assert found(browser, "192.0.2.99") == {}
+
+
+def test_lists_are_found_by_name(browser: Client) -> None:
+    assert found(browser, "failed") == {"Failed logins": path_of(AccessFailureLog)}
+
+
+def test_no_search_is_a_fault(browser: Client) -> None:
+    for term in ("", " ", "@", "%", "x" * 5_000, "a\0b", "\ud7ff" * 3, "'; --", "::1%eth0", "1.2.3"):
+        assert found(browser, term) == {}

@@ -208,7 +208,7 @@ def test_a_form_of_an_older_tab_leads_back(admins_phone: Page, service: Service,
     page, base = admins_phone, str(service.http.base_url)
     sign_in(page, base, boss)
     page.goto(f"{base}/admin/accounts/user/?q={boss}")
-    page.get_by_role("link", name=boss).click()
+    page.locator("#result_list").get_by_role("link", name=boss).click()
     form = page.url
     page.get_by_label("Name").fill("Boss & Co.")
     page.context.clear_cookies(name="csrftoken")
@@ -228,12 +228,13 @@ OWN_PAGES = (
     "/verify-email?token=half-of-i",
     "/admin/login/",
     "/admin/nope",
-    "/admin/accounts/user/",
+    "/admin/accounts/user/?q=root",
     "/admin/accounts/user/add/",
     "/admin/accounts/session/",
     "/admin/accounts/mail/",
     "/admin/accounts/auditentry/",
     "/admin/attempts/attempt/",
+    "/admin/search/?s=root",
 )
 
 
@@ -244,6 +245,32 @@ def test_own_pages_are_accessible(desktop: Page, service: Service, boss: str) ->
     for path in (*OWN_PAGES, f"{page}/change/", f"{page}/unlock/confirm/", f"{page}/delete/confirm/"):
         desktop.goto(f"{base}{path}")
         assert_accessible(desktop)
+
+
+def test_a_list_fits_a_phone(admins_phone: Page, service: Service, boss: str) -> None:
+    page, base = admins_phone, str(service.http.base_url)
+    complaints = complaints_of(page, base)
+    sign_in(page, base, boss)
+    for name in ("accounts/user", "accounts/session", "accounts/auditentry"):
+        page.goto(f"{base}/admin/{name}/")
+        boxes = [row.bounding_box() for row in page.locator("#result_list .data-row").all()]
+        assert boxes and all(box and box["height"] <= PHONE["height"] / 6 for box in boxes)
+        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    page.goto(f"{base}/admin/accounts/user/?q=root")
+    page.get_by_role("link", name="matching “root”: remove").click()
+    page.wait_for_url(f"{base}/admin/accounts/user/?")
+    with page.expect_download() as file:
+        page.get_by_role("button", name="Export as CSV").click()
+    assert file.value.suggested_filename == "users.csv" and boss in file.value.path().read_text()
+    page.get_by_role("button", name="Show or hide the menu").click()
+    page.get_by_role("searchbox", name="Address, id or client address").fill(boss)
+    page.keyboard.press("Enter")
+    page.get_by_role("link", name=boss).first.click()
+    page.get_by_role("heading", name=boss, exact=True).wait_for()
+    page.set_viewport_size(DESKTOP)
+    page.goto(f"{base}/admin/accounts/user/?q=root")
+    assert page.locator("td.field-live").evaluate("cell => getComputedStyle(cell).textAlign") == "right"
+    assert not complaints
 
 
 DRAWN = """all => all.map(canvas =>
