@@ -46,7 +46,7 @@ class BaseAdmin(ModelAdmin):
     row_name = rows_name = list_name = ""  # "mail", "mails" and the list's title: those of the model unless given
     link_parameters: ClassVar[Mapping[str, str]] = {}  # lookups that no filter offers, but links: "of", "to" or "from"
     adjectives: ClassVar[Mapping[tuple[str, str], str]] = {}  # the name and value of a filter, as the title says them
-    csv_columns: ClassVar[list[str]] = []  # what an export of the list has
+    csv_columns: ClassVar[list[str]] = []  # what an export of the list has; without them there is none
     list_before_template = "accounts/admin/list_summary.html"
     show_full_result_count = False
     show_facets = ShowFacets.NEVER  # each facet is a count
@@ -100,6 +100,8 @@ class BaseAdmin(ModelAdmin):
     @method_decorator(require_POST)
     def export_view(self, request: Any) -> HttpResponseBase:
         """The rows of the list as CSV, narrowed and in the order that the query says, up to where the list ends."""
+        if not self.csv_columns:
+            raise Http404
         try:
             shown = self.get_changelist_instance(request)
         except IncorrectLookupParameters:
