@@ -1,4 +1,4 @@
-"""Dates and times on the admin site's pages: short, and no two ways to read them. All are UTC."""
+"""Dates and times on the admin site's pages: no two ways to read them. All are UTC."""
 
 DATE_FORMAT = "j M Y"
-DATETIME_FORMAT = r"j M Y H:i \U\T\C"
+DATETIME_FORMAT = r"Y-m-d H:i:s \U\T\C"  # as the reports of commands have it
