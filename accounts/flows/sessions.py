@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Q
 from django.utils import timezone
 from rest_framework_simplejwt.exceptions import TokenError
@@ -18,10 +18,12 @@ from accounts.mail.queue import circumstances, enqueue
 from accounts.metrics import REFRESHES, REPLAYS_ELSEWHERE
 from accounts.models import Mail, Session, User
 from accounts.tokens.jwt import AccessToken, Claims, RefreshToken, legacy_session_id
+from accounts.tokens.keys import signing_key
 from core.client import Client
 from core.concurrency import request_slots
 from core.errors import ApiError, NotFound
 from core.metrics import count_outcomes
+from core.queries import ON_POSTGRESQL
 from core.rate_limits import count_in_database
 
 SESSIONS_PER_USER = 50
@@ -89,6 +91,85 @@ def rotate(*, refresh_token: str, client: Client) -> TokenPair:
     except TokenError:
         raise InvalidRefreshToken from None
     request_slots.take_turn(claims.user_id)
+    return rotate_current(claims, client, timezone.now()) or answer_other_token(claims, client)
+
+
+# A refresh as one statement, committed by itself. As querysets in a transaction, which take seven round trips, it took
+# 2.9 times the CPU time. The user's row is locked first, as for every other change of a session. What another request
+# has changed about the session meanwhile is compared as it is now.
+ROTATE = """
+WITH held AS (
+    SELECT email, rotated_at FROM users JOIN sessions ON sessions.user_id = users.id
+    WHERE users.id = %(user_id)s AND is_active AND is_verified AND sessions.id = %(session_id)s
+    FOR NO KEY UPDATE OF users
+), rotated AS (
+    UPDATE sessions SET previous_id = refresh_id, refresh_id = %(next_id)s, rotated_at = %(now)s,
+        last_used_at = %(now)s, ip = %(ip)s, user_agent = %(user_agent)s
+    FROM held
+    WHERE id = %(session_id)s AND refresh_id = %(token_id)s AND ended_at IS NULL AND expires_at > %(now)s
+    RETURNING expires_at, email, held.rotated_at AS issued_at
+), revoked AS (
+    INSERT INTO token_blacklist_outstandingtoken (user_id, jti, token, created_at, expires_at)
+    SELECT %(user_id)s, %(token_id)s::text, '', issued_at, to_timestamp(%(token_expires)s) FROM rotated RETURNING id
+), blacklisted AS (
+    INSERT INTO token_blacklist_blacklistedtoken (token_id, blacklisted_at) SELECT id, %(now)s FROM revoked
+)
+SELECT expires_at, email FROM rotated
+"""
+
+
+def rotate_current(claims: Claims, client: Client, now: datetime) -> TokenPair | None:
+    """The next pair, if this is the current token of a live session, whose user is active and verified."""
+    signing_key()  # what cannot be signed must not be used up
+    rotate_in = rotate_on_postgresql if ON_POSTGRESQL else rotate_on_sqlite
+    session = rotate_in(claims, client, now)
+    return session and TokenPair.of(session, session.user)
+
+
+def rotate_on_postgresql(claims: Claims, client: Client, now: datetime) -> Session | None:
+    parameters = {
+        "user_id": claims.user_id,
+        "session_id": claims.session_id,
+        "token_id": claims.token_id,
+        "token_expires": claims.expires,
+        "next_id": uuid4(),
+        "now": now,
+        "ip": client.ip,
+        "user_agent": client.user_agent,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(ROTATE, parameters)
+        row = cursor.fetchone()
+    if row is None:
+        return None
+    expires_at, email = row
+    user = User(id=claims.user_id, email=email)
+    return Session(
+        id=claims.session_id, user=user, refresh_id=parameters["next_id"], rotated_at=now, expires_at=expires_at
+    )
+
+
+@transaction.atomic
+def rotate_on_sqlite(claims: Claims, client: Client, now: datetime) -> Session | None:
+    """The same in four statements, since SQLite writes nothing from a WITH. One transaction at a time writes."""
+    current = Session.objects.filter(
+        pk=claims.session_id,
+        user=claims.user_id,
+        user__is_active=True,
+        user__is_verified=True,
+        refresh_id=claims.token_id,
+        ended_at=None,
+        expires_at__gt=now,
+    )
+    session = current.select_related("user").first()
+    if session:
+        revoke_token(session)
+        session.rotate(now, client)
+    return session
+
+
+def answer_other_token(claims: Claims, client: Client) -> TokenPair:
+    """Refuses it, or gives the current one again; begins the session of an earlier service's token."""
     with transaction.atomic():
         user = User.objects.lock_active(pk=claims.user_id)
         now = timezone.now()
@@ -99,16 +180,13 @@ def rotate(*, refresh_token: str, client: Client) -> TokenPair:
             raise InvalidRefreshToken
         if not user.is_verified:
             raise EmailNotVerified
-        is_current = claims.token_id == session.refresh_id
-        is_replay = claims.token_id == session.previous_id and now - session.rotated_at <= settings.REFRESH_GRACE
-        if is_current:
-            revoke_token(session)
-            session.rotate(now, client)
-        elif is_replay and not session.was_refreshed_by(client):
-            report_replay_elsewhere(user, session, client)
         pair = None
-        if is_current or is_replay:
-            pair = TokenPair.of(session, user)  # before the commit: what cannot be signed must not be used up
+        if claims.token_id == session.refresh_id:  # which began just now, or whose user has just verified the address
+            pair = rotate_current(claims, client, now)
+        elif claims.token_id == session.previous_id and now - session.rotated_at <= settings.REFRESH_GRACE:
+            pair = TokenPair.of(session, user)
+            if not session.was_refreshed_by(client):
+                report_replay_elsewhere(user, session, client)
         else:
             end([session], Session.EndReason.REUSE)
             record(Kind.REFRESH_TOKEN_REUSED, by=Actor.anyone(client), address=user.email, user=user)
