@@ -9,7 +9,7 @@ from django.db.models import F
 
 from accounts.models import User
 from attempts.models import Attempt, IdempotencyKey, Position
-from attempts.queries import ATTEMPT_COUNT, HISTORY, QUESTION_COUNT, QUESTION_PAGE, SHOWN_ATTEMPT
+from attempts.queries import ATTEMPT_COUNT, HISTORY, HISTORY_FIELDS, QUESTION_COUNT, QUESTION_PAGE, SHOWN_ATTEMPT
 from core.errors import NotAuthenticated, NotFound
 
 CHUNK = 64  # attempts of at most 64 KiB each: what an export holds at a time
@@ -36,8 +36,9 @@ def list_attempts(*, user: User, limit: int, offset: int = 0, cursor: Position |
         total = found.count() if filters else count_attempts(user)
         rows = list((found.older_than(cursor) if cursor else found[offset:]).as_listed()[: limit + 1])
     else:
-        total = count_attempts(user)
-        rows = HISTORY.dicts(user.pk, limit + 1, offset)
+        listed = HISTORY.rows(user.pk, user.pk, limit + 1, offset)
+        total = listed[0][-1] if listed else count_attempts(user)
+        rows = [dict(zip(HISTORY_FIELDS, row, strict=False)) for row in listed]
     last = rows[limit - 1] if len(rows) > limit else None
     return Page(rows[:limit], total, last and Position(last["created_at"], last["id"]))
 
