@@ -9,12 +9,13 @@ from peerprep_users.health import healthz, readiness_details, readyz
 from peerprep_users.metrics_view import metrics
 from peerprep_users.start_page import start_page
 
+# Django tries the patterns in turn, so what is asked most comes first.
 urlpatterns = [
-    path("", start_page),
+    path("healthz", healthz),
+    path("api/v1/attempts", include("attempts.urls")),
     path("", include("accounts.urls")),
     path("users/me/export", ExportViewSet.as_view({"get": "export_me"})),
-    path("", include("attempts.urls")),
-    path("healthz", healthz),
+    path("", start_page),
     path("readyz", readyz),
     path("readyz/details", readiness_details),
     path("metrics", metrics),

@@ -8,9 +8,10 @@ from typing import Any
 
 import django
 from django.conf import settings
+from django.core.cache import close_caches
 from django.core.handlers import wsgi
 from django.core.signals import request_finished, request_started
-from django.db import close_old_connections
+from django.db import close_old_connections, reset_queries
 from django.http import HttpResponse
 
 from core.concurrency import request_slots
@@ -113,7 +114,9 @@ class BrokenBody:
 
 
 django.setup(set_prefix=False)
-# A slot looks after its connection itself: see `RequestSlots.release`.
+# A slot looks after its connection itself: see `RequestSlots.release`. There is no log of queries and no cache.
+request_started.disconnect(reset_queries)
 request_started.disconnect(close_old_connections)
 request_finished.disconnect(close_old_connections)
+request_finished.disconnect(close_caches)
 application = Application()

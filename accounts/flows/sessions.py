@@ -123,16 +123,17 @@ def rotate_current(claims: Claims, client: Client, now: datetime) -> TokenPair |
     signing_key()  # what cannot be signed must not be used up
     rotate_in = rotate_on_postgresql if ON_POSTGRESQL else rotate_on_sqlite
     session = rotate_in(claims, client, now)
-    return session and TokenPair.of(session, session.user)
+    return TokenPair.of(session, session.user) if session else None
 
 
 def rotate_on_postgresql(claims: Claims, client: Client, now: datetime) -> Session | None:
-    parameters = {
+    next_id = uuid4()
+    parameters: dict[str, Any] = {
         "user_id": claims.user_id,
         "session_id": claims.session_id,
         "token_id": claims.token_id,
         "token_expires": claims.expires,
-        "next_id": uuid4(),
+        "next_id": next_id,
         "now": now,
         "ip": client.ip,
         "user_agent": client.user_agent,
@@ -142,11 +143,8 @@ def rotate_on_postgresql(claims: Claims, client: Client, now: datetime) -> Sessi
         row = cursor.fetchone()
     if row is None:
         return None
-    expires_at, email = row
-    user = User(id=claims.user_id, email=email)
-    return Session(
-        id=claims.session_id, user=user, refresh_id=parameters["next_id"], rotated_at=now, expires_at=expires_at
-    )
+    user = User(id=claims.user_id, email=row[1])
+    return Session(id=claims.session_id, user=user, refresh_id=next_id, rotated_at=now, expires_at=row[0])
 
 
 @transaction.atomic
