@@ -12,9 +12,11 @@ import signal
 import socket
 import sys
 import tempfile
+import time
 from contextlib import suppress
 from functools import partial
 from logging.config import dictConfig
+from multiprocessing.sharedctypes import RawArray
 from pathlib import Path
 from selectors import EVENT_READ
 from uuid import uuid4
@@ -65,7 +67,33 @@ class Logger(glogging.Logger):
         dictConfig(settings.LOGGING)
 
 
+ACCEPT_DELAY = 0.001  # seconds
+NO_WORKER = 2**31 - 1
+connections = RawArray("i", [NO_WORKER] * 1024)  # how many each worker has, in memory that all of them share
+
+
+def place_of(worker):
+    return worker.age % len(connections)
+
+
 class Worker(ThreadWorker):
+    @property
+    def nr_conns(self):
+        return connections[place_of(self)]
+
+    @nr_conns.setter
+    def nr_conns(self, count):
+        connections[place_of(self)] = count
+
+    def accept(self, listener):
+        """Lets workers with fewer connections go first. Otherwise the one that wakes first takes nearly all of a burst.
+
+        If they are busy it accepts all the same, so nothing waits for a worker that is starting, hangs or has died.
+        """
+        if self.nr_conns > min(connections):
+            time.sleep(ACCEPT_DELAY)
+        super().accept(listener)
+
     def handle_error(self, req, client, addr, exc):
         """Answers malformed HTTP in JSON. gunicorn answers it in HTML, and logs what was sent, secrets included."""
         from core.errors import Failed, HeadersTooLarge, MalformedRequest, UrlTooLong, respond
@@ -238,4 +266,5 @@ def child_exit(server, worker):
     """Takes a process that has ended out of the gauges. What it counted stays counted."""
     from prometheus_client.multiprocess import mark_process_dead
 
+    connections[place_of(worker)] = NO_WORKER
     mark_process_dead(worker.pid)
