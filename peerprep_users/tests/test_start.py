@@ -199,6 +199,32 @@ def test_the_threads_of_a_process_share_two_heaps(tmp_path: Path) -> None:
     assert 1 <= done.stdout.count("<heap nr=") <= 2
 
 
+ACCEPTED = """
+import os, runpy, socket, time
+from gunicorn.config import Config
+Worker = runpy.run_path("deploy/gunicorn.conf.py")["Worker"]
+Worker.accept.__globals__["ACCEPT_DELAY"] = 1
+Worker.enqueue_req = lambda self, conn: None
+listener = socket.create_server(("127.0.0.1", 0))
+listener.setblocking(False)
+clients = [socket.create_connection(listener.getsockname()) for _ in range(2)]
+workers = [Worker(age, 0, [listener], None, 30, Config(), None) for age in (1, 2)]
+workers[0].accept(listener)
+if os.fork() == 0:
+    time.sleep(0.2)
+    workers[1].accept(listener)
+    os._exit(0)
+workers[0].accept(listener)
+print([worker.nr_conns for worker in workers])
+"""
+
+
+def test_a_process_lets_one_with_fewer_connections_accept_first(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", ACCEPTED]
+    done = subprocess.run(command, cwd=ROOT, env=environment(tmp_path), capture_output=True, text=True, check=True)
+    assert done.stdout == "[1, 1]\n"
+
+
 def is_free(port: int) -> bool:
     try:
         socket.create_server(("127.0.0.1", port)).close()
