@@ -40,7 +40,7 @@ def internal(view: View) -> View:
 @allow("GET", "HEAD")
 def healthz(request: HttpRequest) -> HttpResponse:
     """Liveness: this process answers. It asks no other service, and has no request slot: see wsgi.py."""
-    return JsonResponse({"ok": True})
+    return HttpResponse('{"ok":true}', content_type="application/json")
 
 
 @allow("GET", "HEAD")

@@ -342,6 +342,16 @@ def test_it_takes_no_script_name_from_a_client(wire: Wire, path: bytes) -> None:
     assert (named.status, len(named.body)) == (wire.get(path).status, len(wire.get(path).body))
 
 
+def test_it_counts_probes_by_their_route(wire: Wire) -> None:
+    assert wire.get(b"/healthz/").status == 200
+    assert b'http_requests_total{method="GET",route="/healthz",status="200"}' in wire.get(b"/metrics").body
+
+
+def test_a_page_of_another_origin_may_ask_whether_it_is_alive(wire: Wire) -> None:
+    answer = wire.get(b"/healthz", b"Origin: https://app.example")
+    assert (answer.status, answer.headers["access-control-allow-origin"]) == (200, "*")
+
+
 def test_it_reads_a_body_it_was_asked_to_expect(wire: Wire) -> None:
     answer = wire.post(b"/auth/login", LOGIN, b"Expect: 100-continue", b"Content-Length: %d" % len(LOGIN))
     assert answer
