@@ -69,7 +69,9 @@ class Logger(glogging.Logger):
 
 ACCEPT_DELAY = 0.001  # seconds
 NO_WORKER = 2**31 - 1
-connections = RawArray("i", [NO_WORKER] * 1024)  # how many each worker has, in memory that all of them share
+# How many each worker has, old and new ones during a reload, in memory that all of them share. Only a hint: in time two
+# workers may come to share a place.
+connections = RawArray("i", [NO_WORKER] * 2 * settings.WORKERS)
 
 
 def place_of(worker):
@@ -79,11 +81,11 @@ def place_of(worker):
 class Worker(ThreadWorker):
     @property
     def nr_conns(self):
-        return connections[place_of(self)]
+        return self.own_connections
 
     @nr_conns.setter
     def nr_conns(self, count):
-        connections[place_of(self)] = count
+        self.own_connections = connections[place_of(self)] = count
 
     def accept(self, listener):
         """Lets workers with fewer connections go first. Otherwise the one that wakes first takes nearly all of a burst.

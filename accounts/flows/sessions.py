@@ -95,8 +95,8 @@ def rotate(*, refresh_token: str, client: Client) -> TokenPair:
 
 
 # A refresh as one statement, committed by itself. As querysets in a transaction, which take seven round trips, it took
-# 2.9 times the CPU time. The user's row is locked first, as for every other change of a session. What another request
-# has changed about the session meanwhile is compared as it is now.
+# nearly three times the CPU time. The user's row is locked first, as for every other change of a session. What another
+# request has changed about the session meanwhile is compared as it is now.
 ROTATE = """
 WITH held AS (
     SELECT email, rotated_at FROM users JOIN sessions ON sessions.user_id = users.id

@@ -215,7 +215,8 @@ if os.fork() == 0:
     workers[1].accept(listener)
     os._exit(0)
 workers[0].accept(listener)
-print([worker.nr_conns for worker in workers])
+os.wait()
+print(list(Worker.accept.__globals__["connections"]))
 """
 
 
