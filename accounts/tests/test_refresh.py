@@ -134,6 +134,13 @@ def test_no_refresh_outlives_the_session(alice: Person) -> None:
         assert refresh(token).status_code == 401
 
 
+def test_the_end_of_the_session_is_exact(alice: Person) -> None:
+    end = timezone.now() + timedelta(seconds=1)
+    Session.objects.update(expires_at=end)
+    with time_machine.travel(end):
+        assert refresh(alice.tokens.refresh_token).json()["code"] == "invalid_refresh_token"
+
+
 def test_no_token_outlives_the_session(alice: Person) -> None:
     end = timezone.now() + timedelta(seconds=60)
     Session.objects.update(expires_at=end)
