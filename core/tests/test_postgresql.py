@@ -1,11 +1,14 @@
-"""Prepared statements of a connection to PostgreSQL."""
+"""A connection to PostgreSQL: prepared statements, and how long one may take."""
 
 from collections.abc import Iterator
 
 import pytest
 from django.db import connection, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.utils import NotSupportedError
+from django.db.utils import NotSupportedError, OperationalError
+
+from core.postgresql import limit_statements
+from core.postgresql.base import STATEMENT_SECONDS
 
 pytestmark = pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has none")
 
@@ -42,3 +45,11 @@ def test_a_migration_disturbs_a_connection_only_once(database: BaseDatabaseWrapp
         ask(database, ASKED)
     database.close_if_unusable_or_obsolete()  # as at the end of a request
     ask(database, ASKED)
+
+
+def test_the_connection_of_this_thread_can_be_limited(transactional_db: None) -> None:
+    limit_statements(connection, 0.1)
+    with pytest.raises(OperationalError, match=r"no result within 0\.1 s"), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_sleep(2)")
+    limit_statements(connection, STATEMENT_SECONDS)
+    connection.close()
