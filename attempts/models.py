@@ -139,7 +139,8 @@ class QuestionStatus(models.Model):
         db_table = "user_question_status"
         verbose_name_plural = "question statuses"
         constraints = [
-            # Also the index of a user's list of questions, of the sums over them, and of the cascade.
+            # Also the index of a user's list of questions, of the sums over them, and of the cascade. On PostgreSQL a
+            # migration adds the columns that are summed, so it answers alone: a user's rows are all over the table.
             models.UniqueConstraint(fields=["user", "question_id"], name="user_question_status_unique"),
         ]
 

@@ -6,10 +6,13 @@ from zoneinfo import ZoneInfo
 
 import pytest
 import time_machine
+from django.db import connection
 
 from attempts.flows.progress import show_activity
+from attempts.queries import ATTEMPT_COUNT, STATISTICS, SUMMARY
 from attempts.tests.factories import attempt, attempts_at, got, plain_activity, store_attempts
 from conftest import Person
+from core.queries import ON_POSTGRESQL, FixedQuery
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
@@ -210,3 +213,12 @@ def test_a_call_takes_as_many_queries_whatever_the_history(
     attempts_at(alice, [NOW + timedelta(minutes=number) for number in range(5)])
     with django_assert_num_queries(queries):
         got(alice, path)
+
+
+@pytest.mark.skipif(not ON_POSTGRESQL, reason="SQLite has no index with further columns")
+@pytest.mark.parametrize("query", [SUMMARY, ATTEMPT_COUNT, STATISTICS])
+def test_the_sums_over_the_questions_take_an_index_alone(alice: Person, query: FixedQuery) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off")
+        cursor.execute(f"EXPLAIN {query.text}", [alice.user.pk])
+        assert "Index Only Scan" in str(cursor.fetchall())
