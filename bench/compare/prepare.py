@@ -29,6 +29,7 @@ from attempts.flows.stats import count_statuses  # noqa: E402
 from attempts.models import Attempt  # noqa: E402
 from bench.compare.calls import ATTEMPT, CALLS, PASSWORD, QUESTION, Request, write  # noqa: E402
 from bench.statements import Recording, recorded  # noqa: E402
+from core.postgresql import limit_statements  # noqa: E402
 
 USERS, ATTEMPTS, CALLERS = 2_000, 100, 300
 
@@ -49,6 +50,7 @@ FROM users, generate_series(1, %s) n
 
 
 def fill(users: int, attempts: int) -> None:
+    limit_statements(connection, None)
     with connection.cursor() as cursor:
         cursor.execute(FILL_USERS, [make_password(PASSWORD), users])
         cursor.execute(FILL_ATTEMPTS, [attempts])
