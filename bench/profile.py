@@ -6,13 +6,13 @@ import subprocess
 import sys
 
 from bench.compare import database
-from bench.compare.calls import CALLS
+from bench.compare.calls import COMPARED
 from core.tests.servers import ROOT
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("call", choices=[name for name in CALLS if name != "login"])  # Argon2id is all of that
+    parser.add_argument("call", choices=[name for name in COMPARED if name != "login"])  # Argon2id is all of that
     call = parser.parse_args().call
     with database.temporary() as url:
         command = [sys.executable, "-m", "bench.layers", call]

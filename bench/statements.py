@@ -24,7 +24,8 @@ class Statement(NamedTuple):
 
     @property
     def values(self) -> list[Any]:
-        return list(self.parameters.values() if isinstance(self.parameters, dict) else self.parameters or [])
+        found = self.parameters.values() if isinstance(self.parameters, dict) else self.parameters or []
+        return [value for value in found if not isinstance(value, list)]
 
 
 @contextmanager
@@ -120,7 +121,7 @@ def source_of(value: Any, earlier: list[Statement]) -> tuple[int, int] | None:
 def resolved(parameters: Any, values: dict[Any, Any]) -> Any:
     if isinstance(parameters, dict):
         return {name: values.get(value, value) for name, value in parameters.items()}
-    return parameters and [values.get(value, value) for value in parameters]
+    return parameters and [value if isinstance(value, list) else values.get(value, value) for value in parameters]
 
 
 def replay(connection: Any, recording: Recording, values: dict[Any, Any]) -> list[list[tuple[Any, ...]]]:

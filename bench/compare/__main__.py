@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from tqdm import tqdm
 
 from bench.compare import calls, database, load, report
-from bench.compare.calls import CALLS
+from bench.compare.calls import CALLS, COMPARED
 from bench.compare.report import ARGON2, Measurement
 from bench.compare.servers import COMMANDS, Server, Usage, running, wait_until_idle
 from core.tests.servers import ROOT
@@ -158,7 +158,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=3, help="of each load (%(default)s)")
     parser.add_argument("--connections", type=lambda text: [int(n) for n in text.split(",")], default=[1, 16, 64])
-    parser.add_argument("--calls", type=some(list(CALLS)), default=list(CALLS), help=",".join(CALLS))
+    parser.add_argument("--calls", type=some(list(COMPARED)), default=list(COMPARED), help=",".join(COMPARED))
     parser.add_argument("--only", type=some(list(COMMANDS)), default=list(COMMANDS), help=",".join(COMMANDS))
     parser.add_argument("--json", type=Path, help="a file for all measurements")
     return parser.parse_args()

@@ -1,4 +1,4 @@
-"""The calls that are compared. Their requests are in files, one a line: method, path, access token, body."""
+"""The calls that are measured. Their requests are in files, one a line: method, path, access token, body."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -15,7 +15,7 @@ class Call(NamedTuple):
     signed_in: bool = True
 
 
-CALLS = {
+COMPARED = {
     "healthz": Call("GET", "/healthz", signed_in=False),
     "me": Call("GET", "/users/me"),
     "is-admin": Call("GET", "/users/is-admin"),
@@ -25,6 +25,12 @@ CALLS = {
     "record": Call("POST", "/api/v1/attempts/"),
     "refresh": Call("POST", "/auth/refresh", signed_in=False),
     "login": Call("POST", "/auth/login", signed_in=False),
+}
+CALLS = COMPARED | {
+    "questions": Call("GET", "/api/v1/attempts/me/questions?limit=50"),
+    "activity": Call("GET", "/api/v1/attempts/me/activity?tz=Asia/Singapore"),
+    "statistics": Call("GET", "/api/v1/attempts/me/statistics"),
+    "logout": Call("POST", "/auth/logout"),
 }
 
 

@@ -56,7 +56,7 @@ def restore(url: str) -> None:
 def postmaster(url: str) -> psutil.Process | None:
     """The process that all of PostgreSQL's descend from; None if it is on another host."""
     with psycopg.connect(url) as connection:
-        pid = connection.info.backend_pid
+        [pid] = connection.execute("SELECT pg_backend_pid()").fetchone()  # PgBouncer makes up the one of `info`
         try:
             backend = psutil.Process(pid)
             return backend.parent() if backend.name().startswith("postgres") else None
