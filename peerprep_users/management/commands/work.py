@@ -11,8 +11,8 @@ from peerprep_users.legacy.detection import TAKE_OVER, found_at_start
 
 class Command(Operation):
     help = (
-        "Runs the background jobs until SIGTERM or Ctrl-C: delivers mail, chains the audit trail, counts finished days "
-        "and purges expired rows. Any number of them share the work."
+        "Runs the background jobs until SIGTERM or Ctrl-C: delivers mail, chains the audit trail, publishes events, "
+        "counts finished days and purges expired rows. Any number of them share the work."
     )
     examples = "work"
     is_brief = False
