@@ -27,7 +27,7 @@ BROKER_ERRORS = (AMQPError, AMQPConnectorException, OSError)
 
 @contextmanager
 def connected_channel() -> Iterator[BlockingChannel]:
-    """A channel of a new connection, which takes three seconds at most. One that goes silent later fails within twenty."""
+    """A channel of a new connection, which takes 3 s at most. One that goes silent later fails within 20 s."""
     parameters = pika.URLParameters(settings.RABBITMQ_URL)
     parameters.socket_timeout = parameters.stack_timeout = 3
     parameters.heartbeat = parameters.blocked_connection_timeout = 5
