@@ -6,29 +6,34 @@ Django's `UniqueConstraint(include=…)` would leave SQLite without the constrai
 from typing import Any
 
 from django.db import migrations
-from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
-CONSTRAINT = "user_question_status_unique UNIQUE (user_id, question_id)"
+CONSTRAINT = "user_question_status_unique"
+COLUMNS = "(user_id, question_id)"
 SUMMED = "INCLUDE (attempts, solving_attempts, attempts_to_solve, last_attempt_at, solved_at)"
 
 
-def replace_constraint(schema_editor: BaseDatabaseSchemaEditor, including: str) -> None:
+def replace_constraint(schema_editor: Any, including: str) -> None:
+    """Builds the index while others write. Only taking it for the old one needs the table, for a moment."""
     if schema_editor.connection.vendor == "postgresql":
         schema_editor.execute(
-            "ALTER TABLE user_question_status DROP CONSTRAINT user_question_status_unique, "
-            f"ADD CONSTRAINT {CONSTRAINT} {including}"
+            f"CREATE UNIQUE INDEX CONCURRENTLY {CONSTRAINT}_new ON user_question_status {COLUMNS} {including}"
+        )
+        schema_editor.execute(
+            f"ALTER TABLE user_question_status DROP CONSTRAINT {CONSTRAINT}, "
+            f"ADD CONSTRAINT {CONSTRAINT} UNIQUE USING INDEX {CONSTRAINT}_new"
         )
 
 
-def forwards(apps: Any, schema_editor: BaseDatabaseSchemaEditor) -> None:
+def include(apps: Any, schema_editor: Any) -> None:
     replace_constraint(schema_editor, SUMMED)
 
 
-def backwards(apps: Any, schema_editor: BaseDatabaseSchemaEditor) -> None:
+def leave_out(apps: Any, schema_editor: Any) -> None:
     replace_constraint(schema_editor, "")
 
 
 class Migration(migrations.Migration):
+    atomic = False
     dependencies = [("attempts", "0001_initial")]
 
-    operations = [migrations.RunPython(forwards, backwards)]
+    operations = [migrations.RunPython(include, leave_out)]
