@@ -1,8 +1,8 @@
 """Publishes events to RabbitMQ, in the order of their positions.
 
 Each is published only once RabbitMQ has confirmed the one before it, and deleted only once it is confirmed itself. So
-whatever a publisher has read, and wherever it dies, no event reaches a queue for the first time before an earlier one
-of the outbox. That holds for several publishers at once too; the claim only spares RabbitMQ what they would all send.
+no event reaches a queue for the first time before an earlier one of the outbox, wherever a publisher dies. That holds
+for several publishers at once too; the claim only spares RabbitMQ what they would all send.
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""Events reach a real RabbitMQ: in order, at least once, whatever fails on the way."""
+"""Events reach a real RabbitMQ: in order and at least once, also where something fails on the way."""
 
 import logging
 import os
