@@ -33,9 +33,9 @@ def database_url() -> str:
     return f"postgresql://{user}/{values['dbname']}?{where}"
 
 
-def migrate(database_url: str) -> None:
+def migrate(database_url: str, code: Path = ROOT) -> None:
     command = [sys.executable, "manage.py", "migrate", "--noinput", "--verbosity", "0"]
-    subprocess.run(command, cwd=ROOT, env={**os.environ, "DATABASE_URL": database_url}, check=True)
+    subprocess.run(command, cwd=code, env={**os.environ, "DATABASE_URL": database_url}, check=True)
 
 
 @contextmanager

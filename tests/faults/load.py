@@ -16,7 +16,7 @@ import psycopg
 
 from conftest import PASSWORD
 from core.tests.waiting import PATIENCE
-from tests.faults.service import Service
+from tests.faults.service import Replicas, Service
 
 RATE = 25.0  # calls a second, whether or not earlier ones are answered
 PEOPLE = 12
@@ -84,7 +84,7 @@ class Load:
         database: the URL of its database; not the one that the service uses, where that one fails.
     """
 
-    def __init__(self, service: Service, database: str) -> None:
+    def __init__(self, service: Service | Replicas, database: str) -> None:
         self.service, self.database = service, database
         self.logged_before = service.log.stat().st_size
         self.running: list[Future[None]] = []

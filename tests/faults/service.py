@@ -5,11 +5,13 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
+from core.tests.gateways import nginx
 from core.tests.servers import ROOT, free_port, wait_for
 from core.tests.waiting import PATIENCE
 
@@ -22,13 +24,17 @@ class Service:
 
     Args:
         log: a file for all that it prints.
+        code: the folder of its version.
     """
 
-    def __init__(self, log: Path, database_url: str, **environment: str) -> None:
-        self.log = log
+    def __init__(
+        self, log: Path, database_url: str, /, *, host: str = "127.0.0.1", code: Path = ROOT, **environment: str
+    ) -> None:
+        self.log, self.code = log, code
         port = free_port()
-        self.url = f"http://127.0.0.1:{port}"
-        own = {"HOST": "127.0.0.1", "PORT": str(port), "PUBLIC_BASE_URL": self.url, "WEB_CONCURRENCY": str(WORKERS)}
+        self.address = f"{host}:{port}"
+        self.url = f"http://{self.address}"
+        own = {"HOST": host, "PORT": str(port), "PUBLIC_BASE_URL": self.url, "WEB_CONCURRENCY": str(WORKERS)}
         self.launched: list[subprocess.Popen[bytes]] = []
         self.environment = os.environ | own | {"DATABASE_URL": database_url} | environment
 
@@ -39,7 +45,7 @@ class Service:
     def launch(self) -> None:
         with self.log.open("ab") as log:  # a session of its own: see `kill`
             process = subprocess.Popen(
-                GUNICORN, cwd=ROOT, env=self.environment, stdout=log, stderr=log, start_new_session=True
+                GUNICORN, cwd=self.code, env=self.environment, stdout=log, stderr=log, start_new_session=True
             )
         self.launched.append(process)
 
@@ -60,10 +66,35 @@ class Service:
 
 
 @contextmanager
-def serving(log: Path, database_url: str, **environment: str) -> Iterator[Service]:
-    service = Service(log, database_url, **environment)
+def serving(
+    log: Path, database_url: str, /, *, host: str = "127.0.0.1", code: Path = ROOT, **environment: str
+) -> Iterator[Service]:
+    service = Service(log, database_url, host=host, code=code, **environment)
     try:
         service.start()
         yield service
     finally:
         service.kill()
+
+
+@dataclass
+class Replicas:
+    """Several instances behind one gateway."""
+
+    url: str
+    log: Path
+    each: list[Service]
+
+
+@contextmanager
+def replicated(folder: Path, database_url: str, *codes: Path, **environment: str) -> Iterator[Replicas]:
+    """One instance for each version, on an address of its own, all behind nginx as shipped."""
+    log = folder / "log"
+    with ExitStack() as stack:
+        each = [
+            stack.enter_context(serving(log, database_url, host=f"127.0.0.{n}", code=code, **environment))
+            for n, code in enumerate(codes, 1)
+        ]
+        upstream = "; server ".join(service.address for service in each)
+        port = stack.enter_context(nginx("shipped", upstream, folder))
+        yield Replicas(f"http://127.0.0.1:{port}/api/v1/users", log, each)
