@@ -28,7 +28,7 @@ class Service:
     """
 
     def __init__(
-        self, log: Path, database_url: str, /, *, host: str = "127.0.0.1", code: Path = ROOT, **environment: str
+        self, log: Path, database_url: str, code: Path = ROOT, /, *, host: str = "127.0.0.1", **environment: str
     ) -> None:
         self.log, self.code = log, code
         port = free_port()
@@ -67,9 +67,9 @@ class Service:
 
 @contextmanager
 def serving(
-    log: Path, database_url: str, /, *, host: str = "127.0.0.1", code: Path = ROOT, **environment: str
+    log: Path, database_url: str, code: Path = ROOT, /, *, host: str = "127.0.0.1", **environment: str
 ) -> Iterator[Service]:
-    service = Service(log, database_url, host=host, code=code, **environment)
+    service = Service(log, database_url, code, host=host, **environment)
     try:
         service.start()
         yield service
@@ -92,7 +92,7 @@ def replicated(folder: Path, database_url: str, *codes: Path, **environment: str
     log = folder / "log"
     with ExitStack() as stack:
         each = [
-            stack.enter_context(serving(log, database_url, host=f"127.0.0.{n}", code=code, **environment))
+            stack.enter_context(serving(log, database_url, code, host=f"127.0.0.{n}", **environment))
             for n, code in enumerate(codes, 1)
         ]
         upstream = "; server ".join(service.address for service in each)

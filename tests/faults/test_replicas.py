@@ -16,6 +16,7 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
+import jwt
 import psycopg
 import pytest
 
@@ -160,11 +161,19 @@ def test_a_refresh_is_one_rotation_and_a_logout_ends_it_on_all(
     assert {client.get("/users/me", headers=alice["bearer"]).status_code for client in clients} == {401}
 
 
-def test_a_new_signing_key_is_published_and_accepted_by_all(
-    clients: list[httpx.Client], alice: dict[str, Any], database: str
+def test_a_new_signing_key_is_accepted_and_published_by_all(
+    replicas: Replicas, clients: list[httpx.Client], alice: dict[str, Any], database: str
 ) -> None:
-    manage(database, "keys", "stage")
-    time.sleep(3)
+    (kid,) = re.findall(r"Staged (\S+)\.", manage(database, "keys", "stage"))
+    manage(database, "keys", "activate", kid, "--force", "--yes")
+    last = replicas.each[-1]
+    last.process.terminate()
+    assert last.process.wait(PATIENCE) == 0
+    last.start()  # it signs with the new key, which the others have not read yet
+    answer = clients[-1].post("/auth/login", json={"email": alice["email"], "password": PASSWORD})
+    access_token = answer.json()["access_token"]
+    assert jwt.get_unverified_header(access_token)["kid"] == kid
+    for bearer in (alice["bearer"], {"Authorization": f"Bearer {access_token}"}):
+        assert {client.get("/users/me", headers=bearer).status_code for client in clients} == {200}
     rings = [client.get("/.well-known/jwks.json").json() for client in clients]
     assert len(rings[0]["keys"]) == 2 and rings[0] == rings[1] == rings[2]
-    assert {client.get("/users/me", headers=alice["bearer"]).status_code for client in clients} == {200}
