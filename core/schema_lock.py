@@ -23,20 +23,21 @@ def schema_lock(connection: BaseDatabaseWrapper) -> AbstractContextManager[None]
 def locked_on_postgresql(connection: BaseDatabaseWrapper) -> Iterator[None]:
     """Holds an advisory lock in a transaction of another connection, which works through PgBouncer too.
 
-    It polls: a statement that waits would have a snapshot, for the end of which CREATE INDEX CONCURRENTLY waits.
+    It polls, each time in a new transaction: a statement that waits would have a snapshot, for the end of which CREATE
+    INDEX CONCURRENTLY waits.
     """
     with closing(connection.copy()) as holder:
         holder.set_autocommit(False)
         with holder.cursor() as cursor:
-            cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
             while not is_locked(cursor):
+                holder.rollback()
                 time.sleep(POLL_SECONDS)
+            cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")  # and ends the snapshot, too
             yield
 
 
 def is_locked(cursor: Any) -> bool:
-    """Asks without parameters: with them the statement's portal would stay open, and keep its snapshot."""
-    cursor.execute(f"SELECT pg_try_advisory_xact_lock({LOCK_NUMBER})")
+    cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [LOCK_NUMBER])
     return bool(cursor.fetchone()[0])
 
 
