@@ -121,7 +121,7 @@ def test_each_job_begins_where_its_picture_shows(desktop: Page, service: Service
     page.get_by_text("550 No such mailbox").wait_for()
     picture(page, "dead-mails")
     page.goto(f"{base}/admin/accounts/user/?q={attacked}")
-    page.get_by_role("link", name=attacked).click()
+    page.locator("#result_list").get_by_role("link", name=attacked).click()
     user = page.url
     content.get_by_role("link", name="Unlock").first.wait_for()
     picture(page, "user")

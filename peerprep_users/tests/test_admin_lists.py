@@ -18,6 +18,7 @@ from django.urls import reverse
 from accounts.models import AuditEntry, Mail, Session, User
 from attempts.models import Attempt
 from conftest import Person, browser_of
+from core.models import Event
 from peerprep_users.admin_site.sidebar import LISTS
 
 USERS = "/admin/accounts/user/"
@@ -67,6 +68,7 @@ def world(browser: Client, alice: Person) -> Client:
     Mail.objects.create(kind=Mail.Kind.RESET_CODE, to=alice.user.email)
     fail_logins(alice.user.email, 1)
     browser.post(f"{USERS}{alice.user.pk}/change/", {"name": "Alicia"})
+    Event.objects.create(type=Event.Type.USER_RENAMED, user_id=alice.user.pk, data={})
     return browser
 
 

@@ -1,7 +1,4 @@
-"""Three instances behind the gateway behave as one, while one of them is killed and another one restarted.
-
-A check of what else they share, such as events, belongs to `test_a_kill_and_a_restart_lose_nothing`, after `verify`.
-"""
+"""Three instances behind the gateway behave as one, while one of them is killed and another one restarted."""
 
 import os
 import re
@@ -21,11 +18,12 @@ import psycopg
 import pytest
 
 from conftest import PASSWORD
+from core.tests.rabbitmq import Listener
 from core.tests.servers import ROOT
 from core.tests.smtp import Scripted, scripted
-from core.tests.waiting import PATIENCE
+from core.tests.waiting import PATIENCE, wait_until
 from tests.faults.load import Load
-from tests.faults.neighbours import RedisServer
+from tests.faults.neighbours import RabbitMQ, RedisServer
 from tests.faults.service import Replicas, replicated
 
 pytestmark = [pytest.mark.slow, pytest.mark.faults]
@@ -43,10 +41,18 @@ def smtp() -> Iterator[Scripted]:
 
 
 @pytest.fixture(scope="module")
-def replicas(database: str, smtp: Scripted, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replicas]:
+def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMQ]:
+    with RabbitMQ(tmp_path_factory.mktemp("rabbitmq")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def replicas(
+    database: str, smtp: Scripted, rabbitmq: RabbitMQ, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Replicas]:
     with RedisServer() as redis:
         redis.start()
-        own = {"MAIL_PORT": str(smtp.port), "REDIS_URL": redis.url}
+        own = {"MAIL_PORT": str(smtp.port), "REDIS_URL": redis.url, "RABBITMQ_URL": rabbitmq.url}
         own |= {"RATE_LIMIT_FORGOT_PASSWORD": f"{FORGOT_PER_HOUR}/h"}
         folder = tmp_path_factory.mktemp("replicas")
         with replicated(folder, database, ROOT, ROOT, ROOT, **SHARED, **own) as replicas:
@@ -88,9 +94,10 @@ def manage(database: str, *command: str) -> str:
 
 
 def test_a_kill_and_a_restart_lose_nothing(
-    replicas: Replicas, database: str, smtp: Scripted, verify: Callable[..., None]
+    replicas: Replicas, database: str, smtp: Scripted, rabbitmq: RabbitMQ, verify: Callable[..., None]
 ) -> None:
     killed, restarted, _ = replicas.each
+    Listener(rabbitmq.url, queue="neighbour").connection.close()
     with Load(replicas, database) as load:
         time.sleep(3)
         with load.fault():
@@ -108,8 +115,19 @@ def test_a_kill_and_a_restart_lose_nothing(
     doubles = arrived - Counter(to for (to,) in sent)
     assert Counter(to for (to,) in sent) - arrived == Counter()
     assert doubles.total() <= 1, doubles  # the sender that was killed after the server's answer
+    assert attempts_told_of(database, rabbitmq) == set(load.recorded)
     manage(database, "audit", "verify")
     manage(database, "stats", "verify")
+
+
+def attempts_told_of(database: str, rabbitmq: RabbitMQ) -> set[str]:
+    """The code of each attempt that an event has told of, once all events are published."""
+    with psycopg.connect(database, autocommit=True) as connection:
+        wait_until(lambda: not connection.execute("SELECT FROM events").rowcount, "not all events are published")
+        with Listener(rabbitmq.url, queue="neighbour") as listener:
+            told = [event["data"]["attempt_id"] for event in listener.hear() if event["type"].endswith("recorded.v1")]
+        sql = "SELECT submitted_code FROM attempts WHERE id::text = ANY(%s)"
+        return {str(code) for (code,) in connection.execute(sql, [told])}
 
 
 def test_three_wrong_passwords_are_evaluated_over_all(clients: list[httpx.Client], alice: dict[str, Any]) -> None:
