@@ -26,6 +26,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import path as route
 from django.utils import timezone
 
+import peerprep_users.wsgi  # noqa: F401 - disconnects signals, as it does in the service
 from accounts.reset_codes import new_code
 from accounts.tokens.jwt import verification_token
 from attempts.flows import stats
