@@ -1,4 +1,4 @@
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import uuid4
 
 from django.db import models
@@ -25,6 +25,11 @@ class RateCount(models.Model):
 class EventQuerySet(OutboxQuerySet["Event"]):
     CLAIM = timedelta(seconds=30)
     MOST_AT_ONCE = 100
+
+    def oldest_age(self) -> float:
+        """By the position: no index has the times."""
+        oldest: datetime | None = self.order_by("position").values_list("created_at", flat=True).first()
+        return max(0.0, (timezone.now() - oldest).total_seconds()) if oldest else 0.0
 
     def claim(self) -> list["Event"]:
         """The first events, in order; none while another publisher has the very first one."""

@@ -12,8 +12,12 @@ class ConcurrentlyOnPostgreSQL(Operation):
 
     elsewhere: type[Operation]
 
+    def before(self, schema_editor: Any) -> None:
+        """What lets the migration run again after it was interrupted."""
+
     def database_forwards(self, app_label: str, schema_editor: Any, *states: Any) -> None:
         if schema_editor.connection.vendor == "postgresql":
+            self.before(schema_editor)
             super().database_forwards(app_label, schema_editor, *states)
         else:
             self.elsewhere.database_forwards(self, app_label, schema_editor, *states)
@@ -27,6 +31,9 @@ class ConcurrentlyOnPostgreSQL(Operation):
 
 class AddIndexOnline(ConcurrentlyOnPostgreSQL, AddIndexConcurrently):
     elsewhere = AddIndex
+
+    def before(self, schema_editor: Any) -> None:
+        schema_editor.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {self.index.name}")
 
 
 class RemoveIndexOnline(ConcurrentlyOnPostgreSQL, RemoveIndexConcurrently):

@@ -152,10 +152,10 @@ class MailAdmin(EmailSearchMixin, RowActionMixin, ReadOnlyAdmin):
 
 @admin.register(Event)
 class EventAdmin(ReadOnlyAdmin):
-    """Those that wait. No index serves the search, since there are many only after a long outage of RabbitMQ."""
+    """Those that wait."""
 
     list_display = ["type", "of", "created_at"]
-    search_help_text = "E-mail address of a user"
+    search_fields = []
     ordering = ["position"]
     details = ["data", "id", "claimed_until"]
     csv_columns = ["position", "id", "type", "user_id", "data", "created_at"]
@@ -163,12 +163,19 @@ class EventAdmin(ReadOnlyAdmin):
     def title_of(self, row: Event) -> str:
         return f"Event {row.type}"
 
-    def search(self, term: str) -> Q:
-        return Q(user_id__in=ids_of_user(term))
+    def annotate_page(self, rows: list[Any]) -> list[Any]:
+        addresses = dict(User.objects.filter(pk__in={row.user_id for row in rows}).values_list("pk", "email"))
+        for row in rows:
+            row.account_address = addresses.get(row.user_id)
+        return rows
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        row = super().get_object(request, object_id, from_field)
+        return row and self.annotate_page([row])[0]
 
     @admin.display(description="user")
-    def of(self, event: Event) -> str:
-        return user_link(event.user_id, str(event.user_id))
+    def of(self, event: Any) -> str:
+        return user_link(event.user_id, event.account_address) if event.account_address else "a deleted user"
 
 
 class SecurityFilter(admin.SimpleListFilter):

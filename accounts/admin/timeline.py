@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from accounts.audit.log import ActorKind, Kind
 from accounts.devices import device_name
-from accounts.mail.messages import SUBJECTS
+from accounts.mail.messages import subject_of
 from accounts.models import AuditEntry, Mail, Session, User
 
 EVENTS = 50
@@ -50,53 +50,54 @@ OF_MAILS: dict[str, str] = {
 
 
 @dataclass(frozen=True)
-class Event:
+class Happening:
     at: datetime
     sentence: str
     note: str = ""
     link: str = ""  # the page about it
 
 
-def timeline_of(user: User) -> list[Event]:
-    """The newest events. As many are read of each kind, so that none between them is missing."""
+def timeline_of(user: User) -> list[Happening]:
+    """The newest ones. As many are read of each kind: of sessions, those that began last."""
     found = [*events_of_sessions(user), *events_of_failures(user), *events_of_mails(user), *events_of_entries(user)]
     return sorted(found, key=lambda event: event.at, reverse=True)[:EVENTS]
 
 
-def events_of_sessions(user: User) -> Iterator[Event]:
+def events_of_sessions(user: User) -> Iterator[Happening]:
     """How the newest sessions began and ended. Sessions that ended at the same moment are one event."""
     ends, now = dict[datetime, str](), timezone.now()
     for session in Session.objects.filter(user=user).order_by("-created_at")[:EVENTS]:
         device = joined(device_name(session.user_agent), session.ip)
-        yield Event(
+        yield Happening(
             session.created_at, "Signed in.", device, reverse("admin:accounts_session_change", args=[session.pk])
         )
         if session.ended_at:
             ends[session.ended_at] = OF_ENDS.get(Session.EndReason(session.end_reason), "")
         elif session.refresh_expires_at <= now:
-            yield Event(session.refresh_expires_at, "A session expired.", device)
-    yield from (Event(at, sentence) for at, sentence in ends.items() if sentence)
+            yield Happening(session.refresh_expires_at, "A session expired.", device)
+    yield from (Happening(at, sentence) for at, sentence in ends.items() if sentence)
 
 
-def events_of_failures(user: User) -> Iterator[Event]:
+def events_of_failures(user: User) -> Iterator[Happening]:
     for failure in AccessFailureLog.objects.filter(username=user.email).order_by("-attempt_time", "-pk")[:EVENTS]:
         device = joined(device_name(failure.user_agent), failure.ip_address)
-        yield Event(failure.attempt_time, "A wrong password was given.", device)
+        yield Happening(failure.attempt_time, "A wrong password was given.", device)
 
 
-def events_of_mails(user: User) -> Iterator[Event]:
+def events_of_mails(user: User) -> Iterator[Happening]:
     for mail in Mail.objects.filter(to=user.email).order_by("-created_at")[:EVENTS]:
-        sentence = f"The mail “{SUBJECTS[mail.kind]}” {OF_MAILS[mail.state]}."
+        outcome = OF_MAILS[mail.state] if mail.sent_at else f"was asked for. It {OF_MAILS[mail.state]}"
+        sentence = f"The mail “{subject_of(mail.kind, user)}” {outcome}."
         link = reverse("admin:accounts_mail_change", args=[mail.pk])
-        yield Event(mail.sent_at or mail.created_at, sentence, mail.error.rpartition("\n")[2], link)
+        yield Happening(mail.sent_at or mail.created_at, sentence, mail.error.rpartition("\n")[2], link)
 
 
-def events_of_entries(user: User) -> Iterator[Event]:
+def events_of_entries(user: User) -> Iterator[Happening]:
     for entry in AuditEntry.objects.filter(user_id=user.pk).order_by("-occurred_at", "-id")[:EVENTS]:
         sentence = OF_ENTRIES.get(Kind(entry.kind), f"{entry.get_kind_display()}.")
         facts = defaultdict(lambda: "?", entry.facts)
         link = reverse("admin:accounts_auditentry_change", args=[entry.pk])
-        yield Event(entry.occurred_at, sentence.format_map(facts), note_of(entry, user), link)
+        yield Happening(entry.occurred_at, sentence.format_map(facts), note_of(entry, user), link)
 
 
 def note_of(entry: AuditEntry, user: User) -> str:

@@ -10,6 +10,7 @@ from django.db.models import Count, Max, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.template.loader import render_to_string
 from django.urls import URLPattern, path
+from django.utils.formats import localize
 from django.utils.html import format_html, format_html_join
 from unfold.decorators import display
 
@@ -24,7 +25,7 @@ from accounts.admin.timeline import OF_MAILS, timeline_of
 from accounts.devices import device_name
 from accounts.flows import administration
 from accounts.flows.login_report import explain_login
-from accounts.mail.messages import SUBJECTS
+from accounts.mail.messages import subject_of
 from accounts.models import LoginGuard, Mail, Session, User
 from core.errors import ApiError
 
@@ -121,7 +122,7 @@ class BaseUserAdmin(BaseAdmin):
     @admin.display(description="status")
     def state(self, user: Any) -> str:
         found = [] if user.is_active else [("danger", "deactivated")]
-        found += [("warning", f"locked until {user.locked_until:%H:%M} UTC")] if user.locked_until else []
+        found += [("warning", f"locked until {localize(user.locked_until)}")] if user.locked_until else []
         found += [] if user.is_verified else [("warning", "unverified")]
         labels = [{"type": kind, "text": text} for kind, text in found or [("success", "active")]]
         return format_html_join("\n", "{}", ((render_to_string(LABEL_TEMPLATE, label),) for label in labels))
@@ -185,7 +186,8 @@ class BaseUserAdmin(BaseAdmin):
         return {
             "sessions": [(device_name(session.user_agent), session) for session in live[:PANEL_ROWS]],
             "mails": [
-                (mail, SUBJECTS[mail.kind], OF_MAILS[mail.state], again_url(mail, user, applicable)) for mail in mails
+                (mail, subject_of(mail.kind, user), OF_MAILS[mail.state], again_url(mail, user, applicable))
+                for mail in mails
             ],
             "timeline": timeline_of(user),
         }

@@ -106,6 +106,7 @@ def invite(*, email: str, name: str, by: Actor) -> User:
         with transaction.atomic():
             user = User.objects.create_user(address, name=name)
             record(Kind.ACCOUNT_CREATED, by=by, address=address, user=user, role=user.role)
+            emit(Event.Type.USER_REGISTERED, user.pk, role=user.role, is_verified=False)
             queue_mail(user, Mail.Kind.VERIFICATION)
             return user
     except IntegrityError:

@@ -121,7 +121,9 @@ def choose_first_password(*, token: str, new_password: str, client: Client) -> b
         invited = User.objects.lock_active(pk=user.pk, password=user.password)
         if invited is None:
             return False  # another request was first
-        invited.is_verified = True
+        if not invited.is_verified:
+            invited.is_verified = True
+            emit(Event.Type.USER_VERIFIED, invited.pk)
         set_password(invited, encoded, Kind.PASSWORD_CHANGED, by=Actor.user(invited, client))
         login_guard.clear(invited.email)
         return True

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from accounts.models import Revocation, Session
 from accounts.tokens.jwt import LEEWAY
-from core.events import emit
+from core.events import emit_all
 from core.models import Event
 from core.times import EPOCH, MICROSECOND
 
@@ -25,8 +25,8 @@ def record_revocations(sessions: Iterable[Session], reason: str) -> None:
     Revocation.objects.bulk_create(
         Revocation(session_id=session.pk, user_id=session.user_id, reason=reason) for session in sessions
     )
-    for session in sessions:
-        emit(Event.Type.SESSION_ENDED, session.user_id, session_id=str(session.pk), reason=reason)
+    ended = ((session.user_id, {"session_id": str(session.pk), "reason": reason}) for session in sessions)
+    emit_all(Event(type=Event.Type.SESSION_ENDED, user_id=user_id, data=data) for user_id, data in ended)
 
 
 def list_revocations(*, since: int = 0) -> dict[str, Any]:

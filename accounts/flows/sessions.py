@@ -96,25 +96,26 @@ def rotate(*, refresh_token: str, client: Client) -> TokenPair:
 
 # A refresh as one statement, committed by itself. As querysets in a transaction, which take seven round trips, it took
 # nearly three times the CPU time. The user's row is locked first, as for every other change of a session. What another
-# request has changed about the session meanwhile is compared as it is now.
+# request has changed about the session meanwhile is compared as it is now, and the grace begins after that wait.
 ROTATE = """
 WITH held AS (
     SELECT email, rotated_at FROM users JOIN sessions ON sessions.user_id = users.id
     WHERE users.id = %(user_id)s AND is_active AND is_verified AND sessions.id = %(session_id)s
     FOR NO KEY UPDATE OF users
 ), rotated AS (
-    UPDATE sessions SET previous_id = refresh_id, refresh_id = %(next_id)s, rotated_at = %(now)s,
+    UPDATE sessions SET previous_id = refresh_id, refresh_id = %(next_id)s,
+        rotated_at = %(now)s + (clock_timestamp() - statement_timestamp()),
         last_used_at = %(now)s, ip = %(ip)s, user_agent = %(user_agent)s
     FROM held
     WHERE id = %(session_id)s AND refresh_id = %(token_id)s AND ended_at IS NULL AND expires_at > %(now)s
-    RETURNING expires_at, email, held.rotated_at AS issued_at
+    RETURNING expires_at, email, sessions.rotated_at, held.rotated_at AS issued_at
 ), revoked AS (
     INSERT INTO token_blacklist_outstandingtoken (user_id, jti, token, created_at, expires_at)
     SELECT %(user_id)s, %(token_id)s::text, '', issued_at, to_timestamp(%(token_expires)s) FROM rotated RETURNING id
 ), blacklisted AS (
     INSERT INTO token_blacklist_blacklistedtoken (token_id, blacklisted_at) SELECT id, %(now)s FROM revoked
 )
-SELECT expires_at, email FROM rotated
+SELECT expires_at, email, rotated_at FROM rotated
 """
 
 
@@ -143,8 +144,9 @@ def rotate_on_postgresql(claims: Claims, client: Client, now: datetime) -> Sessi
         row = cursor.fetchone()
     if row is None:
         return None
-    user = User(id=claims.user_id, email=row[1])
-    return Session(id=claims.session_id, user=user, refresh_id=next_id, rotated_at=now, expires_at=row[0])
+    expires_at, email, rotated_at = row
+    user = User(id=claims.user_id, email=email)
+    return Session(id=claims.session_id, user=user, refresh_id=next_id, rotated_at=rotated_at, expires_at=expires_at)
 
 
 @transaction.atomic
@@ -222,7 +224,7 @@ def end_sessions(user: User, reason: Session.EndReason, *, keep: Session | None 
     """Ends the user's sessions, in the caller's transaction, which holds the user's row. Returns how many."""
     if settings.LEGACY_TOKENS_UNTIL:
         end_legacy_tokens(user, reason)
-    sessions = Session.objects.filter(user=user, ended_at=None)
+    sessions = Session.objects.live().filter(user=user)
     return end(list(sessions.exclude(pk=keep.pk) if keep else sessions), reason)
 
 

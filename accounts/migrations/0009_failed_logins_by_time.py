@@ -9,12 +9,16 @@ INDEX = "failed_logins_newest ON axes_accessfailurelog (attempt_time DESC, id DE
 
 
 def add_index(apps: Any, schema_editor: Any) -> None:
-    concurrently = "CONCURRENTLY" if schema_editor.connection.vendor == "postgresql" else ""
-    schema_editor.execute(f"CREATE INDEX {concurrently} {INDEX}")
+    drop_index(apps, schema_editor)  # what an interrupted migration has left
+    schema_editor.execute(f"CREATE INDEX {concurrently(schema_editor)} {INDEX}")
 
 
 def drop_index(apps: Any, schema_editor: Any) -> None:
-    schema_editor.execute("DROP INDEX failed_logins_newest")
+    schema_editor.execute(f"DROP INDEX {concurrently(schema_editor)} IF EXISTS failed_logins_newest")
+
+
+def concurrently(schema_editor: Any) -> str:
+    return "CONCURRENTLY" if schema_editor.connection.vendor == "postgresql" else ""
 
 
 class Migration(migrations.Migration):

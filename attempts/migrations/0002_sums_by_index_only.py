@@ -15,13 +15,15 @@ SUMMED = "INCLUDE (attempts, solving_attempts, attempts_to_solve, last_attempt_a
 def replace_constraint(schema_editor: Any, including: str) -> None:
     """Builds the index while others write. Only taking it for the old one needs the table, for a moment."""
     if schema_editor.connection.vendor == "postgresql":
+        schema_editor.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {CONSTRAINT}_new")  # of an interrupted migration
         schema_editor.execute(
             f"CREATE UNIQUE INDEX CONCURRENTLY {CONSTRAINT}_new ON user_question_status {COLUMNS} {including}"
         )
-        schema_editor.execute(
-            f"ALTER TABLE user_question_status DROP CONSTRAINT {CONSTRAINT}, "
-            f"ADD CONSTRAINT {CONSTRAINT} UNIQUE USING INDEX {CONSTRAINT}_new"
-        )
+        with schema_editor.connection.schema_editor(atomic=True) as editor:  # which limits the wait for the table
+            editor.execute(
+                f"ALTER TABLE user_question_status DROP CONSTRAINT {CONSTRAINT}, "
+                f"ADD CONSTRAINT {CONSTRAINT} UNIQUE USING INDEX {CONSTRAINT}_new"
+            )
 
 
 def include(apps: Any, schema_editor: Any) -> None:

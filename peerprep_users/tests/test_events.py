@@ -10,8 +10,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from accounts.audit.log import Actor
-from accounts.flows import administration
+from accounts.audit.log import NO_CLIENT, Actor
+from accounts.flows import administration, registration
 from accounts.models import Role, User
 from accounts.reset_codes import new_code
 from accounts.tokens.jwt import verification_token
@@ -97,6 +97,13 @@ def test_a_change_of_a_user_is_told(unverified: Person, name: str) -> None:
 def test_a_registration_is_told_once_with_the_role(api: Api, db: None) -> None:
     assert [api.post("/auth/register", REGISTRATION).status_code for _ in range(2)] == [201, 409]
     assert told() == [("user.registered", {"role": "USER", "is_verified": False})]
+
+
+def test_an_invited_user_is_told_and_verified_by_the_first_password(db: None) -> None:
+    user = administration.invite(email="new@example.com", name="", by=Actor.operator())
+    first: Any = {"token": verification_token(user), "new_password": PASSWORD, "client": NO_CLIENT}
+    assert [registration.choose_first_password(**first) for _ in range(2)] == [True, False]
+    assert told() == [("user.registered", {"role": "USER", "is_verified": False}), ("user.verified", {})]
 
 
 def test_a_new_admin_is_told_as_one(db: None) -> None:
