@@ -143,7 +143,8 @@ class ReadOnlyAdmin(BaseAdmin):
         return False
 
     def get_search_results(self, request: HttpRequest, queryset: QuerySet[Any], search_term: str) -> Any:
-        return (queryset.filter(self.search(search_term.strip())) if search_term else queryset), False
+        is_searched = search_term and self.search_fields
+        return (queryset.filter(self.search(search_term.strip())) if is_searched else queryset), False
 
     def search(self, term: str) -> Q:
         """The rows that a search term finds."""
