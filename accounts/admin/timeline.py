@@ -58,15 +58,17 @@ class Happening:
 
 
 def timeline_of(user: User) -> list[Happening]:
-    """The newest ones. As many are read of each kind: of sessions, those that began last."""
+    """The newest ones. As many are read of each kind, so that none between them is missing."""
     found = [*events_of_sessions(user), *events_of_failures(user), *events_of_mails(user), *events_of_entries(user)]
     return sorted(found, key=lambda event: event.at, reverse=True)[:EVENTS]
 
 
 def events_of_sessions(user: User) -> Iterator[Happening]:
     """How the newest sessions began and ended. Sessions that ended at the same moment are one event."""
-    ends, now = dict[datetime, str](), timezone.now()
-    for session in Session.objects.filter(user=user).order_by("-created_at")[:EVENTS]:
+    ends, now, own = dict[datetime, str](), timezone.now(), Session.objects.filter(user=user)
+    begun = own.order_by("-created_at")[:EVENTS]
+    ended = own.exclude(ended_at=None).order_by("-ended_at")[:EVENTS]
+    for session in {session.pk: session for session in [*begun, *ended]}.values():
         device = joined(device_name(session.user_agent), session.ip)
         yield Happening(
             session.created_at, "Signed in.", device, reverse("admin:accounts_session_change", args=[session.pk])

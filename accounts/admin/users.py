@@ -10,7 +10,6 @@ from django.db.models import Count, Max, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.template.loader import render_to_string
 from django.urls import URLPattern, path
-from django.utils.formats import localize
 from django.utils.html import format_html, format_html_join
 from unfold.decorators import display
 
@@ -122,7 +121,7 @@ class BaseUserAdmin(BaseAdmin):
     @admin.display(description="status")
     def state(self, user: Any) -> str:
         found = [] if user.is_active else [("danger", "deactivated")]
-        found += [("warning", f"locked until {localize(user.locked_until)}")] if user.locked_until else []
+        found += [("warning", f"locked until {user.locked_until:%H:%M} UTC")] if user.locked_until else []
         found += [] if user.is_verified else [("warning", "unverified")]
         labels = [{"type": kind, "text": text} for kind, text in found or [("success", "active")]]
         return format_html_join("\n", "{}", ((render_to_string(LABEL_TEMPLATE, label),) for label in labels))

@@ -231,11 +231,17 @@ OWN_PAGES = (
     "/admin/nope",
     "/admin/accounts/user/?q=root",
     "/admin/accounts/user/add/",
-    "/admin/accounts/session/",
-    "/admin/accounts/mail/",
-    "/admin/accounts/auditentry/",
-    "/admin/attempts/attempt/",
+    "/admin/attempts/questionstatus/",
+    "/admin/core/event/",
+    "/admin/password_change/",
     "/admin/search/?s=root",
+)
+FILLED_LISTS = (
+    "accounts/session",
+    "accounts/mail",
+    "accounts/auditentry",
+    "attempts/attempt",
+    "axes/accessfailurelog",
 )
 
 
@@ -246,6 +252,15 @@ def test_own_pages_are_accessible(desktop: Page, service: Service, boss: str) ->
     for path in (*OWN_PAGES, f"{page}/change/", f"{page}/unlock/confirm/", f"{page}/delete/confirm/"):
         desktop.goto(f"{base}{path}")
         assert_accessible(desktop)
+    pia = {"Authorization": f"Bearer {service.registered('pia@example.com')['access_token']}"}
+    service.http.post("/api/v1/attempts", json=SOLVED, headers=pia)
+    for path in FILLED_LISTS:
+        desktop.goto(f"{base}/admin/{path}/")
+        assert_accessible(desktop)
+        with desktop.expect_navigation():
+            desktop.locator("#result_list tbody a").first.click()
+        assert_accessible(desktop)
+    service.http.delete("/users/me", headers=pia)  # the overview of another test has no attempts
 
 
 def test_a_list_fits_a_phone(admins_phone: Page, service: Service, boss: str) -> None:
