@@ -13,6 +13,7 @@ from accounts.admin.base import UserRowsAdmin, grouped
 from accounts.admin.lists import DayRangeFilter
 from attempts.highlighting import highlighted
 from attempts.models import Attempt, QuestionStatus, first_id
+from attempts.queries import QUESTION_FIELDS
 
 
 class LanguageFilter(admin.SimpleListFilter):
@@ -105,18 +106,7 @@ class QuestionStatusAdmin(PracticeAdmin):
     user_ordering = ["user", "question_id"]
     user_filters = [("solved_at", admin.EmptyFieldListFilter), ("last_attempt_at", DayRangeFilter)]
     details = ["first_attempt_at"]
-    csv_columns = [
-        "user__id",
-        "user__email",
-        "question_id",
-        "attempts",
-        "best_passed_tests",
-        "total_tests",
-        "best_runtime_ms",
-        "first_attempt_at",
-        "last_attempt_at",
-        "solved_at",
-    ]
+    csv_columns = ["user__id", "user__email", *QUESTION_FIELDS]
 
     @admin.display(description="attempts")
     def tries(self, status: QuestionStatus) -> str | None:

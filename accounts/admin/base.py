@@ -133,6 +133,11 @@ class ReadOnlyAdmin(BaseAdmin):
     def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         return [*self.list_display, *self.details]
 
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        """With what the columns of a list need: the page of a row shows them too."""
+        row = super().get_object(request, object_id, from_field)
+        return row and self.annotate_page([row])[0]
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
@@ -190,6 +195,11 @@ def ids_of_user(address: str) -> list[UUID]:
 
 def address_of_user(user_id: str) -> str:
     return User.objects.filter(pk=user_id).values_list("email", flat=True).first() or "a deleted user"
+
+
+def addresses_of(ids: Collection[UUID]) -> dict[UUID, str]:
+    """By id, of the users among these that are still there."""
+    return dict(User.objects.filter(pk__in=ids).values_list("pk", "email"))
 
 
 def grouped(number: int | None) -> str | None:

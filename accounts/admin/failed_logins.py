@@ -9,8 +9,8 @@ from typing import Any, Self
 from django.utils import timezone
 
 from accounts.devices import agent_name
+from core.estimates import EXACT_UP_TO
 
-MOST_ROWS = 10_000  # are counted, the newest of a list; it shows as many
 TOP = 10
 COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {  # title, and how a value is named
     "username": ("Users", str),
@@ -31,7 +31,7 @@ class TopRow:
 class Overview:
     """
     Args:
-        rows: that were counted, at most `MOST_ROWS`.
+        rows: that were counted, at most as many as a list shows.
         days: links to the same list of other days: title, address, whether it is the present one.
     """
 
@@ -43,7 +43,7 @@ class Overview:
     @classmethod
     def of(cls, changelist: Any) -> Self:
         columns = (*COLUMNS, "locked_out")
-        newest = list(changelist.queryset.values(*columns)[:MOST_ROWS])
+        newest = list(changelist.queryset.values(*columns)[:EXACT_UP_TO])
         tops = [
             (title, top_rows(Counter(row[column] for row in newest), changelist, column, name))
             for column, (title, name) in COLUMNS.items()
@@ -52,7 +52,7 @@ class Overview:
 
     @property
     def is_cut(self) -> bool:
-        return self.rows == MOST_ROWS
+        return self.rows == EXACT_UP_TO
 
 
 def top_rows(counts: Counter[Any], changelist: Any, column: str, name: Callable[[Any], str]) -> list[TopRow]:

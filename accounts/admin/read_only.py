@@ -23,6 +23,7 @@ from accounts.admin.base import (
     UserRowsAdmin,
     actor_of,
     address_of_user,
+    addresses_of,
     changelist_url,
     ids_of_user,
     user_link,
@@ -164,14 +165,10 @@ class EventAdmin(ReadOnlyAdmin):
         return f"Event {row.type}"
 
     def annotate_page(self, rows: list[Any]) -> list[Any]:
-        addresses = dict(User.objects.filter(pk__in={row.user_id for row in rows}).values_list("pk", "email"))
+        addresses = addresses_of({row.user_id for row in rows})
         for row in rows:
             row.account_address = addresses.get(row.user_id)
         return rows
-
-    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
-        row = super().get_object(request, object_id, from_field)
-        return row and self.annotate_page([row])[0]
 
     @admin.display(description="user")
     def of(self, event: Any) -> str:
@@ -226,16 +223,11 @@ class AuditEntryAdmin(DeviceMixin, ReadOnlyAdmin):
 
     def annotate_page(self, rows: list[Any]) -> list[Any]:
         """The whole addresses of accounts that are still there."""
-        ids = {row.user_id for row in rows} | {row.actor_id for row in rows}
-        addresses = dict(User.objects.filter(pk__in=ids).values_list("pk", "email"))
+        addresses = addresses_of({row.user_id for row in rows} | {row.actor_id for row in rows})
         for row in rows:
             row.account_address = addresses.get(row.user_id, row.address)
             row.actor_address = addresses.get(row.actor_id, row.actor_name)
         return rows
-
-    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
-        row = super().get_object(request, object_id, from_field)
-        return row and self.annotate_page([row])[0]
 
     def search(self, term: str) -> Q:
         ids = ids_of_user(term)
@@ -299,10 +291,6 @@ class FailedLoginAdmin(DeviceMixin, EmailSearchMixin, ReadOnlyAdmin):
         if changelist := getattr(response, "context_data", {}).get("cl"):
             response.context_data["failed_logins"] = Overview.of(changelist)
         return response
-
-    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
-        failure = super().get_object(request, object_id, from_field)
-        return self.annotate_page([failure])[0] if failure else None
 
     def annotate_page(self, rows: list[Any]) -> list[Any]:
         owners = dict(User.objects.filter(email__in={row.username for row in rows}).values_list("email", "pk"))
