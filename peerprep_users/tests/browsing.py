@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import httpx
 import jwt
+import pytest
 from playwright.sync_api import Browser, Locator, Page, ViewportSize
 
 from conftest import PASSWORD
@@ -87,3 +88,14 @@ def sign_in(page: Page, base: str, email: str) -> None:
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Log in").click()
     page.wait_for_url(f"{base}/admin/")
+
+
+def activate(page: Page, target: Locator) -> None:
+    """By keyboard alone: with Tab until it has the focus, then Enter."""
+    target.wait_for()
+    for _ in range(200):
+        page.keyboard.press("Tab")
+        if target.evaluate("target => target === document.activeElement"):
+            page.keyboard.press("Enter")
+            return
+    pytest.fail(f"Tab does not reach {target}")

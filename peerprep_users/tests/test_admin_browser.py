@@ -7,10 +7,10 @@ from datetime import timedelta
 
 import pytest
 from django.utils import timezone
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import Page
 
 from core.tests.accessibility import THEMES, assert_accessible, choose_theme, contrast
-from peerprep_users.tests.browsing import Service, complaints_of, sign_in
+from peerprep_users.tests.browsing import Service, activate, complaints_of, sign_in
 from peerprep_users.tests.pictures import picture
 from peerprep_users.tests.story import SOLVED
 
@@ -37,17 +37,6 @@ def attacked(service: Service) -> str:
     command = [sys.executable, "manage.py", "shell", "-v", "0", "-c", YESTERDAY]
     subprocess.run(command, env=os.environ | {"DATABASE_URL": service.database}, check=True, capture_output=True)
     return email
-
-
-def activate(page: Page, target: Locator) -> None:
-    """By keyboard alone: with Tab until it has the focus, then Enter."""
-    target.wait_for()
-    for _ in range(200):
-        page.keyboard.press("Tab")
-        if target.evaluate("target => target === document.activeElement"):
-            page.keyboard.press("Enter")
-            return
-    pytest.fail(f"Tab does not reach {target}")
 
 
 def test_yesterdays_failures_by_client_address_are_three_keys_away(

@@ -13,7 +13,7 @@ from accounts.models import User
 from accounts.tokens.jwt import verification_token
 from conftest import PASSWORD, find
 from core.tests.accessibility import assert_accessible
-from peerprep_users.tests.browsing import DESKTOP, PHONE, Service, complaints_of, press, read, sign_in
+from peerprep_users.tests.browsing import DESKTOP, PHONE, Service, activate, complaints_of, press, read, sign_in
 from peerprep_users.tests.story import SOLVED
 
 pytestmark = pytest.mark.any_database
@@ -163,13 +163,8 @@ def test_an_admin_needs_no_mouse(desktop: Page, service: Service, boss: str) -> 
     content = page.locator("#content")
     links = [content.get_by_role("link", name=name) for name in ("Locked now", "kim@example.com", "Unlock")]
     for target in (*links, content.get_by_role("button", name="Unlock")):
-        target.wait_for()
-        for _ in range(60):
-            if target.evaluate("target => target === document.activeElement"):
-                break
-            page.keyboard.press("Tab")
         with page.expect_navigation():
-            page.keyboard.press("Enter")
+            activate(page, target)
     page.get_by_text("Unlocked: kim@example.com.").wait_for()
 
 
