@@ -13,3 +13,8 @@ def in_utc(time: datetime) -> datetime:
         OverflowError: it is before or after the years that a datetime can have.
     """
     return (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC)
+
+
+def moment(time: datetime) -> str:
+    """A time in UTC as reports and pages show it."""
+    return f"{time:%Y-%m-%d %H:%M:%S} UTC"

@@ -13,6 +13,7 @@ from accounts import login_guard
 from accounts.audit.log import Kind
 from accounts.devices import device_name
 from accounts.models import AuditEntry, Mail, Session, User
+from core.times import moment
 
 RECENT_ROWS = 5
 ENDED_RECENTLY = timedelta(days=7)
@@ -200,7 +201,3 @@ def failures_of(address: str) -> list[RecentLogin]:
 
 def who(entry: AuditEntry) -> str:
     return entry.actor_name or (f"{entry.actor_kind} {entry.actor_id}" if entry.actor_id else entry.actor_kind)
-
-
-def moment(time: datetime) -> str:
-    return f"{time:%Y-%m-%d %H:%M:%S} UTC"

@@ -9,6 +9,7 @@ from django.utils import timezone
 from accounts.audit.log import Actor, Kind, record
 from accounts.models import SigningKey
 from accounts.tokens.keys import is_symmetric, new_pair, ring
+from core.times import moment
 
 
 class NotNow(Exception):
@@ -75,4 +76,4 @@ def retire(kid: str, *, force: bool = False) -> None:
 
 def wait(until: datetime, what: str, now: datetime, force: bool) -> None:
     if now < until and not force:
-        raise NotNow(f"Not before {until:%Y-%m-%d %H:%M:%S} UTC, when {what}.")
+        raise NotNow(f"Not before {moment(until)}, when {what}.")

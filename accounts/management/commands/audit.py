@@ -12,7 +12,7 @@ from tqdm import tqdm
 from accounts.audit.chain import restart
 from accounts.audit.log import Actor
 from accounts.audit.verify import AuditFailure, Link, verify
-from accounts.flows.login_report import moment, who
+from accounts.flows.login_report import who
 from accounts.management.base import (
     Operation,
     add_json_argument,
@@ -24,7 +24,7 @@ from accounts.management.base import (
     require_reason,
 )
 from accounts.models import AuditEntry
-from core.times import in_utc
+from core.times import in_utc, moment
 
 LAST_SHOWN = 50
 FIELDS = ("occurred_at", "kind", "user_id", "address", "actor_kind", "actor_id", "actor_name", "ip", "user_agent")

@@ -4,8 +4,9 @@ from dataclasses import asdict
 from typing import Any
 
 from accounts.addresses import normalised
-from accounts.flows.login_report import Explanation, RecentLogin, explain_login, moment
+from accounts.flows.login_report import Explanation, RecentLogin, explain_login
 from accounts.management.base import Operation, add_json_argument
+from core.times import moment
 
 
 class Command(Operation):

@@ -8,6 +8,7 @@ from accounts.audit.log import Actor
 from accounts.flows import administration
 from accounts.management.base import Operation, add_reason_argument
 from accounts.models import User
+from core.times import moment
 
 
 class Command(Operation):
@@ -21,7 +22,7 @@ class Command(Operation):
     def handle(self, *args: Any, email: str, reason: str, **options: Any) -> None:
         address = normalised(email)
         end = administration.unlock(address=address, by=Actor.operator(), reason=reason)
-        was = f"was locked until {end:%Y-%m-%d %H:%M:%S} UTC and is now unlocked" if end else "was not locked"
+        was = f"was locked until {moment(end)} and is now unlocked" if end else "was not locked"
         if not User.objects.filter(email=address).exists():
             raise CommandError(f"There is no account with the address {address}. It {was}.")
         self.stdout.write(f"{address} {was}.")
