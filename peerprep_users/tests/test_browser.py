@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import time_machine
 from django.utils import timezone
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import Locator, Page, expect
 
 from accounts.models import User
 from accounts.tokens.jwt import verification_token
@@ -144,7 +144,7 @@ def test_an_admin_does_the_usual_jobs_in_few_clicks(desktop: Page, service: Serv
     page.get_by_text("Unlocked: lena@example.com.").wait_for()
 
     assert clicked(overview("Live sessions"), row.get_by_role("link", name="End this session")) == 2
-    content.get_by_role("button", name="End this session").wait_for()
+    expect(page.get_by_label("Reason")).to_be_focused()
     page.keyboard.type("A lost phone")
     assert clicked(content.get_by_role("button", name="End this session")) == 1
     page.get_by_text("Session ended: lena@example.com.").wait_for()
