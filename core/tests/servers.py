@@ -6,7 +6,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
+from itertools import cycle
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -16,11 +17,18 @@ from django.db import connection
 ROOT = Path(__file__).resolve().parents[2]
 
 
+# Below those that the system hands out by itself, and for each process of a run its own.
+FIRST_PORT = 10_000 + 1_000 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+PORTS = cycle(range(FIRST_PORT, FIRST_PORT + 1_000))
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
+    """A port where nothing listens, and that nobody else takes before the caller does."""
+    while True:
+        port = next(PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def database_url() -> str:
