@@ -21,12 +21,20 @@ DOCS_POLICY = (
 
 
 INTRODUCTION = Path(__file__).with_name("api_introduction.md")
+TAGS = [
+    {"name": "auth", "description": "Registering, signing in and out, sessions and passwords."},
+    {"name": "users", "description": "The signed-in user's own account, and the names of others."},
+    {"name": "attempts", "description": "The signed-in user's coding attempts, and what they add up to."},
+    {"name": "services", "description": "For other services on the inside network, with a key of their own."},
+    {"name": "health", "description": "For load balancers and orchestrators."},
+]
 METHODS = ["get", "post", "put", "patch", "delete"]
 
 
 def introduce(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
     """A hook of drf-spectacular."""
     result["info"]["description"] = INTRODUCTION.read_text()
+    result["tags"] = TAGS
     return result
 
 

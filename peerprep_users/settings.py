@@ -334,13 +334,6 @@ SPECTACULAR_SETTINGS = {
     "TITLE": APP_NAME,
     "VERSION": "1.0.0",
     "OAS_VERSION": "3.1.0",
-    "TAGS": [
-        {"name": "auth", "description": "Registering, signing in and out, sessions and passwords."},
-        {"name": "users", "description": "The signed-in user's own account, and the names of others."},
-        {"name": "attempts", "description": "The signed-in user's coding attempts, and what they add up to."},
-        {"name": "services", "description": "For other services on the inside network, with a key of their own."},
-        {"name": "health", "description": "For load balancers and orchestrators."},
-    ],
     "SERVE_AUTHENTICATION": [],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_SETTINGS": {"deepLinking": True, "persistAuthorization": True},
