@@ -27,10 +27,14 @@ from peerprep_users.admin_site.forms import LoginForm, PasswordForm, as_form_err
 SESSION_KEY = "session"  # in the data of the cookie: the id of the session it belongs to
 
 
-def session_of(request: HttpRequest) -> Session | None:
-    """The live session that the admin's cookie belongs to."""
-    name = request.session.get(SESSION_KEY)
-    return Session.objects.live().filter(pk=name, user=request.user.pk).first() if name else None
+def session_of(request: Any) -> Session | None:
+    """The live session that the admin's cookie belongs to, looked up once for a request."""
+    if not hasattr(request, "live_session"):
+        name = request.session.get(SESSION_KEY)
+        found = Session.objects.live().filter(pk=name, user=request.user.pk).first() if name else None
+        request.live_session = found
+    live: Session | None = request.live_session
+    return live
 
 
 class LoginPage(LoginView):

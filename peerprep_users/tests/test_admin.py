@@ -71,6 +71,12 @@ def test_signing_out_through_the_api_ends_it_too(browser: Client, admin: Person)
     assert (answer.status_code, answer.headers["Location"]) == (302, f"{LOGIN}?next={USERS}")
 
 
+def test_a_page_asks_once_whether_it_lives(browser: Client) -> None:
+    with CaptureQueriesContext(connection) as queries:
+        assert browser.get("/admin/password_change/").status_code == 200
+    assert sum('FROM "sessions"' in query["sql"] for query in queries) == 1
+
+
 def test_it_ends_when_it_is_revoked(browser: Client, admin: Person) -> None:
     other = next(row for row in admin.api.get("/auth/sessions").json() if not row["current"])
     assert admin.api.delete(f"/auth/sessions/{other['id']}").status_code == 204
