@@ -25,13 +25,13 @@ def export_user(*, user: User) -> Iterator[Section]:
 
 
 def export_for_admin(*, user: User, by: Actor, reason: str = "") -> Iterator[Section]:
-    """The same, with an audit entry.
+    """The same, after an audit entry: a download that is refused takes no section, and leaves no entry.
 
     Raises:
-        NotFound.
+        NotFound: when the first section is taken.
     """
     administration.record_export(user=user, by=by, reason=reason)
-    return export_user(user=user)
+    yield from export_user(user=user)
 
 
 class AccountExportSerializer(AccountSectionsSerializer):

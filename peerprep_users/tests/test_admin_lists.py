@@ -18,6 +18,7 @@ from django.urls import reverse
 from accounts.models import AuditEntry, Mail, Session, User
 from attempts.models import Attempt
 from conftest import Person, browser_of
+from core.concurrency import Slots
 from core.models import Event
 from peerprep_users.admin_site.sidebar import LISTS
 
@@ -209,6 +210,15 @@ def test_an_export_is_in_the_audit_trail_without_what_was_searched_for(browser: 
     assert (entry.actor_kind, entry.actor_name) == ("admin", "root@example.com")
     row = exported(browser, path_of(AuditEntry, "export"))[-1]
     assert json.loads(row["facts"]) == entry.facts
+
+
+def test_an_export_that_is_refused_is_in_no_audit_trail(
+    browser: Client, alice: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.downloads.download_slots", Slots(total=0, per_owner=0))
+    for path in (f"{USERS}export/", f"{USERS}{alice.user.pk}/export/confirm/"):
+        assert browser.post(path, {"confirmed": "yes"}).status_code == 503, path
+    assert not AuditEntry.objects.exists()
 
 
 def test_what_exports_nothing(browser: Client, alice: Person) -> None:
