@@ -7,6 +7,7 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
+from accounts import login_guard
 from accounts.audit.log import Actor, Kind, record
 from accounts.flows.confirmation import OldPasswordIncorrect, confirm_password
 from accounts.flows.sessions import end_sessions
@@ -16,6 +17,8 @@ from accounts.models import ConfirmationGuess, Mail, Session, User
 from core.client import Client
 from core.concurrency import request_slots
 from core.errors import ApiError, Invalid
+from core.events import emit
+from core.models import Event
 
 
 class OldPasswordRequired(ApiError):
@@ -73,3 +76,12 @@ def set_password(user: User, encoded: str, kind: Kind, *, by: Actor, keep: Sessi
     end_sessions(user, Session.EndReason.PASSWORD, keep=keep)
     record(kind, by=by, address=user.email, user=user)
     enqueue(Mail.Kind.PASSWORD_CHANGED, user.email, circumstances(by.client))
+
+
+def set_password_by_mail(user: User, encoded: str, kind: Kind, *, client: Client) -> None:
+    """The same for one that a mailed link or code let the user choose: it proves the mailbox, and opens a lock."""
+    if not user.is_verified:
+        user.is_verified = True
+        emit(Event.Type.USER_VERIFIED, user.pk)
+    set_password(user, encoded, kind, by=Actor.user(user, client))
+    login_guard.clear(user.email)

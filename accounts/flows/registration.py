@@ -4,10 +4,9 @@ from django.core import signing
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from accounts import login_guard
-from accounts.audit.log import Actor, Kind
+from accounts.audit.log import Kind
 from accounts.devices import device_name
-from accounts.flows.passwords import set_password, validate_new_password
+from accounts.flows.passwords import set_password_by_mail, validate_new_password
 from accounts.flows.sessions import TokenPair, start_session
 from accounts.hashing import NEW_PASSWORDS, hashed
 from accounts.mail.queue import circumstances, enqueue
@@ -121,11 +120,7 @@ def choose_first_password(*, token: str, new_password: str, client: Client) -> b
         invited = User.objects.lock_active(pk=user.pk, password=user.password)
         if invited is None:
             return False  # another request was first
-        if not invited.is_verified:
-            invited.is_verified = True
-            emit(Event.Type.USER_VERIFIED, invited.pk)
-        set_password(invited, encoded, Kind.PASSWORD_CHANGED, by=Actor.user(invited, client))
-        login_guard.clear(invited.email)
+        set_password_by_mail(invited, encoded, Kind.PASSWORD_CHANGED, client=client)
         return True
 
 

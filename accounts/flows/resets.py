@@ -3,9 +3,8 @@
 from django.db import transaction
 from django.utils.crypto import constant_time_compare
 
-from accounts import login_guard
 from accounts.audit.log import Actor, Kind, record
-from accounts.flows.passwords import set_password, validate_new_password
+from accounts.flows.passwords import set_password_by_mail, validate_new_password
 from accounts.hashing import NEW_PASSWORDS, hashed
 from accounts.mail.queue import circumstances, enqueue
 from accounts.metrics import RESET_CODES_REFUSED
@@ -14,8 +13,6 @@ from accounts.reset_codes import digest, digits_of
 from core.client import Client
 from core.concurrency import request_slots
 from core.errors import ApiError
-from core.events import emit
-from core.models import Event
 
 
 class InvalidResetCode(ApiError):
@@ -94,8 +91,4 @@ def reset_password(*, email: str, code: str, new_password: str, client: Client) 
         user = User.objects.lock_active(pk=owner.pk)
         if user is None or not PasswordReset.objects.use(reset):
             raise InvalidResetCode
-        if not user.is_verified:
-            user.is_verified = True
-            emit(Event.Type.USER_VERIFIED, user.pk)
-        set_password(user, encoded, Kind.PASSWORD_RESET, by=Actor.user(user, client))
-        login_guard.clear(email)
+        set_password_by_mail(user, encoded, Kind.PASSWORD_RESET, client=client)
