@@ -69,13 +69,15 @@ def change_password(
 
 
 def set_password(user: User, encoded: str, kind: Kind, *, by: Actor, keep: Session | None = None) -> None:
-    """Stores a new hash and does what goes with it, in the caller's transaction."""
+    """Stores a new hash and does what goes with it, in the caller's transaction. A first password changes nothing."""
+    is_change = user.has_usable_password()
     user.password = encoded
     user.save(update_fields=["password", "is_verified", "updated_at"])
     ConfirmationGuess.objects.filter(user=user).delete()
     end_sessions(user, Session.EndReason.PASSWORD, keep=keep)
     record(kind, by=by, address=user.email, user=user)
-    enqueue(Mail.Kind.PASSWORD_CHANGED, user.email, circumstances(by.client))
+    if is_change:
+        enqueue(Mail.Kind.PASSWORD_CHANGED, user.email, circumstances(by.client))
 
 
 def set_password_by_mail(user: User, encoded: str, kind: Kind, *, client: Client) -> None:

@@ -51,6 +51,11 @@ def test_an_invited_user_chooses_a_password_and_signs_in(admin: Person, api: Api
     assert (entry.user_id, entry.actor_id, entry.ip) == (nina.pk, nina.pk, "127.0.0.1")
 
 
+def test_nobody_is_told_of_a_change_when_the_first_password_is_chosen(token: str, mailbox: Mailbox) -> None:
+    choose(token)
+    assert [mail["Subject"] for mail in mailbox.all()] == ["Choose a password for your account - PeerPrep"]
+
+
 def test_a_link_sets_no_second_password(token: str, api: Api) -> None:
     choose(token)
     assert "already confirmed" in choose(token, "a better horse battery").content.decode()
