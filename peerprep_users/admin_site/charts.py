@@ -77,7 +77,8 @@ class Chart:
 
     @property
     def is_unknown(self) -> list[bool]:
-        return [number is None for number in self.series[0].numbers]
+        """Of each label, whether a bar is missing. A line may have gaps of its own: no share of nothing is solved."""
+        return [None in numbers for numbers in zip(*(series.numbers for series in self.bars), strict=True)]
 
     @property
     def limit(self) -> Number | None:

@@ -214,6 +214,18 @@ def test_unknown_days_and_days_with_nothing_look_different(admin: Person) -> Non
     assert len(json.loads(chart_of(browser, "Registrations", "days=7").data)["datasets"]) == 1
 
 
+def test_a_day_is_unknown_where_any_of_its_bars_is(admin: Person, bob: Person) -> None:
+    browser, title = browser_of(admin), "Failed logins and locks"
+    count_days(6, 1)
+    DailyFigure.objects.filter(name="locks", day=days_ago(2)).delete()
+    chart = chart_of(browser, title, "days=7")
+    assert [series.numbers[-3] for series in chart.series] == [0, None]
+    *_, band = json.loads(chart.data)["datasets"]
+    assert (band["label"], band["data"]) == ("Not counted", [None, None, None, None, 1, None, None])
+    rates = chart_of(browser, "Attempts and solve rate", "days=7")
+    assert rates.series[1].numbers == [None] * 7 and not any(rates.is_unknown)
+
+
 def test_one_outlier_is_cut_off_and_told(admin: Person, bob: Person) -> None:
     for age in range(1, 7):
         fail_to_log_in(bob.user.email, days_ago(age), count=400 if age == 3 else 2)
