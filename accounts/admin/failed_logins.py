@@ -50,10 +50,6 @@ class Overview:
         ]
         return cls(len(newest), sum(row["locked_out"] for row in newest), tops, links_to_days(changelist))
 
-    @property
-    def is_cut(self) -> bool:
-        return self.rows == EXACT_UP_TO
-
 
 def top_rows(counts: Counter[Any], changelist: Any, column: str, name: Callable[[Any], str]) -> list[TopRow]:
     return [

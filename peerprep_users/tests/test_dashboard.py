@@ -259,6 +259,16 @@ def test_the_most_frequent_of_a_day_lead_to_their_rows(admin: Person, alice: Per
             assert len(found["cl"].result_list) == found["failed_logins"].rows == row.count, row.link
 
 
+def test_what_counts_the_newest_alone_says_so(admin: Person, bob: Person) -> None:
+    browser, yesterday = browser_of(admin), days_ago(1)
+    path = changelist_url("axes_accessfailurelog", attempt_time_from=yesterday, attempt_time_to=yesterday)
+    fail_to_log_in(bob.user.email, yesterday, count=10_000)
+    assert "Of 10,000 failed logins here, 0 locked the account." in browser.get(path).content.decode()
+    fail_to_log_in(bob.user.email, yesterday)
+    told = "Only the newest 10,000 failed logins are counted here, in the tables too. Of these, 0 locked the account."
+    assert told in browser.get(path).content.decode()
+
+
 def test_a_failed_login_leads_to_its_user(admin: Person, bob: Person) -> None:
     fail_to_log_in(bob.user.email, days_ago(1))
     fail_to_log_in("gone@example.com", days_ago(1))
