@@ -189,6 +189,8 @@ class Session(models.Model):
             models.Index(fields=["user", "-created_at"], name="sessions_newest_of_user"),
             # The admin site's list, newest first; a day's logins.
             models.Index(fields=["-created_at", "id"], name="sessions_newest"),
+            # The same of one client address. A refresh from the same address leaves it as it is.
+            models.Index(fields=["ip", "-created_at"], name="sessions_newest_of_ip"),
         ]
 
     def __str__(self) -> str:

@@ -42,11 +42,11 @@ def ip_of(request: HttpRequest | Request) -> str | None:
     hops = [request.META.get("REMOTE_ADDR", "")]
     if proxies := settings.TRUSTED_PROXY_COUNT:
         hops = [*request.META.get("HTTP_X_FORWARDED_FOR", "").rsplit(",", proxies)[-proxies:], *hops]
-    return next((address for hop in hops if (address := normalized(hop))), None)
+    return next((address for hop in hops if (address := client_address(hop))), None)
 
 
-def normalized(text: str) -> str | None:
-    """The address in an entry, in one spelling: without port, brackets, quotes and zone."""
+def client_address(text: str) -> str | None:
+    """The address in an entry or a search, in one spelling: without port, brackets, quotes and zone."""
     text = text.strip().strip('"')
     node = NODE_WITH_PORT.fullmatch(text)
     try:

@@ -1,7 +1,6 @@
 """The pages to look things up: sessions, mails, events, failed logins and the audit trail."""
 
 import json
-from ipaddress import ip_address
 from typing import Any
 
 from axes.models import AccessFailureLog
@@ -33,6 +32,7 @@ from accounts.admin.lists import DayRangeFilter
 from accounts.admin.row_actions import RowActionMixin
 from accounts.audit.models import SECURITY_KINDS
 from accounts.models import AuditEntry, Mail, Session, User
+from core.client import client_address
 from core.models import Event
 
 
@@ -41,6 +41,8 @@ class SessionAdmin(DeviceMixin, RowActionMixin, UserRowsAdmin):
     row_action = END_SESSION
     list_display = ["device", "owner", "ip", "state", "created_at", "last_used_at", "action"]
     list_filter = [("created_at", DayRangeFilter)]  # sessions_newest
+    link_parameters = {**UserRowsAdmin.link_parameters, "ip": "from"}  # sessions_newest_of_ip
+    search_help_text = "E-mail address of a user, or IP address"
     ordering = ["-created_at", "id"]  # sessions_newest
     sortable_by = ["created_at"]
     details = ["ended_at", "expires_at", "user_agent", "id"]
@@ -56,6 +58,13 @@ class SessionAdmin(DeviceMixin, RowActionMixin, UserRowsAdmin):
         "ended_at",
         "end_reason",
     ]
+
+    def subject(self, parameter: str, value: str) -> str:
+        return value if parameter == "ip" else super().subject(parameter, value)
+
+    def search(self, term: str) -> Q:
+        address = client_address(term)
+        return Q(ip=address) if address else super().search(term)
 
     @display(label={"live": "success", "expired": "warning"})
     def state(self, session: Session) -> str:
@@ -158,7 +167,7 @@ class EventAdmin(ReadOnlyAdmin):
     list_display = ["type", "of", "created_at"]
     search_fields = []
     ordering = ["position"]
-    details = ["data", "id", "claimed_until"]
+    details = ["position", "data", "id", "claimed_until"]
     csv_columns = ["position", "id", "type", "user_id", "data", "created_at"]
 
     def title_of(self, row: Event) -> str:
@@ -197,7 +206,7 @@ class AuditEntryAdmin(DeviceMixin, ReadOnlyAdmin):
     search_help_text = "E-mail address of a user"
     ordering = ["-occurred_at", "-id"]
     sortable_by = ["occurred_at"]
-    details = ["exactly", "device", "user_agent", "details_of", "request_id", "position"]
+    details = ["exactly", "device", "user_agent", "details_of", "request_id", "id", "position"]
     csv_columns = [
         "id",
         "occurred_at",
@@ -281,10 +290,8 @@ class FailedLoginAdmin(DeviceMixin, EmailSearchMixin, ReadOnlyAdmin):
         return f"Failed login of {row.username}"
 
     def search(self, term: str) -> Q:
-        try:
-            return Q(ip_address=str(ip_address(term)))
-        except ValueError:
-            return super().search(term)
+        address = client_address(term)
+        return Q(ip_address=address) if address else super().search(term)
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
         response = super().changelist_view(request, extra_context)

@@ -1,31 +1,38 @@
-"""What the search of every admin page finds: people by address, rows by id, failed logins by client address, lists."""
+"""What the search of every admin page finds: people by address, rows by id and client address, lists by name."""
 
+import re
 from collections.abc import Iterator
-from ipaddress import ip_address
+from contextlib import suppress
+from typing import Any
 from uuid import UUID
 
 from axes.models import AccessFailureLog
+from django.contrib import admin
 from django.http import HttpRequest
 from django.urls import reverse
 from unfold.dataclasses import SearchResult
 
 from accounts.addresses import EMAIL_LENGTH, normalised
 from accounts.admin.base import changelist_url, user_url
-from accounts.models import Mail, Session, User
+from accounts.models import AuditEntry, Mail, Session, User
 from attempts.models import Attempt
+from core.client import client_address
 from core.estimates import count_or_estimate
+from core.models import Event
 from peerprep_users.admin_site.sidebar import sidebar
 
 PREFIX_LENGTH = 3  # of an address: an index of trigrams finds no less
 MOST_USERS = 10
-WITH_IDS = (Session, Mail, Attempt)
+NUMBER = re.compile(r"\d{1,18}", re.ASCII)
+WITH_NUMBERS = (AuditEntry, Event)
+WITH_UUIDS = (User, Session, Mail, Attempt)
 
 
 def find(request: HttpRequest, term: str) -> list[SearchResult]:
     term = term.strip()
     if not term or len(term) > EMAIL_LENGTH or not term.isprintable():
         return []
-    return [*lists_named(request, term), *rows_with_id(term), *failures_from(term), *people(normalised(term))]
+    return [*lists_named(request, term), *rows_with_id(request, term), *rows_from(term), *people(normalised(term))]
 
 
 def lists_named(request: HttpRequest, term: str) -> Iterator[SearchResult]:
@@ -35,28 +42,39 @@ def lists_named(request: HttpRequest, term: str) -> Iterator[SearchResult]:
                 yield SearchResult(item["title"], group.get("title", ""), item["link"], item["icon"])
 
 
-def rows_with_id(term: str) -> Iterator[SearchResult]:
-    try:
-        wanted = UUID(term)
-    except ValueError:
-        return
-    if user := User.objects.filter(pk=wanted).first():
-        yield SearchResult(user.email, "User", user_url(user.pk), "person")
-    for model in WITH_IDS:
-        if model.objects.filter(pk=wanted).exists():
+def rows_with_id(request: HttpRequest, term: str) -> Iterator[SearchResult]:
+    """By primary key, and the trail of a deleted user, who has no row."""
+    for model, pk in keys_in(term):
+        page: Any = admin.site.get_model_admin(model)
+        if row := page.get_queryset(request).filter(pk=pk).first():
             name = f"{model._meta.app_label}_{model._meta.model_name}"
-            title = str(model._meta.verbose_name).capitalize()
-            yield SearchResult(title, str(wanted), reverse(f"admin:{name}_change", args=[wanted]), "data_object")
+            link = reverse(f"admin:{name}_change", args=[pk])
+            yield SearchResult(page.title_of(row), f"{page.row_name} {pk}", link, "data_object")
+        elif model is User and AuditEntry.objects.filter(user_id=pk).exists():
+            link = changelist_url("accounts_auditentry", user_id=pk)
+            yield SearchResult("Audit trail of a deleted user", str(pk), link, "history")
 
 
-def failures_from(term: str) -> Iterator[SearchResult]:
-    try:
-        address = str(ip_address(term))
-    except ValueError:
-        return
-    if count := count_or_estimate(AccessFailureLog.objects.filter(ip_address=address)).value:
-        link = changelist_url("axes_accessfailurelog", q=address)
-        yield SearchResult(f"Failed logins from {address}", f"{count:,}", link, "gpp_bad")
+def keys_in(term: str) -> Iterator[tuple[Any, Any]]:
+    """The models of which it may be a primary key."""
+    if NUMBER.fullmatch(term):
+        yield from ((model, int(term)) for model in WITH_NUMBERS)
+    with suppress(ValueError):
+        wanted = UUID(term)
+        yield from ((model, wanted) for model in WITH_UUIDS)
+
+
+def rows_from(term: str) -> Iterator[SearchResult]:
+    """What a client address left behind."""
+    if address := client_address(term):
+        sessions = Session.objects.filter(ip=address)
+        failures = AccessFailureLog.objects.filter(ip_address=address)
+        for title, rows, link, icon in (
+            ("Sessions", sessions, changelist_url("accounts_session", ip=address), "devices"),
+            ("Failed logins", failures, changelist_url("axes_accessfailurelog", ip_address=address), "gpp_bad"),
+        ):
+            if (count := count_or_estimate(rows)).value:
+                yield SearchResult(f"{title} from {address}", str(count), link, icon)
 
 
 def people(address: str) -> Iterator[SearchResult]:

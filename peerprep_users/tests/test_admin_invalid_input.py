@@ -57,7 +57,7 @@ def test_a_list_accepts_no_filter_that_it_does_not_offer(browser: Client) -> Non
         "accounts/session/?refresh_id__gte=0",
         "accounts/auditentry/?seal__startswith=a",
         "accounts/mail/?tries__range=1",
-        "accounts/session/?ip=192.0.2.1",
+        "accounts/session/?user_agent=curl",
         "attempts/attempt/?language=python",
         "attempts/attempt/?question_id__exact=7",
         "attempts/questionstatus/?solved_at__isempty=1",

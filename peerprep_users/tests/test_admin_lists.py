@@ -17,7 +17,7 @@ from django.urls import reverse
 
 from accounts.models import AuditEntry, Mail, Session, User
 from attempts.models import Attempt
-from conftest import Person, browser_of
+from conftest import PASSWORD, Person, browser_of
 from core.concurrency import Slots
 from core.models import Event
 from peerprep_users.admin_site.sidebar import LISTS
@@ -281,10 +281,43 @@ def test_rows_are_found_by_id(browser: Client, alice: Person) -> None:
         assert list(found(browser, str(row.pk)).values()) == [path_of(type(row), "change", row.pk)]
 
 
-def test_failed_logins_are_found_by_client_address(browser: Client) -> None:
+def test_audit_entries_and_events_are_found_by_their_numbers(browser: Client, alice: Person) -> None:
+    alice.api.put("/users/me", {"new_password": "a better horse battery", "old_password": PASSWORD})
+    event = Event.objects.create(type=Event.Type.USER_RENAMED, user_id=alice.user.pk, data={}, position=7_654_321)
+    for row in (AuditEntry.objects.get(), event):
+        assert path_of(type(row), "change", row.pk) in found(browser, str(row.pk)).values()
+        assert f">{row.pk}<" in re.sub(r"\s+", "", opened(browser, path_of(type(row), "change", row.pk)))
+    assert found(browser, "7654322") == found(browser, "9" * 30) == {}
+
+
+def test_the_trail_of_a_deleted_user_is_found_by_id(browser: Client, alice: Person) -> None:
+    browser.post(f"{USERS}{alice.user.pk}/delete/confirm/", {"confirmed": "yes", "reason": "spam"})
+    trail = f"{path_of(AuditEntry)}?user_id={alice.user.pk}"
+    assert found(browser, str(alice.user.pk)) == {"Audit trail of a deleted user": trail}
+
+
+def test_a_client_address_leads_to_failed_logins_and_to_sessions_and_so_to_users(
+    browser: Client, alice: Person, bob: Person
+) -> None:
     fail_logins("x@example.com", 3, "2001:db8::1")
-    assert list(found(browser, "2001:0db8:0::1")) == ["Failed logins from 2001:db8::1"]
+    Session.objects.filter(user=alice.user).update(ip="2001:db8::1")
+    results = found(browser, "2001:0db8:0::1")
+    assert list(results) == ["Sessions from 2001:db8::1", "Failed logins from 2001:db8::1"]
+    for title, link in results.items():
+        assert texts(opened(browser, link), "h1") == [title]
+    rows = opened(browser, results["Sessions from 2001:db8::1"]).partition('id="result_list"')[2]
+    assert alice.user.email in rows and bob.user.email not in rows
+    assert alice.user.email in opened(browser, f"{path_of(Session)}?q=2001:db8::1")
     assert found(browser, "192.0.2.99") == {}
+
+
+def test_the_sessions_of_a_client_address_are_found_by_an_index(db: None) -> None:
+    if connection.vendor != "postgresql":
+        pytest.skip("about PostgreSQL's plans")
+    with connection.cursor() as cursor:
+        cursor.execute("SET enable_seqscan = off")
+        rows = Session.objects.filter(ip="192.0.2.7").order_by("-created_at", "id")[:50]
+        assert "sessions_newest_of_ip" in rows.explain()
 
 
 def test_lists_are_found_by_name(browser: Client) -> None:
