@@ -7,6 +7,8 @@ import pytest
 import time_machine
 from django.utils import timezone
 
+from accounts.audit.log import Actor
+from accounts.flows import administration
 from accounts.models import AuditEntry, Mail, Session, User
 from conftest import PASSWORD, Api, Mailbox, Person, Together, browser_of
 
@@ -103,6 +105,14 @@ def test_an_invited_user_can_ask_for_another_link(token: str, api: Api, mailbox:
     assert len(mailbox.all()) == 2
     assert "Your password is set" in choose(mailbox.verification_token()).content.decode()
     assert Session.objects.filter(user__email=NINA["email"]).count() == 0
+
+
+def test_without_mail_an_operator_sets_the_password(admin: Person, api: Api) -> None:
+    invite(admin)
+    nina = User.objects.get(email="nina@example.com")
+    administration.verify_address(user=nina, by=Actor.operator())
+    administration.change_password(user=nina, new_password=PASSWORD, by=Actor.operator())
+    assert api.post("/auth/login", NINA).status_code == 200
 
 
 @pytest.mark.parametrize(
