@@ -12,6 +12,8 @@ from django.db import models, transaction
 from django.db.models import Count, Min
 from django.utils import timezone
 
+from core.times import moment
+
 TRIES = 6
 FIRST_PAUSE = timedelta(seconds=30)
 LONGEST_PAUSE = timedelta(hours=1)
@@ -77,7 +79,7 @@ class OutgoingQuerySet(OutboxQuerySet[OutgoingT]):
 
     def fail(self, row: OutgoingT, reason: str, *, for_good: bool) -> bool:
         """Stores why a try failed and when the next one is. After the last one, or `for_good`, the row is dead."""
-        error = f"{row.error}\n{timezone.now():%Y-%m-%d %H:%M:%S} {reason}".strip()
+        error = f"{row.error}\n{moment(timezone.now())} {reason}".strip()
         if for_good or row.tries >= TRIES:
             return self.finish(row, Outgoing.State.DEAD, error=error)
         return bool(self.claimed(row).update(error=error, due_at=next_try(row.tries)))

@@ -16,5 +16,5 @@ def in_utc(time: datetime) -> datetime:
 
 
 def moment(time: datetime) -> str:
-    """A time in UTC as reports and pages show it."""
+    """A time in UTC as pages, mails and commands show it; `peerprep_users/dates` has the same for templates."""
     return f"{time:%Y-%m-%d %H:%M:%S} UTC"

@@ -10,7 +10,6 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
 from django.utils import timezone
-from django.utils.formats import localize
 from django.utils.html import format_html
 from unfold.decorators import display
 
@@ -34,6 +33,7 @@ from accounts.audit.models import SECURITY_KINDS
 from accounts.models import AuditEntry, Mail, Session, User
 from core.client import client_address
 from core.models import Event
+from core.times import moment
 
 
 @admin.register(Session)
@@ -206,7 +206,7 @@ class AuditEntryAdmin(DeviceMixin, ReadOnlyAdmin):
     search_help_text = "E-mail address of a user"
     ordering = ["-occurred_at", "-id"]
     sortable_by = ["occurred_at"]
-    details = ["exactly", "device", "user_agent", "details_of", "request_id", "id", "position"]
+    details = ["device", "user_agent", "details_of", "request_id", "id", "position"]
     csv_columns = [
         "id",
         "occurred_at",
@@ -228,7 +228,7 @@ class AuditEntryAdmin(DeviceMixin, ReadOnlyAdmin):
         return address_of_user(value)
 
     def title_of(self, row: AuditEntry) -> str:
-        return f"{row.get_kind_display()}, {localize(row.occurred_at)}"
+        return f"{row.get_kind_display()}, {moment(row.occurred_at)}"
 
     def annotate_page(self, rows: list[Any]) -> list[Any]:
         """The whole addresses of accounts that are still there."""
@@ -262,10 +262,6 @@ class AuditEntryAdmin(DeviceMixin, ReadOnlyAdmin):
     @admin.display(description="IP address")
     def ip(self, entry: AuditEntry) -> str | None:
         return entry.ip
-
-    @admin.display(description="exactly at")
-    def exactly(self, entry: AuditEntry) -> str:
-        return entry.occurred_at.isoformat(" ")
 
     @admin.display(description="facts")
     def details_of(self, entry: AuditEntry) -> str:

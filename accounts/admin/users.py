@@ -27,6 +27,7 @@ from accounts.flows.login_report import explain_login
 from accounts.mail.messages import subject_of
 from accounts.models import LoginGuard, Mail, Session, User
 from core.errors import ApiError
+from core.times import moment
 
 PANEL_ROWS = 10
 FACTS = ["registered", "role", "last seen"]
@@ -121,10 +122,11 @@ class BaseUserAdmin(BaseAdmin):
     @admin.display(description="status")
     def state(self, user: Any) -> str:
         found = [] if user.is_active else [("danger", "deactivated")]
-        found += [("warning", f"locked until {user.locked_until:%H:%M} UTC")] if user.locked_until else []
         found += [] if user.is_verified else [("warning", "unverified")]
+        found += [("warning", "locked")] if user.locked_until else []
         labels = [{"type": kind, "text": text} for kind, text in found or [("success", "active")]]
-        return format_html_join("\n", "{}", ((render_to_string(LABEL_TEMPLATE, label),) for label in labels))
+        shown = format_html_join("\n", "{}", ((render_to_string(LABEL_TEMPLATE, label),) for label in labels))
+        return format_html("{} until {}", shown, moment(user.locked_until)) if user.locked_until else shown
 
     @admin.display(description="live")
     def live(self, user: Any) -> str | None:

@@ -17,6 +17,7 @@ from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
 from core.client import USER_AGENT_LENGTH
+from core.times import moment
 
 MASKED_LENGTH = 257  # a masked address may have three characters more than an address has at most
 ACTOR_NAME_LENGTH = 254
@@ -136,7 +137,7 @@ class AuditEntry(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.occurred_at:%Y-%m-%d %H:%M:%S}"
+        return f"{self.kind} {moment(self.occurred_at)}"
 
     def sealed_values(self) -> list[Any]:
         what = [self.kind, self.occurred_at, self.actor_kind, self.actor_id, self.user_id, self.request_id, self.reason]

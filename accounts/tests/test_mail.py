@@ -54,7 +54,7 @@ def test_every_kind_says_who_when_and_where_in_text_and_html(alice: Person, mail
         for fact in (
             "PeerPrep",
             greeting,
-            "24 November 2026, 12:34",
+            "2026-11-24 12:34:56 UTC",
             "192.0.2.7",
             "Firefox on Linux",
             "If this wasn't you",

@@ -17,6 +17,7 @@ from accounts.models import Mail, User
 from conftest import Api, Mailbox, Sink, person
 from core.client import Client
 from core.tests.servers import free_port
+from core.times import moment
 
 pytestmark = pytest.mark.any_database
 
@@ -186,7 +187,7 @@ def test_a_dead_mail_that_is_sent_after_all_says_when(db: None, mailbox: Mailbox
     person("una@example.com")
     enqueue(Mail.Kind.PASSWORD_CHANGED, "una@example.com", {})
     text = bodies(mailbox.last())["plain"]
-    assert f"When: {Mail.objects.get().created_at:%-d %B %Y, %H:%M} UTC" in text
+    assert f"When: {moment(Mail.objects.get().created_at)}" in text
     assert "Device" not in text and "IP address" not in text
 
 

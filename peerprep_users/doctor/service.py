@@ -12,6 +12,7 @@ from accounts.models import AuditEntry, AuditHead, SigningKey
 from accounts.tokens import keys
 from core.publisher import BROKER_ERRORS, connected_channel, explained_failure
 from core.rate_limits import hops_seen, redis_client
+from core.times import moment
 from peerprep_users.doctor.findings import Fault, Finding, Level, fine
 
 FORGOTTEN = timedelta(days=30)
@@ -92,9 +93,9 @@ def faults_of_key(key: SigningKey) -> Iterator[Finding]:
         except InvalidToken:
             yield SEALED(f"{key.kid} was encrypted with a SECRET_KEY that is not set here, so no one can sign in.")
     elif key.replaced_at is None and key.staged_at < long_ago:
-        yield STAGED_LONG(f"{key.kid} was staged on {key.staged_at:%Y-%m-%d}, and never activated.")
+        yield STAGED_LONG(f"{key.kid} was staged on {moment(key.staged_at)}, and never activated.")
     elif key.replaced_at is not None and key.replaced_at < long_ago:
-        yield NOT_RETIRED(f"{key.kid} was replaced on {key.replaced_at:%Y-%m-%d}, and still verifies.")
+        yield NOT_RETIRED(f"{key.kid} was replaced on {moment(key.replaced_at)}, and still verifies.")
 
 
 def audit_trail() -> Iterator[Finding]:
@@ -103,8 +104,6 @@ def audit_trail() -> Iterator[Finding]:
         yield HEAD_MISSING("The head of its chain is missing, so new entries are not chained.")
     first = AuditEntry.objects.filter(position=None).order_by("id").first()
     if first and first.occurred_at < timezone.now() - UNCHAINED:
-        yield NOT_CHAINED(
-            f"An entry of {first.occurred_at:%Y-%m-%d %H:%M} UTC is not chained: deleting it would go unnoticed."
-        )
+        yield NOT_CHAINED(f"An entry of {moment(first.occurred_at)} is not chained: deleting it would go unnoticed.")
     else:
         yield fine("New entries are chained within seconds.")

@@ -8,6 +8,7 @@ from accounts.management.base import Operation, add_json_argument, add_yes_argum
 from accounts.models import SigningKey
 from accounts.tokens import rotation
 from accounts.tokens.keys import is_symmetric
+from core.times import moment
 
 KEY_FIELDS = ("kid", "algorithm", "staged_at", "activated_at", "replaced_at", "retired_at")
 
@@ -75,5 +76,5 @@ def signing() -> str:
 def key_line(key: SigningKey) -> str:
     times = (key.staged_at, key.activated_at, key.replaced_at, key.retired_at)
     steps = dict(zip(("staged", "active", "replaced", "retired"), times, strict=True))
-    story = ", ".join(f"{step} {at:%Y-%m-%d %H:%M:%S}" for step, at in steps.items() if at)
+    story = ", ".join(f"{step} {moment(at)}" for step, at in steps.items() if at)
     return f"{key.kid}  {key.algorithm}  {story}"

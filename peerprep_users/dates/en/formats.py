@@ -1,4 +1,4 @@
-"""Dates and times on the admin site's pages: no two ways to read them. All are UTC."""
+"""Dates and times in templates: those of `core.times.moment`, so that there are no two ways to read them."""
 
-DATE_FORMAT = "j M Y"
-DATETIME_FORMAT = r"Y-m-d H:i:s \U\T\C"  # as the reports of commands have it
+DATE_FORMAT = "Y-m-d"
+DATETIME_FORMAT = r"Y-m-d H:i:s \U\T\C"
