@@ -151,12 +151,14 @@ class Session(models.Model):
     """What a login or the registration starts. A request is authenticated only while its session is live."""
 
     class EndReason(models.TextChoices):
-        LOGOUT = "logout"
-        REVOKED = "revoked"
-        REUSE = "reuse"
-        PASSWORD = "password"  # noqa: S105
-        ADMIN = "admin"
-        LIMIT = "limit"
+        """Labelled by what ended it."""
+
+        LOGOUT = "logout", "logout"
+        REVOKED = "revoked", "another session"
+        REUSE = "reuse", "a reused token"
+        PASSWORD = "password", "a new password"
+        ADMIN = "admin", "an admin"
+        LIMIT = "limit", "newer sessions"
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     user = models.ForeignKey(User, models.CASCADE, related_name="sessions", db_index=False)

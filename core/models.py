@@ -46,15 +46,15 @@ class Event(models.Model):
     """What other services are to hear, until RabbitMQ has it. It names users by id alone, and outlives them."""
 
     class Type(models.TextChoices):
-        USER_REGISTERED = "user.registered"
-        USER_VERIFIED = "user.verified"
-        USER_RENAMED = "user.renamed"
-        USER_ROLE_CHANGED = "user.role_changed"
-        USER_DEACTIVATED = "user.deactivated"
-        USER_DELETED = "user.deleted"
-        SESSION_ENDED = "session.ended"
-        ATTEMPT_RECORDED = "attempt.recorded"
-        QUESTION_SOLVED = "question.solved"
+        USER_REGISTERED = "user.registered", "User registered"
+        USER_VERIFIED = "user.verified", "User verified"
+        USER_RENAMED = "user.renamed", "User renamed"
+        USER_ROLE_CHANGED = "user.role_changed", "Role of a user changed"
+        USER_DEACTIVATED = "user.deactivated", "User deactivated"
+        USER_DELETED = "user.deleted", "User deleted"
+        SESSION_ENDED = "session.ended", "Session ended"
+        ATTEMPT_RECORDED = "attempt.recorded", "Attempt recorded"
+        QUESTION_SOLVED = "question.solved", "Question solved"
 
     position = models.BigAutoField(primary_key=True)
     id = models.UUIDField(default=uuid4)

@@ -119,6 +119,12 @@ class Outgoing(models.Model):
     class Meta:
         abstract = True
 
+    @property
+    def last_error(self) -> str:
+        """The last failure, as a sentence."""
+        line = self.error.rpartition("\n")[2]
+        return line and f"{line.rstrip('.')}."
+
 
 def next_try(tries: int) -> datetime:
     """30 s after the first failure, doubled with each further one, at most an hour; ± 20 %, to spread the load."""

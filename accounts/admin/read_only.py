@@ -33,7 +33,6 @@ from accounts.audit.models import SECURITY_KINDS
 from accounts.models import AuditEntry, Mail, Session, User
 from core.client import client_address
 from core.models import Event
-from core.times import moment
 
 
 @admin.register(Session)
@@ -69,7 +68,7 @@ class SessionAdmin(DeviceMixin, RowActionMixin, UserRowsAdmin):
     @display(label={"live": "success", "expired": "warning"})
     def state(self, session: Session) -> str:
         if session.ended_at:
-            return f"ended: {session.get_end_reason_display()}"
+            return f"ended by {session.get_end_reason_display()}"
         return "live" if session.refresh_expires_at > timezone.now() else "expired"
 
     def applies(self, row: Session) -> bool:
@@ -122,9 +121,6 @@ class MailAdmin(EmailSearchMixin, RowActionMixin, ReadOnlyAdmin):
     csv_columns = ["id", "to", "kind", "state", "tries", "error", "created_at", "due_at", "sent_at"]
     actions = ["resend"]
 
-    def title_of(self, row: Mail) -> str:
-        return f"{row.get_kind_display()} to {row.to}"
-
     def has_resend_permission(self, request: HttpRequest) -> bool:
         return request.user.is_active and request.user.is_staff
 
@@ -134,7 +130,7 @@ class MailAdmin(EmailSearchMixin, RowActionMixin, ReadOnlyAdmin):
 
     @admin.display(description="last failure")
     def last_failure(self, mail: Mail) -> str:
-        return mail.error.rpartition("\n")[2]
+        return mail.last_error
 
     def applies(self, row: Mail) -> bool:
         return row.can_be_revived
@@ -171,7 +167,7 @@ class EventAdmin(ReadOnlyAdmin):
     csv_columns = ["position", "id", "type", "user_id", "data", "created_at"]
 
     def title_of(self, row: Event) -> str:
-        return f"Event {row.type}"
+        return f"Event: {row.get_type_display()}"
 
     def annotate_page(self, rows: list[Any]) -> list[Any]:
         addresses = addresses_of({row.user_id for row in rows})
@@ -226,9 +222,6 @@ class AuditEntryAdmin(DeviceMixin, ReadOnlyAdmin):
 
     def subject(self, parameter: str, value: str) -> str:
         return address_of_user(value)
-
-    def title_of(self, row: AuditEntry) -> str:
-        return f"{row.get_kind_display()}, {moment(row.occurred_at)}"
 
     def annotate_page(self, rows: list[Any]) -> list[Any]:
         """The whole addresses of accounts that are still there."""

@@ -12,9 +12,10 @@ from django.utils import timezone
 from accounts.audit.log import ActorKind, Kind
 from accounts.devices import device_name
 from accounts.mail.messages import subject_of
-from accounts.models import AuditEntry, Mail, Session, User
+from accounts.models import AuditEntry, Mail, Role, Session, User
 
 EVENTS = 50
+ROLES = dict(Role.choices)
 OF_ENTRIES = {  # with the facts of the entry
     Kind.ACCOUNT_LOCKED: "The account was locked after too many wrong passwords.",
     Kind.REFRESH_TOKEN_REUSED: "A refresh token was used a second time, so its session was ended.",
@@ -91,13 +92,13 @@ def events_of_mails(user: User) -> Iterator[Happening]:
         outcome = OF_MAILS[mail.state] if mail.sent_at else f"was asked for. It {OF_MAILS[mail.state]}"
         sentence = f"The mail “{subject_of(mail.kind, user)}” {outcome}."
         link = reverse("admin:accounts_mail_change", args=[mail.pk])
-        yield Happening(mail.sent_at or mail.created_at, sentence, mail.error.rpartition("\n")[2], link)
+        yield Happening(mail.sent_at or mail.created_at, sentence, mail.last_error, link)
 
 
 def events_of_entries(user: User) -> Iterator[Happening]:
     for entry in AuditEntry.objects.filter(user_id=user.pk).order_by("-occurred_at", "-id")[:EVENTS]:
         sentence = OF_ENTRIES.get(Kind(entry.kind), f"{entry.get_kind_display()}.")
-        facts = defaultdict(lambda: "?", entry.facts)
+        facts = defaultdict(lambda: "?", {name: ROLES.get(fact, fact) for name, fact in entry.facts.items()})
         link = reverse("admin:accounts_auditentry_change", args=[entry.pk])
         yield Happening(entry.occurred_at, sentence.format_map(facts), note_of(entry, user), link)
 

@@ -25,7 +25,7 @@ from accounts.devices import device_name
 from accounts.flows import administration
 from accounts.flows.login_report import explain_login
 from accounts.mail.messages import subject_of
-from accounts.models import LoginGuard, Mail, Session, User
+from accounts.models import LoginGuard, Mail, Role, Session, User
 from core.errors import ApiError
 from core.times import moment
 
@@ -115,9 +115,9 @@ class BaseUserAdmin(BaseAdmin):
     def account(self, user: User) -> str:
         return format_html('{}<br><span class="font-normal text-subtle">{}</span>', user.email, user.name)
 
-    @display(description="role", label={"ADMIN": "info"})
+    @display(description="role", label={Role.ADMIN.label: "info"})
     def role_label(self, user: User) -> str:
-        return user.role
+        return user.get_role_display()
 
     @admin.display(description="status")
     def state(self, user: Any) -> str:

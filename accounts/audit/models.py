@@ -59,33 +59,33 @@ class AuditEntry(models.Model):
     """
 
     class Kind(models.TextChoices):
-        ACCOUNT_LOCKED = "account_locked"
-        REFRESH_TOKEN_REUSED = "refresh_token_reused"  # noqa: S105
-        REFRESH_TOKEN_REPLAYED = "refresh_token_replayed"  # noqa: S105
-        RESET_CODE_EXHAUSTED = "reset_code_exhausted"
-        LEGACY_TOKEN_TAKEN = "legacy_token_taken"  # noqa: S105
-        PASSWORD_RESET = "password_reset"  # noqa: S105
-        PASSWORD_CHANGED = "password_changed"  # noqa: S105
-        ACCOUNT_CREATED = "account_created"
-        ACCOUNT_RENAMED = "account_renamed"
-        ADDRESS_VERIFIED = "address_verified"
-        VERIFICATION_RESENT = "verification_resent"
-        RESET_CODE_SENT = "reset_code_sent"
-        MAIL_RESENT = "mail_resent"
-        LOCK_OPENED = "lock_opened"
-        SESSIONS_ENDED = "sessions_ended"
-        ROLE_CHANGED = "role_changed"
-        ACCOUNT_DEACTIVATED = "account_deactivated"
-        ACCOUNT_REACTIVATED = "account_reactivated"
-        ACCOUNT_EXPORTED = "account_exported"
-        LIST_EXPORTED = "list_exported"
-        ACCOUNT_DELETED = "account_deleted"
-        DATA_IMPORTED = "data_imported"
-        KEY_STAGED = "key_staged"
-        KEY_ACTIVATED = "key_activated"
-        KEY_RETIRED = "key_retired"
-        TRAIL_PRUNED = "trail_pruned"
-        TRAIL_RESTARTED = "trail_restarted"
+        ACCOUNT_LOCKED = "account_locked", "Account locked"
+        REFRESH_TOKEN_REUSED = "refresh_token_reused", "Refresh token used twice"
+        REFRESH_TOKEN_REPLAYED = "refresh_token_replayed", "Refresh token sent again"
+        RESET_CODE_EXHAUSTED = "reset_code_exhausted", "Too many wrong codes"
+        LEGACY_TOKEN_TAKEN = "legacy_token_taken", "Earlier token accepted"
+        PASSWORD_RESET = "password_reset", "Password reset"
+        PASSWORD_CHANGED = "password_changed", "Password changed"
+        ACCOUNT_CREATED = "account_created", "Account created"
+        ACCOUNT_RENAMED = "account_renamed", "Name changed"
+        ADDRESS_VERIFIED = "address_verified", "Address verified"
+        VERIFICATION_RESENT = "verification_resent", "New link requested"
+        RESET_CODE_SENT = "reset_code_sent", "Reset code requested"
+        MAIL_RESENT = "mail_resent", "Mail queued again"
+        LOCK_OPENED = "lock_opened", "Account unlocked"
+        SESSIONS_ENDED = "sessions_ended", "Sessions ended"
+        ROLE_CHANGED = "role_changed", "Role changed"
+        ACCOUNT_DEACTIVATED = "account_deactivated", "Account deactivated"
+        ACCOUNT_REACTIVATED = "account_reactivated", "Account reactivated"
+        ACCOUNT_EXPORTED = "account_exported", "Data exported"
+        LIST_EXPORTED = "list_exported", "List exported"
+        ACCOUNT_DELETED = "account_deleted", "Account deleted"
+        DATA_IMPORTED = "data_imported", "Data imported"
+        KEY_STAGED = "key_staged", "Signing key published"
+        KEY_ACTIVATED = "key_activated", "Signing key put into use"
+        KEY_RETIRED = "key_retired", "Signing key retired"
+        TRAIL_PRUNED = "trail_pruned", "Old entries deleted"
+        TRAIL_RESTARTED = "trail_restarted", "Audit trail continued"
 
     class ActorKind(models.TextChoices):
         ANYONE = "anyone"  # an unauthenticated request
@@ -137,7 +137,7 @@ class AuditEntry(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.kind} {moment(self.occurred_at)}"
+        return f"{self.get_kind_display()}, {moment(self.occurred_at)}"
 
     def sealed_values(self) -> list[Any]:
         what = [self.kind, self.occurred_at, self.actor_kind, self.actor_id, self.user_id, self.request_id, self.reason]

@@ -113,10 +113,9 @@ def verification_of(user: User) -> list[Reason]:
 
 def delivery_of(mail: Mail) -> str:
     """What has become of a verification mail."""
-    last_error = mail.error.rpartition("\n")[2]
     match mail.state:
         case Mail.State.QUEUED:
-            failed = f" The last try failed: {last_error}" if last_error else ""
+            failed = f" The last try failed: {mail.last_error}" if mail.error else ""
             return f"The mail has been waiting since {moment(mail.created_at)}; next try {moment(mail.due_at)}.{failed}"
         case Mail.State.SENT:
             ends = link_ends(mail)
@@ -126,7 +125,7 @@ def delivery_of(mail: Mail) -> str:
         case Mail.State.DROPPED:
             why = "when it was due, there was no active account with an address to verify"
             return f"The mail of {moment(mail.created_at)} was dropped: {why}."
-    return f"The mail of {moment(mail.created_at)} could not be delivered: {last_error}"
+    return f"The mail of {moment(mail.created_at)} could not be delivered: {mail.last_error}"
 
 
 def link_ends(mail: Mail) -> datetime | None:
@@ -167,13 +166,14 @@ def password_of(user: User) -> list[Reason]:
 def facts_of(user: User) -> list[tuple[str, str]]:
     used = Session.objects.filter(user=user).order_by("-last_used_at").values_list("last_used_at", flat=True).first()
     last_seen = moment(used) if used else "no session is on record"
-    told = [("registered", moment(user.created_at)), ("role", user.role), ("last seen", last_seen)]
+    told = [("registered", moment(user.created_at)), ("role", user.get_role_display()), ("last seen", last_seen)]
     entries = AuditEntry.objects.filter(user_id=user.pk, kind__in=RELEVANT_KINDS).order_by("-occurred_at", "-pk")
     told += [
         (Kind(entry.kind).label, f"{moment(entry.occurred_at)} by {who(entry)}") for entry in entries[:RECENT_ROWS]
     ]
     lately = Session.objects.filter(user=user, ended_at__gt=timezone.now() - ENDED_RECENTLY).order_by("end_reason")
-    ends = [f"{count} by {end}" for end, count in lately.values_list("end_reason").annotate(Count("pk"))]
+    counts = lately.values_list("end_reason").annotate(Count("pk"))
+    ends = [f"{count} by {Session.EndReason(end).label}" for end, count in counts]
     return [*told, ("sessions ended within 7 days", ", ".join(ends) or "none")]
 
 
@@ -184,10 +184,16 @@ def successes_of(user: User) -> list[RecentLogin]:
             one.created_at,
             device_name(one.user_agent),
             one.ip,
-            one.end_reason or ("live" if one.is_live(now) else "expired"),
+            outcome_of(one, now),
         )
         for one in Session.objects.filter(user=user).order_by("-created_at")[:RECENT_ROWS]
     ]
+
+
+def outcome_of(session: Session, now: datetime) -> str:
+    if session.ended_at:
+        return f"ended by {session.get_end_reason_display()}"
+    return "live" if session.is_live(now) else "expired"
 
 
 def failures_of(address: str) -> list[RecentLogin]:

@@ -20,13 +20,13 @@ class Mail(Outgoing):
     """
 
     class Kind(models.TextChoices):
-        VERIFICATION = "verification"
-        RESET_CODE = "reset_code"
-        PASSWORD_CHANGED = "password_changed"  # noqa: S105
-        ACCOUNT_LOCKED = "account_locked"
-        NEW_DEVICE = "new_device"
-        TOKEN_REPLAYED = "token_replayed"  # noqa: S105
-        CODE_EXHAUSTED = "code_exhausted"
+        VERIFICATION = "verification", "Verification link"
+        RESET_CODE = "reset_code", "Reset code"
+        PASSWORD_CHANGED = "password_changed", "Password changed"
+        ACCOUNT_LOCKED = "account_locked", "Account locked"
+        NEW_DEVICE = "new_device", "Sign-in on a new device"
+        TOKEN_REPLAYED = "token_replayed", "Use on a new device or network"
+        CODE_EXHAUSTED = "code_exhausted", "Too many wrong reset codes"
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     kind = models.CharField(max_length=16, choices=Kind)
@@ -51,7 +51,7 @@ class Mail(Outgoing):
         ]
 
     def __str__(self) -> str:
-        return f"{self.kind} to {self.to}"
+        return f"{self.get_kind_display()} to {self.to}"
 
     @property
     def is_too_late(self) -> bool:

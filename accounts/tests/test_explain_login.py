@@ -33,7 +33,7 @@ def test_it_says_that_nothing_is_wrong(alice: Person, api: Api) -> None:
 
 
 def test_it_knows_an_address_that_nobody_has(db: None) -> None:
-    assert "unknown_address: There is no account with this address." in explained("x@example.com")
+    assert "There is no account with this address." in explained("x@example.com")
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_it_says_what_became_of_the_verification_mail(
     if state:
         Mail.objects.create(kind="verification", to=unverified.user.email, state=state, **facts)
     text = explained("una@example.com")
-    assert "not_verified: " in text and said in text
+    assert said in text
 
 
 def test_it_says_until_when_a_link_works_and_an_older_one(unverified: Person) -> None:
@@ -78,15 +78,15 @@ def test_it_says_how_long_a_lock_lasts_and_whose_tries_it_was(alice: Person, api
     for _ in range(3):
         api.post("/auth/login", {**alice.credentials, "password": "wrong"}, **{"User-Agent": "curl/8"})
     text = explained("alice@example.com")
-    assert "locked: The account is locked until " in text and "by wrong passwords from 127.0.0.1 (curl)." in text
+    assert "The account is locked until " in text and "by wrong passwords from 127.0.0.1 (curl)." in text
     call_command("unlock", "alice@example.com", stdout=StringIO())
-    assert "Lock Opened: " in explained("alice@example.com")
+    assert "Account unlocked: " in explained("alice@example.com")
 
 
 def test_it_says_who_deactivated_the_account_and_why(alice: Person, admin: Person) -> None:
     deactivate(user=alice.user, by=Actor.admin(admin.user, NO_CLIENT), reason="spam")
     text, code = reported("explain_login", "alice@example.com")
-    assert "by root@example.com: spam." in text and "sessions ended within 7 days: 1 by admin" in text
+    assert "by root@example.com: spam." in text and "sessions ended within 7 days: 1 by an admin" in text
     assert code == 1 and text.startswith("alice@example.com cannot sign in.\n")
 
 
@@ -107,4 +107,4 @@ def test_it_tells_of_a_reused_token(alice: Person, api: Api) -> None:
         token = api.post("/auth/refresh", {"refresh_token": token}).json()["refresh_token"]
     api.post("/auth/refresh", {"refresh_token": alice.tokens.refresh_token})
     text = explained("alice@example.com")
-    assert "Refresh Token Reused: " in text and "1 by reuse" in text
+    assert "Refresh token used twice: " in text and "1 by a reused token" in text

@@ -58,8 +58,8 @@ def test_the_timeline_tells_what_happened_in_sentences(
         ("The mail “Your account is temporarily locked” was sent.", ""),
         ("The account was locked after too many wrong passwords.", "curl, 127.0.0.1"),
         *[("A wrong password was given.", "curl, 127.0.0.1")] * 3,
-        ("The role was changed from ADMIN to USER.", "by admin root@example.com, the course is over"),
-        ("The role was changed from USER to ADMIN.", "by admin root@example.com"),
+        ("The role was changed from Admin to User.", "by admin root@example.com, the course is over"),
+        ("The role was changed from User to Admin.", "by admin root@example.com"),
         ("Signed in.", "an unknown device, 192.0.2.1"),
     ]
     page = page_of(browser, alice)
@@ -144,6 +144,14 @@ def test_a_dead_mail_is_sent_again(browser: Client, alice: Person, mailbox: Mail
     assert mailbox.last()["To"] == "alice@example.com"
     assert AuditEntry.objects.get().kind == "mail_resent"
     assert "is not dead" in messages_of(browser.post(url, CONFIRMED, follow=True))[0]
+
+
+def test_why_a_mail_could_not_be_delivered_is_told_in_sentences(browser: Client, unverified: Person) -> None:
+    dead(unverified, Mail.Kind.VERIFICATION, error="An earlier failure\n550 No such mailbox", sent_at=None)
+    told = [event.note for event in timeline_of(unverified.user)]
+    assert "550 No such mailbox." in told
+    assert "could not be delivered: 550 No such mailbox." in page_of(browser, unverified)
+    assert "550 No such mailbox." in browser.get("/admin/accounts/mail/").content.decode()
 
 
 def test_a_link_or_code_that_came_to_nothing_leads_to_a_new_one(browser: Client, unverified: Person) -> None:

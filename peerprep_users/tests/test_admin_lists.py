@@ -15,7 +15,7 @@ from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
-from accounts.models import AuditEntry, Mail, Session, User
+from accounts.models import AuditEntry, Mail, Role, Session, User
 from attempts.models import Attempt
 from conftest import PASSWORD, Api, Person, browser_of
 from core.concurrency import Slots
@@ -93,7 +93,7 @@ def test_the_page_of_a_row_is_called_what_it_is(world: Client, alice: Person) ->
         User: "alice@example.com",
         Session: "Session of alice@example.com",
         Attempt: "Attempt of alice@example.com",
-        Mail: "Reset Code to alice@example.com",
+        Mail: "Reset code to alice@example.com",
         AccessFailureLog: "Failed login of alice@example.com",
     }.items():
         rows: Any = model._default_manager.all()
@@ -147,16 +147,32 @@ ONE_FORM = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC")
 ANY_TIME = re.compile(r"\d\d?:\d\d(:\d\d)?|UTC")
 
 
-def test_every_time_has_one_form_and_its_zone(world: Client, alice: Person) -> None:
+CHOICES = [AuditEntry.Kind, Mail.Kind, Session.EndReason, Event.Type, Role]
+CODES = [code for codes in CHOICES for code in codes.values if "_" in code or "." in code]
+
+
+def text_of(browser: Client, path: str) -> str:
+    """What a page says, less what is shown as it is stored."""
+    page = opened(browser, path)
+    return unescape(re.sub("(?s)<(script|pre).*?</(script|pre)>|<[^>]*>", " ", page[page.index('id="content"') :]))
+
+
+@pytest.mark.parametrize("codes", CHOICES)
+def test_labels_are_words_of_a_sentence(codes: Any) -> None:
+    assert all(label[1:] == label[1:].lower() for label in codes.labels)
+    assert codes is not AuditEntry.Kind or max(map(len, codes.labels)) <= 24  # more is too wide for a desktop
+
+
+def test_every_time_has_one_form_and_nothing_reads_like_code(world: Client, alice: Person) -> None:
     while mail := Mail.objects.claim():
         Mail.objects.fail(mail, "No.", for_good=True)
     for _ in range(3):
         Api().post("/auth/login", {**alice.credentials, "password": "wrong password"})
     rows = [row for model in MODELS for row in model._default_manager.all()]
     for path in (*map(path_of, MODELS), *(path_of(type(row), "change", row.pk) for row in rows)):
-        page = opened(world, path)
-        shown = re.sub("(?s)<(script|pre).*?</(script|pre)>|<[^>]*>", " ", page[page.index('id="content"') :])
+        shown = text_of(world, path)
         assert not ANY_TIME.search(ONE_FORM.sub("", shown)), path
+        assert not any(code in shown for code in CODES), path
     assert re.search(f"locked until {ONE_FORM.pattern}", " ".join(texts(opened(world, USERS), "td")))
 
 

@@ -33,7 +33,7 @@ class Command(Operation):
 
 def details(found: Explanation) -> Iterator[str]:
     for reason in found.reasons:
-        yield f"{reason.code}: {reason.sentence}"
+        yield reason.sentence
         yield f"  {reason.remedy}"
     for name, value in [*found.facts, ("live sessions", str(found.live_sessions))]:
         yield f"{name}: {value}"
