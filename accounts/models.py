@@ -205,6 +205,13 @@ class Session(models.Model):
     def refresh_expires_at(self) -> datetime:
         return min(self.rotated_at + settings.REFRESH_TTL, self.expires_at)
 
+    @property
+    def outcome(self) -> str:
+        """What has become of it, in words: "live", "expired", or what ended it."""
+        if self.ended_at:
+            return f"ended by {self.get_end_reason_display()}"
+        return "live" if self.refresh_expires_at > timezone.now() else "expired"
+
     def rotate(self, now: datetime, client: Client) -> None:
         self.previous_id, self.refresh_id, self.rotated_at, self.last_used_at = self.refresh_id, uuid4(), now, now
         self.ip, self.user_agent = client.ip, client.user_agent

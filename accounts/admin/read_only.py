@@ -9,7 +9,6 @@ from django.contrib.admin.options import IncorrectLookupParameters
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
-from django.utils import timezone
 from django.utils.html import format_html
 from unfold.decorators import display
 
@@ -67,12 +66,10 @@ class SessionAdmin(DeviceMixin, RowActionMixin, UserRowsAdmin):
 
     @display(label={"live": "success", "expired": "warning"})
     def state(self, session: Session) -> str:
-        if session.ended_at:
-            return f"ended by {session.get_end_reason_display()}"
-        return "live" if session.refresh_expires_at > timezone.now() else "expired"
+        return session.outcome
 
     def applies(self, row: Session) -> bool:
-        return bool(self.state(row) == "live")
+        return row.outcome == "live"
 
     def address_of(self, row: Session) -> str:
         return row.user.email
@@ -121,9 +118,6 @@ class MailAdmin(EmailSearchMixin, RowActionMixin, ReadOnlyAdmin):
     csv_columns = ["id", "to", "kind", "state", "tries", "error", "created_at", "due_at", "sent_at"]
     actions = ["resend"]
 
-    def has_resend_permission(self, request: HttpRequest) -> bool:
-        return request.user.is_active and request.user.is_staff
-
     @display(description="outcome", label={"sent": "success", "queued": "info", "dead": "danger"})
     def outcome(self, mail: Mail) -> str:
         return mail.state
@@ -138,7 +132,7 @@ class MailAdmin(EmailSearchMixin, RowActionMixin, ReadOnlyAdmin):
     def address_of(self, row: Mail) -> str:
         return row.to
 
-    @admin.action(permissions=["resend"], description=RESEND.label)
+    @admin.action(description=RESEND.label)
     def resend(self, request: HttpRequest, queryset: QuerySet[Mail]) -> TemplateResponse | None:
         mails, form = list(queryset), ReasonForm.of(RESEND, request)
         if not form.is_valid():

@@ -178,22 +178,10 @@ def facts_of(user: User) -> list[tuple[str, str]]:
 
 
 def successes_of(user: User) -> list[RecentLogin]:
-    now = timezone.now()
     return [
-        RecentLogin(
-            one.created_at,
-            device_name(one.user_agent),
-            one.ip,
-            outcome_of(one, now),
-        )
+        RecentLogin(one.created_at, device_name(one.user_agent), one.ip, one.outcome)
         for one in Session.objects.filter(user=user).order_by("-created_at")[:RECENT_ROWS]
     ]
-
-
-def outcome_of(session: Session, now: datetime) -> str:
-    if session.ended_at:
-        return f"ended by {session.get_end_reason_display()}"
-    return "live" if session.is_live(now) else "expired"
 
 
 def failures_of(address: str) -> list[RecentLogin]:

@@ -32,6 +32,12 @@ def test_it_says_that_nothing_is_wrong(alice: Person, api: Api) -> None:
     assert "live sessions: 2" in said and "127.0.0.1  an unknown device  refused" in said and "  live\n" in said
 
 
+def test_a_session_that_can_be_refreshed_no_longer_has_expired(alice: Person) -> None:
+    with time_machine.travel(timezone.now() + timedelta(days=8)):
+        said = explained("alice@example.com")
+    assert "live sessions: 0" in said and "  expired\n" in said
+
+
 def test_it_knows_an_address_that_nobody_has(db: None) -> None:
     assert "There is no account with this address." in explained("x@example.com")
 
