@@ -34,6 +34,7 @@ from core.downloads import download
 from core.estimates import EXACT_UP_TO
 from core.spreadsheets import CSV
 
+USER_IDS = {"user_id", "user__id__exact"}  # of `link_parameters`
 IMPOSSIBLE_VALUE = (ValueError, OverflowError, DataError, ValidationError)  # raised for a value that no column can hold
 
 
@@ -83,7 +84,7 @@ class BaseAdmin(ModelAdmin):
 
     def subject(self, parameter: str, value: str) -> str:
         """What the value of one of `link_parameters` stands for, in words."""
-        return value
+        return address_of_user(value) if parameter in USER_IDS else value
 
     def title_of(self, row: Any) -> str:
         """What the page of one row is called."""
@@ -162,9 +163,6 @@ class UserRowsAdmin(ReadOnlyAdmin):
     link_parameters = {"user__id__exact": "of"}
     list_select_related = ["user"]
     search_help_text = "E-mail address of a user"
-
-    def subject(self, parameter: str, value: str) -> str:
-        return address_of_user(value)
 
     def title_of(self, row: Any) -> str:
         return f"{capfirst(self.row_name)} of {row.user.email}"

@@ -19,7 +19,6 @@ from accounts.admin.base import (
     ReadOnlyAdmin,
     UserRowsAdmin,
     actor_of,
-    address_of_user,
     addresses_of,
     changelist_url,
     ids_of_user,
@@ -56,9 +55,6 @@ class SessionAdmin(DeviceMixin, RowActionMixin, UserRowsAdmin):
         "ended_at",
         "end_reason",
     ]
-
-    def subject(self, parameter: str, value: str) -> str:
-        return value if parameter == "ip" else super().subject(parameter, value)
 
     def search(self, term: str) -> Q:
         address = client_address(term)
@@ -213,9 +209,6 @@ class AuditEntryAdmin(DeviceMixin, ReadOnlyAdmin):
         "request_id",
         "position",
     ]
-
-    def subject(self, parameter: str, value: str) -> str:
-        return address_of_user(value)
 
     def annotate_page(self, rows: list[Any]) -> list[Any]:
         """The whole addresses of accounts that are still there."""
