@@ -7,7 +7,7 @@ user has a hundredth of them, the second a thousandth, the others a hundred each
 from django.db import connection, transaction
 from tqdm import tqdm
 
-from attempts.flows.stats import COLUMNS, RECOUNT
+from attempts.flows.stats import RECOUNT, STATUS_COLUMNS
 from core.postgresql import limit_statements
 
 AT_ONCE = 200_000
@@ -38,7 +38,7 @@ FROM (
 ) made
 ORDER BY n
 """
-FILL_STATUSES = f"INSERT INTO user_question_status ({COLUMNS}) {RECOUNT} ORDER BY first_attempt_at"
+FILL_STATUSES = f"INSERT INTO user_question_status ({STATUS_COLUMNS}) {RECOUNT} ORDER BY first_attempt_at"
 
 
 def fill_up_to(total: int) -> None:
