@@ -7,7 +7,7 @@ from django.db import connection, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.utils import NotSupportedError, OperationalError
 
-from core.postgresql import limit_statements
+from core.postgresql import limit_statements, unprepared
 from core.postgresql.base import STATEMENT_SECONDS
 
 pytestmark = pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has none")
@@ -36,6 +36,18 @@ def test_what_is_asked_again_and_again_is_prepared(database: BaseDatabaseWrapper
     with database.cursor() as cursor:
         cursor.execute("SELECT statement FROM pg_prepared_statements")
         assert (ASKED,) in cursor.fetchall()
+
+
+def test_what_is_to_be_planned_for_its_values_is_not_prepared(database: BaseDatabaseWrapper) -> None:
+    one, other = "SELECT short FROM prepared", "SELECT count(*) FROM prepared"
+    for _ in range(10):
+        with unprepared(database):
+            ask(database, one)
+        ask(database, other)
+    with database.cursor() as cursor:
+        cursor.execute("SELECT statement FROM pg_prepared_statements")
+        prepared = cursor.fetchall()
+    assert (one,) not in prepared and (other,) in prepared
 
 
 def test_a_migration_disturbs_a_connection_only_once(database: BaseDatabaseWrapper) -> None:

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from axes.models import AccessFailureLog
 from django.contrib import admin
+from django.db import connection
 from django.http import HttpRequest
 from django.urls import reverse
 from unfold.dataclasses import SearchResult
@@ -19,6 +20,7 @@ from attempts.models import Attempt
 from core.client import client_address
 from core.estimates import count_or_estimate
 from core.models import Event
+from core.postgresql import unprepared
 from peerprep_users.admin_site.sidebar import sidebar
 
 PREFIX_LENGTH = 3  # of an address: an index of trigrams finds no less
@@ -81,7 +83,9 @@ def people(address: str) -> Iterator[SearchResult]:
     """Users by the beginning of their address, and what a whole address left behind without having an account."""
     if len(address) < PREFIX_LENGTH:
         return
-    for user in sorted(User.objects.filter(email__startswith=address)[:MOST_USERS], key=str):
+    with unprepared(connection):
+        users = list(User.objects.filter(email__startswith=address)[:MOST_USERS])
+    for user in sorted(users, key=str):
         yield SearchResult(user.email, user.name, user_url(user.pk), "person")
     if Mail.objects.filter(to=address).exists():
         yield SearchResult(f"Mails to {address}", "", changelist_url("accounts_mail", to=address), "mail")

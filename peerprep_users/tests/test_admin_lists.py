@@ -338,6 +338,16 @@ def test_a_client_address_leads_to_failed_logins_and_to_sessions_and_so_to_users
     assert found(browser, "192.0.2.99") == {}
 
 
+def test_a_search_for_people_is_planned_for_what_is_searched_for(browser: Client) -> None:
+    if connection.vendor != "postgresql":
+        pytest.skip("about PostgreSQL's plans")
+    for _ in range(10):
+        found(browser, "nobody")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT statement FROM pg_prepared_statements WHERE statement LIKE '%LIKE%LIMIT%'")
+        assert cursor.fetchall() == []
+
+
 def test_the_sessions_of_a_client_address_are_found_by_an_index(db: None) -> None:
     if connection.vendor != "postgresql":
         pytest.skip("about PostgreSQL's plans")
