@@ -394,17 +394,3 @@ def test_failed_logins_are_found_by_ip_address(browser: Client, alice: Person) -
     lock(alice.user.email)
     assert len(searched(browser, AccessFailureLog, "127.0.0.1")) == 3
     assert searched(browser, AccessFailureLog, "127.0.0.2") == []
-
-
-def test_security_events_are_told_from_other_entries(browser: Client, alice: Person) -> None:
-    lock(alice.user.email)
-    browser.post(f"{USERS}{alice.user.pk}/change/", {"name": "Alicia"})
-    found = browser.get("/admin/accounts/auditentry/?part=security").context["cl"].result_list
-    assert [entry.kind for entry in found] == ["account_locked"] and AuditEntry.objects.count() == 2
-
-
-def test_the_list_of_users_says_all_that_keeps_somebody_out(browser: Client, unverified: Person) -> None:
-    lock(unverified.user.email)
-    User.objects.filter(pk=unverified.user.pk).update(is_active=False)
-    text = browser.get(f"{USERS}?q=una").content.decode()
-    assert all(word in text for word in ("deactivated", "locked", "until", "unverified"))

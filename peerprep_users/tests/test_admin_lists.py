@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+from datetime import timedelta
 from html import unescape
 from io import StringIO
 from typing import Any
@@ -14,6 +15,7 @@ from django.contrib import admin as django_admin
 from django.db import connection
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from accounts.models import AuditEntry, Mail, Role, Session, User
 from attempts.models import Attempt
@@ -55,6 +57,11 @@ def fail_logins(email: str, count: int, ip: str = "192.0.2.7") -> None:
         AccessFailureLog(username=email, ip_address=ip, user_agent="", http_accept="", path_info="")
         for _ in range(count)
     )
+
+
+def lock(someone: Person) -> None:
+    for _ in range(3):
+        Api().post("/auth/login", {**someone.credentials, "password": "wrong password"})
 
 
 # --- Names ----------------------------------------------------------------------------------------------------------
@@ -166,14 +173,27 @@ def test_labels_are_words_of_a_sentence(codes: Any) -> None:
 def test_every_time_has_one_form_and_nothing_reads_like_code(world: Client, alice: Person) -> None:
     while mail := Mail.objects.claim():
         Mail.objects.fail(mail, "No.", for_good=True)
-    for _ in range(3):
-        Api().post("/auth/login", {**alice.credentials, "password": "wrong password"})
+    lock(alice)
     rows = [row for model in MODELS for row in model._default_manager.all()]
     for path in (*map(path_of, MODELS), *(path_of(type(row), "change", row.pk) for row in rows)):
         shown = text_of(world, path)
         assert not ANY_TIME.search(ONE_FORM.sub("", shown)), path
         assert not any(code in shown for code in CODES), path
     assert re.search(f"locked until {ONE_FORM.pattern}", " ".join(texts(opened(world, USERS), "td")))
+
+
+def test_the_list_of_users_says_all_that_keeps_somebody_out(browser: Client, unverified: Person) -> None:
+    lock(unverified)
+    User.objects.filter(pk=unverified.user.pk).update(is_active=False)
+    (state,) = [cell for cell in texts(opened(browser, f"{USERS}?q=una"), "td") if "locked" in cell]
+    assert re.fullmatch(f"deactivated unverified locked until {ONE_FORM.pattern}", state)
+
+
+def test_security_events_are_told_from_other_entries(browser: Client, alice: Person) -> None:
+    lock(alice)
+    browser.post(f"{USERS}{alice.user.pk}/change/", {"name": "Alicia"})
+    rows = browser.get("/admin/accounts/auditentry/?part=security").context["cl"].result_list
+    assert [entry.kind for entry in rows] == ["account_locked"] and AuditEntry.objects.count() == 2
 
 
 # --- Where one is ---------------------------------------------------------------------------------------------------
@@ -348,13 +368,18 @@ def test_a_search_for_people_is_planned_for_what_is_searched_for(browser: Client
         assert cursor.fetchall() == []
 
 
-def test_the_sessions_of_a_client_address_are_found_by_an_index(db: None) -> None:
+def test_the_sessions_of_a_client_address_are_found_by_an_index(alice: Person) -> None:
     if connection.vendor != "postgresql":
         pytest.skip("about PostgreSQL's plans")
+    end = timezone.now() + timedelta(1)
+    Session.objects.bulk_create(
+        Session(user=alice.user, expires_at=end, ip=f"10.0.{number // 250}.{number % 250}") for number in range(2_000)
+    )
     with connection.cursor() as cursor:
-        cursor.execute("SET enable_seqscan = off")
-        rows = Session.objects.filter(ip="192.0.2.7").order_by("-created_at", "id")[:50]
-        assert "sessions_newest_of_ip" in rows.explain()
+        cursor.execute("ANALYZE sessions")
+    assert (
+        "sessions_newest_of_ip" in Session.objects.filter(ip="192.0.2.7").order_by("-created_at", "id")[:50].explain()
+    )
 
 
 def test_lists_are_found_by_name(browser: Client) -> None:
