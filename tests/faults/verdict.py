@@ -8,16 +8,18 @@ import psycopg
 
 from core.tests.waiting import wait_until
 from tests.faults.load import Call, Load
+from tests.faults.told import Told
 
 RECOVERY = 5.0  # seconds after the end of a fault: a call that begins later succeeds
 LONGEST_CALL = 15.0  # seconds: a request has 5 and a new connection 3, but the machine may be busy
 LONGEST_PROBE = 7.0  # less than the long faults take
 
 
-def problems(load: Load, *, cuts: bool, slow: bool) -> list[str]:
+def problems(load: Load, told: Told | None, *, cuts: bool, slow: bool) -> list[str]:
     """All that is wrong, in words.
 
     Args:
+        told: what was heard of it, where there is a listener.
         cuts: whether calls during the fault may remain without an answer.
         slow: whether calls may take long, as they do on a busy machine while it starts so many processes.
     """
@@ -28,6 +30,7 @@ def problems(load: Load, *, cuts: bool, slow: bool) -> list[str]:
         *lost_sessions(load),
         *unsent_mail(load),
         *tracebacks(load),
+        *(told.problems() if told else []),
     ]
 
 
@@ -55,14 +58,16 @@ def slowest(calls: list[Call]) -> Call:
 def lost_writes(load: Load) -> Iterator[str]:
     with psycopg.connect(load.database) as connection:
         stored = Counter(code for (code,) in connection.execute("SELECT submitted_code FROM attempts"))
-        emails = {email for (email,) in connection.execute("SELECT email FROM users")}
+        found = connection.execute("SELECT email, id::text FROM users").fetchall()
         counts = connection.execute(
             "SELECT (SELECT count(*) FROM attempts), (SELECT coalesce(sum(attempts), 0) FROM user_question_status)"
         ).fetchone()
+    emails, users = ({row[column] for row in found} for column in (0, 1))
     yield from (f"lost: attempt {code}" for code in load.recorded.keys() - stored.keys())
     yield from (f"stored {times} times: attempt {code}" for code, times in stored.items() if times > 1)
     yield from (f"acknowledged as {ids}: attempt {code}" for code, ids in load.recorded.items() if len(ids) > 1)
     yield from (f"lost: user {email}" for email in set(load.registered) - emails)
+    yield from (f"back again: user {user}" for user in set(load.left) & users)
     if counts and counts[0] != counts[1]:
         yield f"{counts[0]} attempts, counted as {counts[1]}"
 
@@ -92,7 +97,7 @@ def tracebacks(load: Load) -> Iterator[str]:
         yield f"{times} tracebacks in {load.service.log}"
 
 
-def figures(load: Load) -> dict[str, str]:
+def figures(load: Load, told: Told | None) -> dict[str, str]:
     refused = [call.began for call in load.calls if call.status == 503]
     return {
         "calls": str(len(load.calls)),
@@ -103,4 +108,5 @@ def figures(load: Load) -> dict[str, str]:
         "cut": str(sum(not call.status for call in load.calls)),
         "slowest": f"{slowest(load.calls).seconds:.1f} s",
         "/healthz": f"{slowest(load.probes).seconds:.1f} s",
+        **(told.figures() if told else {}),
     }
