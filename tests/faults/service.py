@@ -57,6 +57,10 @@ class Service:
         found: list[psutil.Process] = psutil.Process(self.process.pid).children()
         return found
 
+    def is_connected_to(self, port: int) -> bool:
+        connections = [each for worker in self.workers() for each in worker.net_connections("tcp")]
+        return any(each.raddr and each.raddr.port == port for each in connections)
+
     def kill(self) -> None:
         """Ends the workers of a killed master too: they are in its process group."""
         for process in self.launched:
