@@ -9,9 +9,10 @@ from random import SystemRandom
 from typing import Any, Self, TypeVar
 
 from django.db import models, transaction
-from django.db.models import Count, Min
+from django.db.models import Min
 from django.utils import timezone
 
+from core.estimates import count_or_estimate
 from core.times import moment
 
 TRIES = 6
@@ -31,8 +32,8 @@ class OutboxQuerySet(models.QuerySet[RowT]):
         return self.all()
 
     def counts(self) -> dict[str, int]:
-        """How many there are, by state."""
-        return {Outgoing.State.QUEUED.value: self.waiting().count()}
+        """How many there are, by state; of many, about."""
+        return {Outgoing.State.QUEUED.value: count_or_estimate(self.waiting()).value}
 
     def oldest_age(self) -> float:
         """For how many seconds the oldest row has been queued; 0 where none is."""
@@ -91,12 +92,12 @@ class OutgoingQuerySet(OutboxQuerySet[OutgoingT]):
 
     def counts(self) -> dict[str, int]:
         """How many are queued, dead, and of the last hour sent or dropped: counting all of those would take long."""
-        finished = (Outgoing.State.SENT, Outgoing.State.DROPPED)
-        recent = self.filter(state__in=finished, created_at__gt=timezone.now() - RECENT)
-        found = dict.fromkeys(Outgoing.State.values, 0)
-        for rows in (self.waiting(), self.filter(state=Outgoing.State.DEAD), recent):
-            found |= rows.order_by().values_list("state").annotate(Count("pk"))
-        return found
+        recent = self.filter(created_at__gt=timezone.now() - RECENT)
+        lasting = (Outgoing.State.QUEUED, Outgoing.State.DEAD)
+        return {
+            state.value: count_or_estimate((self if state in lasting else recent).filter(state=state)).value
+            for state in Outgoing.State
+        }
 
 
 class Outgoing(models.Model):

@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from accounts.models import Mail
 from core.client import came_through_proxy
 from core.errors import NotFound, View, allow, respond
+from core.estimates import count_or_estimate
 from core.models import Event
 from core.openapi import json_response
 from core.outbox import OutboxQuerySet
@@ -62,7 +63,10 @@ def readiness_details(request: HttpRequest) -> HttpResponse:
     """What no request needs, but operators should know: whether the outboxes are sent."""
     try:
         undelivered = {
-            name: {"waiting": outbox.waiting().count(), "oldest_seconds": round(outbox.oldest_age(), 1)}
+            name: {
+                "waiting": count_or_estimate(outbox.waiting()).value,
+                "oldest_seconds": round(outbox.oldest_age(), 1),
+            }
             for name, outbox in outboxes().items()
         }
     except Error:

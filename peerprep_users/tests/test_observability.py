@@ -9,11 +9,13 @@ from datetime import datetime, timedelta
 from io import StringIO
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import yaml
 from django.db import OperationalError, connection
 from django.test import Client as DjangoClient
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -229,6 +231,21 @@ def test_events_that_wait_are_counted_where_they_are_on(api: Api, alice: Person,
     assert value(found, "outbox_rows", outbox="events", state="queued") == 1
     assert value(found, "outbox_oldest_undelivered_seconds", outbox="events") >= 3600
     assert api.get("/readyz/details").json()["undelivered"]["events"]["waiting"] == 1
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite, for development, counts all")
+def test_a_long_outbox_is_not_counted_to_its_end(
+    api: Api, db: None, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.RABBITMQ_URL = "amqp://rabbitmq.example/"
+    monkeypatch.setattr("core.estimates.EXACT_UP_TO", 2)
+    user = uuid4()
+    Event.objects.bulk_create(Event(type=Event.Type.USER_VERIFIED, user_id=user, data={}) for _ in range(9))
+    with CaptureQueriesContext(connection) as queries:
+        assert value(scraped(api), "outbox_rows", outbox="events", state="queued") >= 3
+        assert api.get("/readyz/details").json()["undelivered"]["events"]["waiting"] >= 3
+    counts = [query["sql"] for query in queries if "COUNT(" in query["sql"]]
+    assert counts and all("LIMIT 3" in sql for sql in counts)
 
 
 def test_they_answer_without_a_database(alice: Person, monkeypatch: pytest.MonkeyPatch) -> None:
