@@ -163,7 +163,7 @@ def rotate_on_sqlite(claims: Claims, client: Client, now: datetime) -> Session |
     )
     session = current.select_related("user").first()
     if session:
-        revoke_token(session)
+        revoke_tokens([session])
         session.rotate(now, client)
     return session
 
@@ -235,26 +235,28 @@ def end_surplus(user: User) -> int:
 
 
 def end(sessions: list[Session], reason: Session.EndReason) -> int:
-    for session in sessions:
-        revoke_token(session)
+    revoke_tokens(sessions)
     record_revocations(sessions, reason)
     now = timezone.now()
     return Session.objects.filter(pk__in=[session.pk for session in sessions]).update(ended_at=now, end_reason=reason)
 
 
-def revoke_token(session: Session) -> None:
-    """Records the id of the session's current refresh token in simplejwt's blacklist.
+def revoke_tokens(sessions: list[Session]) -> None:
+    """Records the ids of the sessions' current refresh tokens in simplejwt's blacklist.
 
     The stack requires that record, and nothing is decided by it: the session's row says which token is current.
     """
-    revoked = OutstandingToken.objects.create(
-        user_id=session.user_id,
-        jti=str(session.refresh_id),
-        token="",
-        created_at=session.rotated_at,
-        expires_at=session.refresh_expires_at,
+    revoked = OutstandingToken.objects.bulk_create(
+        OutstandingToken(
+            user_id=session.user_id,
+            jti=str(session.refresh_id),
+            token="",
+            created_at=session.rotated_at,
+            expires_at=session.refresh_expires_at,
+        )
+        for session in sessions
     )
-    BlacklistedToken.objects.create(token=revoked)
+    BlacklistedToken.objects.bulk_create(BlacklistedToken(token=token) for token in revoked)
 
 
 def list_sessions(*, user: User, current: Session) -> list[dict[str, Any]]:

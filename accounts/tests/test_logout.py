@@ -5,8 +5,13 @@ from datetime import timedelta
 import pytest
 import time_machine
 from django.conf import settings
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken
 
+from accounts.audit.log import NO_CLIENT
+from accounts.flows.sessions import SESSIONS_PER_USER, start_session
 from accounts.models import Session, User
 from accounts.tokens.jwt import LEEWAY
 from conftest import Api, Person
@@ -36,6 +41,18 @@ def test_it_ends_every_session_at_once(api: Api, alice: Person, bob: Person) -> 
     assert set(Session.objects.filter(user=alice.user).values_list("end_reason", flat=True)) == {
         Session.EndReason.LOGOUT
     }
+
+
+def test_ending_many_sessions_takes_no_statement_more(alice: Person, bob: Person) -> None:
+    for _ in range(SESSIONS_PER_USER - 1):
+        start_session(alice.user, NO_CLIENT)
+    statements = []
+    for one in (bob, alice):
+        with CaptureQueriesContext(connection) as queries:
+            assert one.api.post("/auth/logout").status_code == 200
+        statements.append(len(queries))
+    assert statements[0] == statements[1]
+    assert BlacklistedToken.objects.count() == 1 + SESSIONS_PER_USER
 
 
 @pytest.mark.parametrize("how", ENDS)
