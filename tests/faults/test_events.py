@@ -64,6 +64,6 @@ def test_no_event_is_lost_or_out_of_order(
                 happen(rabbitmq, postgresql, service)
             time.sleep(5)
         with Listener(rabbitmq.url, queue=fault) as listener:
-            told = Told(database, listener, backlog=backlog, left=load.left, deaths=deaths)
+            told = Told(database, listener, backlog, left=load.left, deaths=deaths)
             listener.channel.queue_delete(fault)
         verify(load, told, cuts=True, slow=True)

@@ -43,5 +43,5 @@ def test_nothing_acknowledged_is_lost(
                 standby.control("promote")
             time.sleep(5)
         with Listener(rabbitmq.url, queue="failover") as listener:
-            told = Told(database, listener, backlog=backlog, left=load.left, deaths=1)
+            told = Told(database, listener, backlog, left=load.left, deaths=1)
         verify(load, told, slow=True)

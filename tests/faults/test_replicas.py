@@ -102,7 +102,7 @@ def test_a_kill_and_a_restart_lose_nothing_and_open_no_rule(
             killed.start()
         time.sleep(3)
     with Listener(rabbitmq.url, queue="neighbour") as listener:
-        told = Told(database, listener, backlog=backlog, left=load.left, deaths=1)
+        told = Told(database, listener, backlog, left=load.left, deaths=1)
     log.info("the rules were asked: %s", asking.rounds)
     verify(load, told, cuts=True, slow=True)
     with psycopg.connect(database) as connection:
