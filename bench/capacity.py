@@ -4,6 +4,7 @@
 
 It starts the service as it is shipped, on a database that it makes on that server and drops. Students with a year of
 attempts play sessions there, two students at a time, each call on a connection of its own, as from our gateway.
+With RABBITMQ_URL in the environment, publishing the events of a call is part of what it costs.
 Nothing else should use that server, since the time of PostgreSQL is that of all its processes.
 """
 
@@ -94,23 +95,32 @@ class Cost(NamedTuple):
     others: float
 
 
-def play(students: list[Student], server: Server, postmaster: psutil.Process) -> Iterator[Cost]:
+def wait_until_published(url: str) -> None:
+    """At once where events are off."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        while connection.execute("SELECT FROM events LIMIT 1").rowcount:
+            time.sleep(0.2)
+
+
+def play(students: list[Student], server: Server, url: str) -> Iterator[Cost]:
     """A session of each, a kind of call after the other."""
+    postmaster = database.postmaster(url)
     for name, count in SESSION.items():
         before = Usage.now(server, postmaster)
         with ThreadPoolExecutor(AT_ONCE) as pool:
             list(pool.map(lambda student: [student.call(name, n) for n in range(count)], students))  # noqa: B023
+        wait_until_published(url)
         after = Usage.now(server, postmaster)
         micro = 1e6 / len(students) / count
         taken = (after.server - before.server) * micro, (after.database - before.database) * micro
         yield Cost(name, *taken, after.others_since(before))
 
 
-def play_rounds(students: list[Student], rounds: int, server: Server, postmaster: psutil.Process) -> list[Cost]:
+def play_rounds(students: list[Student], rounds: int, server: Server, url: str) -> list[Cost]:
     found = []
     with tqdm(total=rounds * len(SESSION)) as progress:
         for number in range(rounds):
-            for cost in play(students[number::rounds], server, postmaster):
+            for cost in play(students[number::rounds], server, url):
                 progress.set_description(cost.call)
                 progress.update()
                 found.append(cost)
@@ -239,12 +249,11 @@ def main() -> None:
 
         fill(STUDENTS, ATTEMPTS)
         with started("ours", Path(folder), environment | {"LOG_LEVEL": "INFO"}) as server:
-            postmaster = database.postmaster(url)
             students = [Student(server.url, number) for number in range(1, sessions + 1)]
             before, wal = Stored.now(url), wal_written(url)
-            found = play_rounds(students, chosen.rounds, server, postmaster)
+            found = play_rounds(students, chosen.rounds, server, url)
             wal, after = wal_written(url) - wal, Stored.now(url)
-            waiting = idle(server, postmaster)
+            waiting = idle(server, database.postmaster(url))
     print(report(found, waiting, list(grown(before, after, sessions)), wal / sessions))
 
 
