@@ -64,6 +64,7 @@ class Container:
         yield f"mkdir {files}/upper {files}/work {root}"
         yield f"mount -t overlay overlay -o lowerdir=/,upperdir={files}/upper,workdir={files}/work {root}"
         yield f"mount --bind /dev {root}/dev && mount --bind /proc {root}/proc"
+        yield f"mount -t tmpfs -o mode=1777,size=64m tmpfs {root}/dev/shm"
         yield f"mount -t tmpfs tmpfs {root}/run && mkdir -p {root}/app"
         yield f"chmod a+x {root}/root"  # where the interpreter may be
         yield f"mount --bind /etc/hosts {root}/etc/hosts"
@@ -139,10 +140,11 @@ class Container:
         return time.monotonic() - began
 
     def kill(self) -> None:
-        if self.process and self.process.poll() is None:
-            for pid in run(["ip", "netns", "pids", self.namespace]).split():
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(int(pid), signal.SIGKILL)
+        """Also what its first process has left behind, such as Erlang's port mapper."""
+        for pid in run(["ip", "netns", "pids", self.namespace]).split():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(pid), signal.SIGKILL)
+        if self.process:
             self.process.wait()
         run(["ip", "netns", "delete", self.namespace])
 
