@@ -37,8 +37,13 @@ class OutboxQuerySet(models.QuerySet[RowT]):
 
     def oldest_age(self) -> float:
         """For how many seconds the oldest row has been queued; 0 where none is."""
+        began = self.began()
+        return max(0.0, (timezone.now() - began).total_seconds()) if began else 0.0
+
+    def began(self) -> datetime | None:
+        """When the oldest was queued."""
         oldest: datetime | None = self.waiting().aggregate(Min("created_at"))["created_at__min"]
-        return max(0.0, (timezone.now() - oldest).total_seconds()) if oldest else 0.0
+        return oldest
 
 
 class OutgoingQuerySet(OutboxQuerySet[OutgoingT]):

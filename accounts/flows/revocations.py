@@ -25,8 +25,14 @@ def record_revocations(sessions: Iterable[Session], reason: str) -> None:
     Revocation.objects.bulk_create(
         Revocation(session_id=session.pk, user_id=session.user_id, reason=reason) for session in sessions
     )
-    ended = ((session.user_id, {"session_id": str(session.pk), "reason": reason}) for session in sessions)
-    emit_all(Event(type=Event.Type.SESSION_ENDED, user_id=user_id, data=data) for user_id, data in ended)
+    emit_all(
+        Event(
+            type=Event.Type.SESSION_ENDED,
+            user_id=session.user_id,
+            data={"session_id": str(session.pk), "reason": reason},
+        )
+        for session in sessions
+    )
 
 
 def list_revocations(*, since: int = 0) -> dict[str, Any]:
