@@ -1,15 +1,12 @@
 """Gateways of real nginx: with the configuration that is shipped, and with the rules of the earlier one."""
 
-import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-
 from core.tests.servers import ROOT, free_port, wait_for
+from core.tests.services import program
 
 
 def shipped_rules(service: str, port: int, folder: Path) -> str:
@@ -51,14 +48,10 @@ RULES = {"shipped": shipped_rules, "earlier": earlier_rules}
 @contextmanager
 def nginx(rules: str, service: str, folder: Path) -> Iterator[int]:
     """The port of a gateway to a service at a host and port."""
-    program = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin") or ""
-    if not program:
-        reason = "there is no nginx: apt-get install nginx-light"
-        pytest.fail(reason) if os.environ.get("REQUIRE_SERVICES") else pytest.skip(reason)
     port, config = free_port(), folder / "nginx.conf"
     config.write_text(RULES[rules](service, port, folder))
-    command = [program, "-c", str(config), "-e", str(folder / "error"), "-g", "daemon off;"]
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+    command = [program("nginx", package="nginx-light"), "-c", str(config), "-e", str(folder / "error")]
+    with subprocess.Popen([*command, "-g", "daemon off;"], stderr=subprocess.DEVNULL) as process:
         try:
             wait_for(f"http://127.0.0.1:{port}/api/v1/users/healthz", process)
             yield port

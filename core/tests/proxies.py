@@ -1,7 +1,6 @@
 """What lies between the service and its database."""
 
 import os
-import shutil
 import socket
 import subprocess
 import threading
@@ -11,10 +10,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit, urlunsplit
 
-import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from core.tests.servers import free_port
+from core.tests.services import program
 from core.tests.waiting import PATIENCE, wait_until
 
 
@@ -91,10 +90,6 @@ class PgBouncer:
     """A PgBouncer in transaction mode that leads to a database, set as `docs/operation.md` says."""
 
     def __init__(self, url: str, folder: Path) -> None:
-        program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin") or ""
-        if not program:
-            reason = "there is no PgBouncer: apt-get install pgbouncer"
-            pytest.fail(reason) if os.environ.get("REQUIRE_SERVICES") else pytest.skip(reason)
         server, self.port = conninfo_to_dict(url), free_port()
         self.url = rerouted(url, self.port)
         target = " ".join(f"{name}={server[name]}" for name in ("host", "port", "user", "password") if name in server)
@@ -104,7 +99,7 @@ class PgBouncer:
         host = str(server["host"])
         user = Path(host).owner() if host.startswith("/") else "nobody"
         as_another = ["setpriv", f"--reuid={user}", "--clear-groups", "--regid=nogroup"] if os.getuid() == 0 else []
-        self.command = [*as_another, program, "-q", str(settings)]
+        self.command = [*as_another, program("pgbouncer"), "-q", str(settings)]
 
     def start(self) -> None:
         self.process = subprocess.Popen(self.command)

@@ -1,7 +1,6 @@
 """What the tests in a real browser share."""
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,16 +11,14 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from conftest import PASSWORD
 from core.tests.servers import free_port, served
+from core.tests.services import program
 from peerprep_users.tests.browsing import DESKTOP, Service, page_of
 from peerprep_users.tests.story import inbox
 
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if path is None:
-        reason = "there is no Chromium: apt-get install chromium"
-        pytest.fail(reason) if os.environ.get("REQUIRE_SERVICES") else pytest.skip(reason)
+    path = program("chromium", "chromium-browser", "google-chrome")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
         yield browser

@@ -3,13 +3,13 @@
 import json
 import os
 import re
-import shutil
 import subprocess
 from typing import Any
 
 import pytest
 
 from core.tests.servers import ROOT, free_port, served
+from core.tests.services import program
 from peerprep_users.tests.story import find, inbox
 
 pytestmark = [pytest.mark.slow, pytest.mark.any_database]
@@ -48,9 +48,7 @@ def ask(shell: "subprocess.Popen[str]", command: str) -> str:
 
 
 def test_it_goes_as_the_readme_says(fresh_database: str) -> None:
-    if shutil.which("curl") is None:
-        reason = "there is no curl: apt-get install curl"
-        pytest.fail(reason) if os.environ.get("REQUIRE_SERVICES") else pytest.skip(reason)
+    program("curl")
     port = free_port()
     mail = {"MAIL_SERVER": "127.0.0.1", "MAIL_PORT": str(port), "MAIL_STARTTLS": "false"}
     with (

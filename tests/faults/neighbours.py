@@ -14,12 +14,12 @@ from uuid import uuid4
 
 import psutil
 import psycopg
-import pytest
 from redis import ConnectionError as NoRedis
 from redis import Redis
 
 from core.tests.proxies import is_open
 from core.tests.servers import free_port, migrate
+from core.tests.services import program
 from core.tests.waiting import PATIENCE, wait_until
 
 
@@ -220,13 +220,9 @@ class RedisServer:
     """A Redis of the tests' own."""
 
     def __init__(self) -> None:
-        program = shutil.which("redis-server")
-        if not program:
-            give_up = pytest.fail if os.environ.get("REQUIRE_SERVICES") else pytest.skip
-            give_up("there is no redis-server")
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
-        self.command = [program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--loglevel", "warning"]
+        self.command = [program("redis-server"), "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -255,13 +251,9 @@ class RabbitMQ:
     """A RabbitMQ of the tests' own, which keeps what is durable when it is started again."""
 
     def __init__(self, folder: Path) -> None:
-        program = shutil.which("rabbitmq-server", path=f"/usr/lib/rabbitmq/bin:{os.environ['PATH']}")
-        if not program:
-            give_up = pytest.fail if os.environ.get("REQUIRE_SERVICES") else pytest.skip
-            give_up("there is no RabbitMQ: apt-get install rabbitmq-server")
         self.port = free_port()
         self.url = f"amqp://guest:guest@127.0.0.1:{self.port}/"
-        self.command = [program]
+        self.command = [program("rabbitmq-server")]
         self.environment = os.environ | {
             "HOME": str(folder),  # for the cookie
             "RABBITMQ_NODENAME": f"faults{self.port}@localhost",
