@@ -1,6 +1,9 @@
 """The environment of the tests: loaded before the settings are, so that no `.env` of a developer gets in."""
 
+import gc
 import os
+
+gc.disable()  # until the tests are collected: loading makes many objects, and hardly any garbage
 
 DATABASE_URL = os.environ.get("DATABASE_URL", "")
 OWN = {
