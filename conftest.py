@@ -24,8 +24,8 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope
 from aiosmtpd.smtp import Session as SMTPSession
 from django.apps import AppConfig
-from django.conf import settings as django_settings
 from django.contrib.contenttypes.management import create_contenttypes
+from django.core.management import call_command
 from django.db import connection, connections, transaction
 from django.db.models.signals import post_migrate
 from django.dispatch import receiver
@@ -39,7 +39,7 @@ from accounts.models import AuditHead, Role, Session, User
 from core import client
 from core.rate_limits import hops_noted_at
 from core.tests.environment import DATABASE_URL
-from core.tests.servers import free_port, migrate
+from core.tests.servers import free_port
 
 PASSWORD = "correct horse battery"
 
@@ -50,7 +50,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         fixtures = set(getattr(item, "fixturenames", ()))
         if marker := item.get_closest_marker("django_db"):
             fixtures.add("transactional_db" if marker.kwargs.get("transaction") else "db")
-        if fixtures & {"transactional_db", "migrated"}:  # threads that race, and servers
+        if fixtures & {"transactional_db", "fresh_database"}:  # threads that race, and servers
             item.add_marker("slow")
         if not fixtures & {"db", "transactional_db", "migrated"}:  # pytest-django refuses them the database
             item.add_marker("any_database")
@@ -63,24 +63,17 @@ def pytest_collection_finish() -> None:
 
 
 @pytest.fixture(scope="session")
-def django_db_modify_db_settings(
-    tmp_path_factory: pytest.TempPathFactory, django_db_modify_db_settings_parallel_suffix: None
-) -> None:
-    """SQLite in a file, since the threads of the race tests each need a connection; nothing waits for the disk."""
-    config = django_settings.DATABASES["default"]
-    if config["ENGINE"].endswith("sqlite3"):
-        config["TEST"] = {**config.get("TEST", {}), "NAME": str(tmp_path_factory.mktemp("db") / "test.sqlite3")}
-        config["OPTIONS"]["timeout"] = 20  # on a busy machine twenty writers may take longer than a request may wait
-        config["OPTIONS"]["init_command"] = "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;"
-    else:
-        config["OPTIONS"]["options"] = "-c synchronous_commit=off"
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _quick_flushes(django_db_setup: None) -> None:
-    """A flush need not look for permissions and content types to create: all of them are there."""
+def django_db_setup(migrated: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The database of the tests themselves: on SQLite a file, since threads that race each need a connection."""
+    if connection.vendor == "sqlite":
+        options = connection.settings_dict["OPTIONS"]
+        options["timeout"] = 20  # on a busy machine twenty writers may take longer than a request may wait
+        options["init_command"] = "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;"  # nothing waits for the disk
+    # A flush need not look for permissions and content types to create: all of them are there.
     post_migrate.disconnect(dispatch_uid="django.contrib.auth.management.create_permissions")
     post_migrate.disconnect(create_contenttypes)
+    with database(tmp_path_factory, of=migrated) as url, connected_to(url):
+        yield
 
 
 @pytest.fixture
@@ -216,11 +209,25 @@ def admin(db: None) -> Person:
 
 
 @pytest.fixture(scope="session")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a migrated database that nobody uses, of the kind that the suite runs on: migrating takes seconds."""
+def migrated(tmp_path_factory: pytest.TempPathFactory, django_db_blocker: Any) -> Iterator[str]:
+    """The URL of a migrated database that nobody uses: others are copies of it, since migrating takes a second."""
     with database(tmp_path_factory) as url:
-        migrate(url)
+        with django_db_blocker.unblock(), connected_to(url):
+            call_command("migrate", verbosity=0, interactive=False)
         yield url
+
+
+@contextmanager
+def connected_to(url: str) -> Iterator[None]:
+    """Connects this process to another database of the same kind."""
+    facts = connection.settings_dict
+    connections.close_all()
+    before, facts["NAME"] = facts["NAME"], urlsplit(url).path[1:]
+    try:
+        yield
+    finally:
+        connections.close_all()
+        facts["NAME"] = before
 
 
 @pytest.fixture(scope="module")
