@@ -2,18 +2,20 @@
 
 import os
 import re
-import subprocess
-import sys
+import shlex
 from collections.abc import Iterator
+from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
+from django.core.management import call_command
+from django.db import connection
 
+from conftest import connected_to, database
 from core.tests.servers import ROOT
 from peerprep_users.legacy.report import Reason
 from peerprep_users.tests.earlier import Earlier, earlier_database, postgresql
-
-pytestmark = pytest.mark.slow
 
 CUT_OVER, _, IN_PLACE = (ROOT / "docs/migration.md").read_text().partition("\n## In place\n")
 
@@ -26,23 +28,30 @@ def earlier() -> Iterator[Earlier]:
         yield database
 
 
-def run_commands(text: str, folder: Path, **environment: str) -> None:
-    blocks = re.findall(r"^```shell\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-    script = (
-        "".join(blocks).replace(".venv/bin/python", sys.executable).replace("rows.jsonl", str(folder / "rows.jsonl"))
-    )
-    assert script.count("import_legacy") >= 2
-    variables = {**os.environ, **environment}
-    done = subprocess.run(["bash", "-ec", script], cwd=ROOT, env=variables, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+def run_commands(text: str, url: str, folder: Path, blocker: Any) -> None:
+    """Runs them in this process, on the database of that URL."""
+    commands = "".join(re.findall(r"^```shell\n(.*?)^```", text, re.MULTILINE | re.DOTALL)).splitlines()
+    assert sum("import_legacy" in command for command in commands) >= 2
+    with blocker.unblock(), connected_to(url):
+        for command in commands:
+            program, name, *arguments = shlex.split(os.path.expandvars(command))
+            assert (program, name) == (".venv/bin/python", "manage.py")
+            call_command(*[each.replace("rows.jsonl", str(folder / "rows.jsonl")) for each in arguments], stdout=StringIO())
 
 
-def test_the_cut_over_works_as_it_is_written(earlier: Earlier, tmp_path: Path) -> None:
-    run_commands(CUT_OVER, tmp_path, EARLIER=earlier.url, DATABASE_URL=f"sqlite:///{tmp_path / 'db.sqlite3'}")
+@pytest.mark.slow
+def test_the_cut_over_works_as_it_is_written(
+    earlier: Earlier, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, django_db_blocker: Any
+) -> None:
+    monkeypatch.setenv("EARLIER", earlier.url)
+    with database(tmp_path_factory) as url:
+        run_commands(CUT_OVER, url, tmp_path_factory.mktemp("report"), django_db_blocker)
 
 
-def test_so_does_the_one_in_place_and_back(earlier: Earlier, tmp_path: Path) -> None:
-    run_commands(IN_PLACE, tmp_path, DATABASE_URL=earlier.url)
+@pytest.mark.slow
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="the earlier service ran on PostgreSQL")
+def test_so_does_the_one_in_place_and_back(earlier: Earlier, tmp_path: Path, django_db_blocker: Any) -> None:
+    run_commands(IN_PLACE, earlier.url, tmp_path, django_db_blocker)
 
 
 def test_it_explains_every_reason() -> None:
