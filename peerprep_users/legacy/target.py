@@ -125,4 +125,5 @@ def analyze() -> None:
     """What an index alone answers needs a vacuumed table."""
     vacuum = connection.vendor == "postgresql" and not connection.in_atomic_block
     with connection.cursor() as cursor:
-        cursor.execute("VACUUM ANALYZE" if vacuum else "ANALYZE")
+        for model in (User, Attempt, QuestionStatus):
+            cursor.execute(f"{'VACUUM ' if vacuum else ''}ANALYZE {model._meta.db_table}")
