@@ -11,7 +11,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from conftest import PASSWORD, database
+import manage
+from conftest import PASSWORD, connected_to, database
 from core.tests.servers import ROOT
 
 pytestmark = pytest.mark.slow
@@ -21,7 +22,7 @@ NO_DATABASE = {**os.environ, "DATABASE_URL": "sqlite:////nonexistent/db.sqlite3"
 ON_A_TERMINAL = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"
 
 
-@pytest.mark.parametrize("arguments", [["version"], ["spectacular"]], ids=["little", "much"])
+@pytest.mark.parametrize("arguments", [["version"], ["diffsettings", "--all"]], ids=["little", "much"])
 def test_a_reader_that_stops_reading_is_no_error(arguments: list[str]) -> None:
     reader, writer = os.pipe()
     os.close(reader)
@@ -53,16 +54,24 @@ def test_a_command_that_cannot_go_on_says_why_in_one_line(shell: str, line: str,
     assert (done.stderr.rstrip(), done.returncode) == (line, code)
 
 
-def refusal(url: str, *arguments: str) -> str:
-    """The one line that the command ends with, on a database."""
-    environment = {**os.environ, "DATABASE_URL": url}
-    done = subprocess.run([*MANAGE, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-    (line,) = done.stderr.splitlines()
-    assert (done.stdout, done.returncode) == ("", 1)
-    return line
+@pytest.fixture
+def refusal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], django_db_blocker: Any) -> Any:
+    """Runs a command on a database in this process, and returns the one line that it ends with."""
+    monkeypatch.setattr("os._exit", sys.exit)
+
+    def refusal(url: str, *arguments: str) -> str:
+        monkeypatch.setattr("sys.argv", ["manage.py", *arguments])
+        with django_db_blocker.unblock(), connected_to(url), pytest.raises(SystemExit) as exit_:
+            manage.main()
+        said = capsys.readouterr()
+        (line,) = said.err.splitlines()
+        assert (said.out, exit_.value.code) == ("", 1)
+        return str(line)
+
+    return refusal
 
 
-def test_a_missing_migration_is_named(tmp_path_factory: pytest.TempPathFactory, db: None) -> None:
+def test_a_missing_migration_is_named(refusal: Any, migrated: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     with database(tmp_path_factory) as url:
         for command in (["unlock", "a@example.com"], ["explain_login", "a@example.com", "--json"], ["purge_expired"]):
             line = refusal(url, *command)
@@ -71,7 +80,7 @@ def test_a_missing_migration_is_named(tmp_path_factory: pytest.TempPathFactory, 
 
 
 def test_a_table_that_no_migration_brings_back_is_no_missing_migration(
-    migrated: str, tmp_path_factory: pytest.TempPathFactory
+    refusal: Any, migrated: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     with database(tmp_path_factory, of=migrated) as url:
         connect: Any = psycopg.connect if url.startswith("postgres") else sqlite3.connect
@@ -108,6 +117,7 @@ class Terminal:
         return lines, self.process.returncode
 
 
+@pytest.mark.any_database
 def test_no_log_line_comes_between_a_question_and_its_answer(
     migrated: str, tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
 ) -> None:

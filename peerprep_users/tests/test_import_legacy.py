@@ -3,18 +3,14 @@
 import json
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing
 from datetime import timedelta
 from io import StringIO
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
-import psycopg
 import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
@@ -24,7 +20,7 @@ from django.utils import timezone
 from accounts.models import AuditEntry, LoginGuard, Role, User
 from attempts.flows import stats
 from attempts.models import Attempt, QuestionStatus
-from conftest import PASSWORD, Api, database
+from conftest import PASSWORD, Api, connected_to, database
 from core.tests.servers import ROOT
 from core.tests.waiting import wait_until
 from peerprep_users.purge import purges
@@ -410,12 +406,19 @@ class TestWhatItSays:
         tuned = f"{url}{'&' if '?' in url else '?'}ssl=prefer&prepared_statement_cache_size=0"
         call_command("import_legacy", "--source", tuned, "--dry-run", stdout=StringIO())
 
-    def test_a_target_without_migrations_is_named_in_a_line(self, earlier: Earlier, tmp_path: Path) -> None:
+    def test_a_target_without_migrations_is_named_in_a_line(
+        self, earlier: Earlier, migrated: str, tmp_path_factory: pytest.TempPathFactory, django_db_blocker: Any
+    ) -> None:
         earlier.user("alice@example.com")
-        command = [sys.executable, "manage.py", "import_legacy", "--source", earlier.url]
-        variables = {**os.environ, "DATABASE_URL": f"sqlite:///{tmp_path / 'empty.sqlite3'}"}
-        done = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, check=False)
-        assert done.stderr == "CommandError: It stopped: no such table: users. Run `manage.py migrate`.\n"
+        with (
+            database(tmp_path_factory) as url,
+            django_db_blocker.unblock(),
+            connected_to(url),
+            pytest.raises(CommandError) as refused,
+        ):
+            run(earlier)
+        missing = {"postgresql": 'relation "users" does not exist', "sqlite": "no such table: users"}
+        assert str(refused.value) == f"It stopped: {missing[connection.vendor]}. Run `manage.py migrate`."
 
     @pytest.mark.parametrize("number", ["0", "30001", "-1", "many"])
     def test_a_transaction_has_a_bounded_number_of_users(self, number: str) -> None:
@@ -456,32 +459,25 @@ SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_d
 """
 
 
-def rows_of(url: str, table: str) -> set[str]:
-    """The ids of the rows in our database."""
-    query = f"SELECT id FROM {table}"
-    if url.startswith("postgres"):
-        with psycopg.connect(url) as ours:
-            return {str(row[0]) for row in ours.execute(query)}
-    with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as ours:
-        return {str(UUID(row[0])) for row in ours.execute(query)}
-
-
-def test_it_goes_on_after_a_kill(earlier: Earlier, migrated: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_it_goes_on_after_a_kill(
+    earlier: Earlier, migrated: str, tmp_path_factory: pytest.TempPathFactory, django_db_blocker: Any
+) -> None:
     users = sorted(earlier.user(f"user{number}@example.com") for number in range(6))
     attempts = {earlier.attempt(user, question_id=number) for user in users for number in (1, 2)}
     earlier.execute(SLOW.format(users[4]))
-    with database(tmp_path_factory, of=migrated) as url:
-        environment = {**os.environ, "DATABASE_URL": url}
+    with database(tmp_path_factory, of=migrated) as url, django_db_blocker.unblock(), connected_to(url):
         command = [sys.executable, "manage.py", "import_legacy", "--source", earlier.url, "--users-at-once=2"]
-        with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL) as process:
-            wait_until(lambda: len(rows_of(url, "users")) == 4)
+        variables = {**os.environ, "DATABASE_URL": url}
+        with subprocess.Popen(command, cwd=ROOT, env=variables, stdout=subprocess.DEVNULL) as process:
+            wait_until(lambda: User.objects.count() == 4)
             process.send_signal(signal.SIGKILL)
         earlier.execute(DISCONNECT)
         earlier.execute("DROP VIEW attempts; ALTER TABLE stored RENAME TO attempts")
-        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
-        assert [line.split() for line in done.stdout.splitlines()[2:4]] == [
+        said, code = run(earlier)
+        assert code == 0 and [line.split() for line in said.splitlines()[2:4]] == [
             ["users", "6", "2", "4", "0"],
             ["attempts", "12", "4", "8", "0"],
         ]
-        assert (rows_of(url, "users"), rows_of(url, "attempts")) == (set(users), attempts)
-        subprocess.run([sys.executable, "manage.py", "stats", "verify"], cwd=ROOT, env=environment, check=True)
+        assert {str(pk) for pk in User.objects.values_list("pk", flat=True)} == set(users)
+        assert {str(pk) for pk in Attempt.objects.values_list("pk", flat=True)} == attempts
+        assert stats.verify() == []

@@ -36,7 +36,9 @@ def run_commands(text: str, url: str, folder: Path, blocker: Any) -> None:
         for command in commands:
             program, name, *arguments = shlex.split(os.path.expandvars(command))
             assert (program, name) == (".venv/bin/python", "manage.py")
-            call_command(*[each.replace("rows.jsonl", str(folder / "rows.jsonl")) for each in arguments], stdout=StringIO())
+            call_command(
+                *[each.replace("rows.jsonl", str(folder / "rows.jsonl")) for each in arguments], stdout=StringIO()
+            )
 
 
 @pytest.mark.slow
