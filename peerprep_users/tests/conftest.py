@@ -1,4 +1,4 @@
-"""What the tests of commands, and those in a real browser, share."""
+"""What the tests in a real browser share."""
 
 import os
 import subprocess
@@ -12,15 +12,8 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from conftest import PASSWORD
 from core.tests.servers import free_port, served
 from core.tests.services import program
-from peerprep_users.admin_site import daily_stats
 from peerprep_users.tests.browsing import DESKTOP, Service, page_of
 from peerprep_users.tests.story import inbox
-
-
-@pytest.fixture
-def few_days(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Commands count the figures of a week: those of ninety days take a second each time."""
-    monkeypatch.setattr(daily_stats, "DAYS_SHOWN", 8)
 
 
 @pytest.fixture(scope="module")

@@ -279,6 +279,7 @@ def test_what_exports_nothing(browser: Client, alice: Person) -> None:
     assert not AuditEntry.objects.exists()
 
 
+@pytest.mark.slow
 def test_a_list_and_its_export_end_after_10_000_rows_and_say_so(browser: Client) -> None:
     Mail.objects.bulk_create([Mail(kind=Mail.Kind.VERIFICATION, to="a@example.com") for _ in range(10_001)])
     page = opened(browser, f"{MAILS}?p=200")

@@ -65,6 +65,7 @@ def test_every_container_has_a_share_of_the_node(name: str) -> None:
         assert "memory" in container["resources"]["limits"]
 
 
+@pytest.mark.slow
 def test_a_pod_has_two_processes_for_a_processor_and_memory_for_both() -> None:
     code = "from peerprep_users.settings import *; print(PROCESS_MEMORY)"
     environment = {"PATH": os.environ["PATH"], "DATABASE_URL": ""}
@@ -108,6 +109,7 @@ def test_whatever_selects_pods_finds_some(kind: str) -> None:
             assert any(wanted.items() <= pod.items() for pod in labels), name
 
 
+@pytest.mark.slow
 def test_production_accepts_the_settings() -> None:
     secret = {
         **RESOURCES["Secret", "user-service"]["stringData"],

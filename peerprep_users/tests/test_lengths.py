@@ -15,7 +15,7 @@ from accounts.admin.base import BaseAdmin
 from conftest import PASSWORD, Api, Person, browser_of
 from peerprep_users.api_docs import document
 
-pytestmark = pytest.mark.any_database
+pytestmark = [pytest.mark.slow, pytest.mark.any_database]
 
 CPU_SECONDS = 0.1  # reading and refusing a megabyte takes some 5 to 20 ms
 DOCUMENT: dict[str, Any] = json.loads(document())
@@ -109,7 +109,6 @@ def test_a_form_refuses_a_long_text_at_once(browser: Client, alice: Person, path
     refuses_fast(call, IN_BODIES)
 
 
-@pytest.mark.slow
 def test_a_list_refuses_a_long_search_at_once(browser: Client) -> None:
     for page in [page for page in django_admin.site._registry.values() if isinstance(page, BaseAdmin)]:
         path = reverse(f"admin:{page.opts.app_label}_{page.opts.model_name}_changelist")

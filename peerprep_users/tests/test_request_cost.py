@@ -35,6 +35,8 @@ from attempts.tests.factories import store_attempts
 from conftest import HANDLER, PASSWORD, Person, person
 from peerprep_users.tests.calls import ATTEMPT, OPERATIONS, UNKNOWN_ID
 
+pytestmark = pytest.mark.slow
+
 RECORD = Path(__file__).with_name("request_costs.csv")
 MOST = 1.08  # times what is recorded with Python 3.11; newer versions need up to 9 % less
 SERVICE_KEY = "a key of another service"
