@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import psycopg
 import pytest
@@ -19,12 +18,6 @@ OWN_APPS = ["core", "accounts", "attempts", "peerprep_users"]
 on_postgresql = pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one writer at a time anyway")
 
 
-@pytest.fixture(scope="module")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with database(tmp_path_factory) as url:
-        yield url
-
-
 def start(url: str, *arguments: str) -> "subprocess.Popen[str]":
     environment = {**os.environ, "DATABASE_URL": url}
     return subprocess.Popen(
@@ -38,19 +31,18 @@ def start(url: str, *arguments: str) -> "subprocess.Popen[str]":
 
 
 @pytest.mark.slow
-def test_one_applies_the_migrations_and_the_others_wait(empty_database: str) -> None:
-    replicas = [start(empty_database) for _ in range(4)]
-    said = [replica.communicate(timeout=300)[0] for replica in replicas]
+def test_one_applies_the_migrations_and_the_others_wait(tmp_path_factory: pytest.TempPathFactory) -> None:
+    with database(tmp_path_factory) as url:
+        replicas = [start(url) for _ in range(4)]
+        said = [replica.communicate(timeout=300)[0] for replica in replicas]
     assert [replica.returncode for replica in replicas] == [0, 0, 0, 0], said
     assert sum("Applying accounts.0001_initial" in each for each in said) == 1
     assert sum("No migrations to apply" in each for each in said) == 3
 
 
 @on_postgresql
-@pytest.mark.slow
-def test_a_table_in_use_is_left_to_its_users_and_tried_again(empty_database: str) -> None:
-    start(empty_database).communicate(timeout=300)
-    with psycopg.connect(empty_database) as user, start(empty_database, "peerprep_users", "zero") as migration:
+def test_a_table_in_use_is_left_to_its_users_and_tried_again(fresh_database: str) -> None:
+    with psycopg.connect(fresh_database) as user, start(fresh_database, "peerprep_users", "zero") as migration:
         user.execute("LOCK TABLE daily_figures IN ACCESS SHARE MODE")
         assert migration.stdout
         assert any("A table is in use. Trying again." in line for line in migration.stdout)
