@@ -125,7 +125,7 @@ def test_what_rabbitmq_refuses_is_sent_again_before_what_follows(listener: Liste
     assert not Event.objects.exists()
 
 
-@pytest.mark.parametrize("silent", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("silent", [False, pytest.param(True, marks=[pytest.mark.slow, pytest.mark.any_database])])
 def test_while_rabbitmq_is_away_publishers_pause(
     listener: Listener, settings: Any, db: None, caplog: pytest.LogCaptureFixture, silent: bool
 ) -> None:
