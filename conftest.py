@@ -65,10 +65,6 @@ def pytest_collection_finish() -> None:
 @pytest.fixture(scope="session")
 def django_db_setup(migrated: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """The database of the tests themselves: on SQLite a file, since threads that race each need a connection."""
-    if connection.vendor == "sqlite":
-        options = connection.settings_dict["OPTIONS"]
-        options["timeout"] = 20  # on a busy machine twenty writers may take longer than a request may wait
-        options["init_command"] = "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;"  # nothing waits for the disk
     # A flush need not look for permissions and content types to create: all of them are there.
     post_migrate.disconnect(dispatch_uid="django.contrib.auth.management.create_permissions")
     post_migrate.disconnect(create_contenttypes)
@@ -217,6 +213,10 @@ def few_days(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def migrated(tmp_path_factory: pytest.TempPathFactory, django_db_blocker: Any) -> Iterator[str]:
     """The URL of a migrated database that nobody uses: others are copies of it, since migrating takes a second."""
+    if connection.vendor == "sqlite":
+        options = connection.settings_dict["OPTIONS"]
+        options["timeout"] = 20  # on a busy machine twenty writers may take longer than a request may wait
+        options["init_command"] = "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;"  # nothing waits for the disk
     with database(tmp_path_factory) as url:
         with django_db_blocker.unblock(), connected_to(url):
             call_command("migrate", verbosity=0, interactive=False)
