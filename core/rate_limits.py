@@ -8,17 +8,13 @@ import logging
 import time
 from contextlib import suppress
 from datetime import timedelta
-from functools import cache
 from ipaddress import IPv4Address, ip_address, ip_network
 from typing import Any, NamedTuple
 
-import redis
 from django.conf import settings
 from django.db import DatabaseError, connection
 from django.http import HttpRequest
 from django.utils import timezone
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
@@ -28,9 +24,6 @@ from core.metrics import RATE_LIMITED
 from core.models import RateCount
 
 log = logging.getLogger(__name__)
-
-REDIS_TIMEOUT = 0.25  # seconds
-REDIS_RETRY_AFTER = 5.0  # seconds without Redis after an error
 
 
 class RateLimited(ApiError):
@@ -100,41 +93,13 @@ def network_of(ip: str | None) -> str:
     return ip if isinstance(ip_address(ip), IPv4Address) else str(ip_network(f"{ip}/64", strict=False))
 
 
-class RedisOutage:
-    """`until` when (monotonic clock) Redis is left alone after an error."""
-
-    until = 0.0
-
-
-@cache
-def redis_client() -> "redis.Redis":
-    return redis.Redis.from_url(
-        settings.REDIS_URL,
-        socket_timeout=REDIS_TIMEOUT,
-        socket_connect_timeout=REDIS_TIMEOUT,
-        retry=Retry(NoBackoff(), 0),
-    )
-
-
 def count_in_redis(name: str, period: timedelta) -> Spent | None:
     """None where Redis is not configured or does not answer."""
-    if not settings.REDIS_URL or time.monotonic() < RedisOutage.until:
+    if not settings.REDIS_URL:
         return None
-    key = f"rate:{name}"
-    milliseconds = round(period.total_seconds() * 1000)
-    try:
-        # Referenced until the end: of two clients made at once one is dropped, which closes its connections.
-        server = redis_client()
-        with server.pipeline(transaction=True) as pipe:
-            pipe.incr(key)
-            pipe.pexpire(key, milliseconds, nx=True)
-            pipe.pttl(key)
-            calls, _, left = pipe.execute()
-    except redis.RedisError as exc:
-        RedisOutage.until = time.monotonic() + REDIS_RETRY_AFTER
-        log.warning("Redis does not answer, so the database counts calls: %s", exc)
-        return None
-    return Spent(calls, left / 1000)
+    from core.redis_counts import count  # noqa: PLC0415 - the client library is a sixth of all that a process loads
+
+    return count(name, period)
 
 
 # One statement, so that no two calls are counted as one.

@@ -214,6 +214,8 @@ def on_starting(server):
     if found_at_start():
         sys.exit(TAKE_OVER)
     device_name("")
+    if settings.REDIS_URL:
+        import core.redis_counts  # noqa: F401
 
 
 def when_ready(server):

@@ -3,15 +3,16 @@
 from collections.abc import Iterator
 from datetime import timedelta
 
-import redis
 from cryptography.fernet import InvalidToken
 from django.conf import settings
 from django.utils import timezone
+from redis import RedisError
 
 from accounts.models import AuditEntry, AuditHead, SigningKey
 from accounts.tokens import keys
 from core.publisher import BROKER_ERRORS, connected_channel, explained_failure
-from core.rate_limits import hops_seen, redis_client
+from core.rate_limits import hops_seen
+from core.redis_counts import redis_client
 from core.times import moment
 from peerprep_users.doctor.findings import Fault, Finding, Level, fine
 
@@ -55,7 +56,7 @@ def rate_limits() -> Iterator[Finding]:
         try:
             redis_client().ping()
             yield fine("Redis counts calls.")
-        except redis.RedisError as exc:
+        except RedisError as exc:
             yield REDIS_DOWN(f"Redis does not answer, so the database counts calls: {type(exc).__name__}.")
     elif settings.WORKERS > 1:
         yield NO_REDIS(f"{settings.WORKERS} workers count calls in the database, which costs a statement for each.")

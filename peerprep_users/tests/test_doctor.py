@@ -22,7 +22,7 @@ from accounts.audit.log import Actor, Kind, record
 from accounts.models import Mail
 from accounts.tokens.keys import new_pair, seal
 from conftest import Api, past_the_triggers
-from core import rate_limits
+from core import rate_limits, redis_counts
 from core.tests.commands import reported
 from core.tests.failures import raising
 from core.tests.rabbitmq import URL, require_rabbitmq
@@ -58,7 +58,7 @@ def sound(db: None, settings: Any, static_files: Path, monkeypatch: pytest.Monke
     settings.SECRET_KEY, settings.WORKERS, settings.RATE_LIMIT_ENABLED = "k9Xq2Lz7" * 4 + "Vw3Rt5", 1, True
     settings.STATIC_ROOT = static_files
     monkeypatch.setattr(rate_limits, "hops_noted_at", {})
-    rate_limits.redis_client.cache_clear()
+    redis_counts.redis_client.cache_clear()
     return settings
 
 

@@ -13,7 +13,7 @@ import time_machine
 from django.test import Client
 
 from conftest import Api, Person, Together
-from core import rate_limits
+from core import rate_limits, redis_counts
 from core.models import RateCount
 from core.tests.servers import free_port
 from core.tests.services import give_up
@@ -36,11 +36,11 @@ def limits(settings: Any) -> Iterator[Any]:
     settings.RATE_LIMIT_ENABLED = True
     settings.RATE_LIMITS = dict.fromkeys(settings.RATE_LIMITS, Rate(3, timedelta(minutes=10)))
     settings.REDIS_URL = ""
-    rate_limits.redis_client.cache_clear()
-    rate_limits.RedisOutage.until = 0.0
+    redis_counts.redis_client.cache_clear()
+    redis_counts.RedisOutage.until = 0.0
     yield settings
-    rate_limits.redis_client.cache_clear()
-    rate_limits.RedisOutage.until = 0.0
+    redis_counts.redis_client.cache_clear()
+    redis_counts.RedisOutage.until = 0.0
 
 
 @pytest.fixture
@@ -214,16 +214,16 @@ class TestWithoutItsRedis:
             limits.REDIS_URL = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
             began = time.monotonic()
             assert statuses(4, "refresh") == [401, 401, 401, 429]
-            assert time.monotonic() - began < 4 * rate_limits.REDIS_TIMEOUT  # only the first of them waits for it
+            assert time.monotonic() - began < 4 * redis_counts.REDIS_TIMEOUT  # only the first of them waits for it
 
     def test_it_is_asked_again_after_a_while(self, limits: Any, real_redis: str, db: None) -> None:
         limits.REDIS_URL = f"redis://127.0.0.1:{free_port()}/0"
         call("refresh")
         limits.REDIS_URL = real_redis
-        rate_limits.redis_client.cache_clear()
+        redis_counts.redis_client.cache_clear()
         call("refresh")
         assert RateCount.objects.get().count == 2
-        rate_limits.RedisOutage.until = time.monotonic()
+        redis_counts.RedisOutage.until = time.monotonic()
         assert call("refresh").headers["RateLimit-Remaining"] == "2"
         assert RateCount.objects.get().count == 2
 
