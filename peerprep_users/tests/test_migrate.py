@@ -33,11 +33,11 @@ def start(url: str, *arguments: str) -> "subprocess.Popen[str]":
 @pytest.mark.slow
 def test_one_applies_the_migrations_and_the_others_wait(tmp_path_factory: pytest.TempPathFactory) -> None:
     with database(tmp_path_factory) as url:
-        replicas = [start(url) for _ in range(4)]
+        replicas = [start(url) for _ in range(3)]
         said = [replica.communicate(timeout=300)[0] for replica in replicas]
-    assert [replica.returncode for replica in replicas] == [0, 0, 0, 0], said
+    assert [replica.returncode for replica in replicas] == [0, 0, 0], said
     assert sum("Applying accounts.0001_initial" in each for each in said) == 1
-    assert sum("No migrations to apply" in each for each in said) == 3
+    assert sum("No migrations to apply" in each for each in said) == 2
 
 
 @on_postgresql
