@@ -14,7 +14,9 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from email import message_from_bytes, policy
 from email.message import EmailMessage
+from functools import partial
 from typing import Any
+from unittest.mock import patch
 from urllib.parse import unquote, urlsplit, urlunsplit
 from uuid import uuid4
 
@@ -23,13 +25,9 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope
 from aiosmtpd.smtp import Session as SMTPSession
-from django.apps import AppConfig
-from django.contrib.contenttypes.management import create_contenttypes
 from django.core.management import call_command
 from django.db import connection, connections, transaction
-from django.db.models.signals import post_migrate
-from django.dispatch import receiver
-from django.test import Client
+from django.test import Client, TransactionTestCase
 from django.test.client import ClientHandler
 from psycopg.sql import SQL, Identifier
 
@@ -42,6 +40,8 @@ from core.tests.environment import DATABASE_URL
 from core.tests.servers import free_port
 
 PASSWORD = "correct horse battery"
+AS_MIGRATED = {"auth_permission", "django_content_type"}
+AUDIT = ["audit_personal", "audit_trail", "audit_head"]  # in the order of their foreign keys
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -65,26 +65,27 @@ def pytest_collection_finish() -> None:
 @pytest.fixture(scope="session")
 def django_db_setup(migrated: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """The database of the tests themselves: on SQLite a file, since threads that race each need a connection."""
-    # A flush need not look for permissions and content types to create: all of them are there.
-    post_migrate.disconnect(dispatch_uid="django.contrib.auth.management.create_permissions")
-    post_migrate.disconnect(create_contenttypes)
     with database(tmp_path_factory, of=migrated) as url, connected_to(url):
         yield
 
 
-@pytest.fixture
-def transactional_db(transactional_db: None) -> Iterator[None]:
-    """Such a test ends with a flush. On SQLite that is DELETE, which the audit trail refuses as long as it has rows."""
-    yield
-    if connection.vendor == "sqlite":
-        past_the_triggers("DELETE FROM audit_personal", "DELETE FROM audit_trail", "DELETE FROM audit_head")
+@pytest.fixture(scope="session", autouse=True)
+def _quick_flushes(django_db_setup: None) -> Iterator[None]:
+    """A transactional test ends with a flush. Django's truncates every table, which takes five times as long."""
+    with patch.object(TransactionTestCase, "_fixture_teardown", empty_tables):
+        yield
 
 
-@receiver(post_migrate)  # which a flush sends too
-def create_audit_head(app_config: AppConfig, **_: Any) -> None:
-    """Brings back the head of the audit chain, which only a migration creates."""
-    if app_config.label == "accounts":
-        AuditHead.objects.get_or_create()
+def empty_tables(_: object) -> None:
+    """Deletes all that a test has stored; what only a migration creates is there afterwards."""
+    names = set(connection.introspection.django_table_names(include_views=False)) - AS_MIGRATED
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(" UNION ALL ".join(f"SELECT '{name}' WHERE EXISTS (SELECT 1 FROM {name})" for name in names))
+        used = {name for (name,) in cursor.fetchall()}
+        for name in used.difference(AUDIT):
+            cursor.execute(f"DELETE FROM {name}")
+        past_the_triggers(*[f"DELETE FROM {name}" for name in AUDIT if name in used])
+    AuditHead.objects.get_or_create()
 
 
 def past_the_triggers(*statements: str) -> None:
@@ -332,29 +333,34 @@ def mailbox(smtp_server: Controller, settings: Any) -> Mailbox:
 
 
 Together = Callable[..., list[Any]]
-MOST_TOGETHER = 40
+MOST_TOGETHER = 24
+
+
+@pytest.fixture(scope="module")
+def threads() -> Iterator[ThreadPoolExecutor]:
+    """They keep their connections from one test to the next: connecting costs more than most calls."""
+    with ThreadPoolExecutor(MOST_TOGETHER) as threads:
+        yield threads
+        at_once(threads, lambda _: connections.close_all(), MOST_TOGETHER)
 
 
 @pytest.fixture
-def together(transactional_db: None, settings: Any) -> Iterator[Together]:
+def together(transactional_db: None, settings: Any, threads: ThreadPoolExecutor) -> Together:
     """Runs a call in many threads that start at the same moment, each with its own connection; returns the answers.
 
     On a busy machine so many wait for each other longer than a request may.
-    The threads keep their connections for the next call of the test: connecting costs more than most calls.
     """
     settings.REQUEST_TIME = timedelta(minutes=1)
-    with ThreadPoolExecutor(MOST_TOGETHER) as threads:
+    return partial(at_once, threads)
 
-        def run(call: Callable[[int], Any], times: int = 20) -> list[Any]:
-            barrier = threading.Barrier(times)
 
-            def one(number: int) -> Any:
-                barrier.wait(10)
-                return call(number)
+def at_once(threads: ThreadPoolExecutor, call: Callable[[int], Any], times: int = 20) -> list[Any]:
+    barrier = threading.Barrier(times)
 
-            running = [threads.submit(one, number) for number in range(times)]
-            wait(running, 60)
-            return [each.result(0) for each in running]
+    def one(number: int) -> Any:
+        barrier.wait(10)
+        return call(number)
 
-        yield run
-        run(lambda _: connections.close_all(), MOST_TOGETHER)
+    running = [threads.submit(one, number) for number in range(times)]
+    wait(running, 60)
+    return [each.result(0) for each in running]
