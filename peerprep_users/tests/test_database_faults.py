@@ -23,7 +23,8 @@ from peerprep_users.tests.story import SOLVED, Inbox, inbox
 pytestmark = pytest.mark.slow
 
 PASSWORD = "correct horse battery"
-LIMIT = 15  # seconds for a request, on a busy machine; the statement limit is 5
+LIMIT = 15  # seconds for a request, on a busy machine
+HURRIED = {"DJANGO_SETTINGS_MODULE": "peerprep_users.tests.hurried_settings"}
 PROBE = 3  # what a liveness probe allows
 
 
@@ -58,7 +59,7 @@ def server(fresh_database: str) -> Iterator[Server]:
         pytest.skip("SQLite has neither a network nor row locks")
     smtp_port, proxy = free_port(), ForgetfulProxy(fresh_database)
     mail = {"MAIL_SERVER": "127.0.0.1", "MAIL_PORT": str(smtp_port), "MAIL_STARTTLS": "false"}
-    variables = {"DATABASE_URL": proxy.url, "WEB_CONCURRENCY": "2", **mail}
+    variables = {"DATABASE_URL": proxy.url, "WEB_CONCURRENCY": "2", **mail, **HURRIED}
     with inbox(smtp_port) as box, served(free_port(), **variables) as base_url:
         service = Server(base_url, box, proxy)
         with psycopg.connect(fresh_database) as other:
@@ -70,16 +71,15 @@ def server(fresh_database: str) -> Iterator[Server]:
 
 def test_connections_that_fall_silent_are_given_up(server: Server) -> None:
     with ThreadPoolExecutor(8) as pool:
-        for _ in range(2):
-            assert {
-                status for status, _ in pool.map(lambda _: server.call("GET", "/users/me", server.ann), range(8))
-            } == {200}
-            server.proxy.forget()
-            calls = [pool.submit(server.call, "GET", "/users/me", server.ann) for _ in range(4)]
-            assert server.call("GET", "/healthz")[1] < PROBE
-            answers = [call.result() for call in calls]
-            assert {status for status, _ in answers} <= {200, 503}
-            assert max(seconds for _, seconds in answers) < LIMIT
+        assert {status for status, _ in pool.map(lambda _: server.call("GET", "/users/me", server.ann), range(8))} == {
+            200
+        }
+        server.proxy.forget()
+        calls = [pool.submit(server.call, "GET", "/users/me", server.ann) for _ in range(4)]
+        assert server.call("GET", "/healthz")[1] < PROBE
+        answers = [call.result() for call in calls]
+        assert {status for status, _ in answers} <= {200, 503}
+        assert max(seconds for _, seconds in answers) < LIMIT
     wait_until(lambda: server.call("GET", "/users/me", server.ann)[0] == 200)
     server.register("cleo@example.com")
     wait_until(lambda: any(mail["To"] == "cleo@example.com" for mail in server.box.mails))
@@ -159,7 +159,7 @@ def test_another_writer_of_sqlite_does_not_stop_the_liveness_probe(fresh_databas
         return httpx.post(f"{base_url}/auth/register", json=body, timeout=60).status_code, time.monotonic() - began
 
     with (
-        served(free_port(), DATABASE_URL=fresh_database, WEB_CONCURRENCY="1") as base_url,
+        served(free_port(), DATABASE_URL=fresh_database, WEB_CONCURRENCY="1", **HURRIED) as base_url,
         closing(sqlite3.connect(fresh_database.removeprefix("sqlite:///"), isolation_level=None)) as other,
         ThreadPoolExecutor(4) as pool,
     ):
@@ -170,5 +170,6 @@ def test_another_writer_of_sqlite_does_not_stop_the_liveness_probe(fresh_databas
             asked = time.monotonic()
             assert httpx.get(f"{base_url}/healthz", timeout=60).status_code == 200
             assert time.monotonic() - asked < PROBE
+            time.sleep(0.1)
         assert [call.result()[0] for call in calls] == [503, 503]
         assert time.monotonic() - began < LIMIT
