@@ -85,7 +85,7 @@ def test_a_database_that_does_not_answer_is_said_in_one_line(tmp_path: Path) -> 
     assert "hidden" not in done.stderr
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "203.0.113.7", "nosuch.invalid"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "nosuch.invalid"])
 def test_where_it_cannot_listen_is_said_in_one_line(tmp_path: Path, host: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         variables = environment(tmp_path, HOST=host, PORT=str(taken.getsockname()[1]))
@@ -122,12 +122,6 @@ def stopped(process: "subprocess.Popen[bytes]") -> tuple[int, float, str]:
     return process.returncode, time.monotonic() - began, (output + errors).decode()
 
 
-def test_it_is_stopped_by_ctrl_c(server: tuple["subprocess.Popen[bytes]", int]) -> None:
-    code, seconds, said = stopped(server[0])
-    assert (code, seconds < SOON) == (0, True)
-    assert "Traceback" not in said
-
-
 def test_it_is_stopped_by_ctrl_c_while_clients_dawdle(server: tuple["subprocess.Popen[bytes]", int]) -> None:
     process, port = server
     with ExitStack() as stack:
@@ -141,20 +135,18 @@ def test_it_is_stopped_by_ctrl_c_while_clients_dawdle(server: tuple["subprocess.
     assert "Traceback" not in said
 
 
-@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
-def test_a_kept_connection_is_not_cut_by_a_reload_or_a_stop(
-    server: tuple["subprocess.Popen[bytes]", int], number: signal.Signals
-) -> None:
+def test_a_kept_connection_is_not_cut_by_a_reload_or_a_stop(server: tuple["subprocess.Popen[bytes]", int]) -> None:
     process, port = server
-    connections = [HTTPConnection("127.0.0.1", port, timeout=SOON) for _ in range(10)]
-    assert [answer_on(each)[0] for each in connections] == [200] * 10
-    process.send_signal(number)
-    for connection in connections:  # the others meanwhile are idle
-        answer = answer_on(connection)
-        while answer == (200, "keep-alive"):
-            time.sleep(0.02)
+    for number in (signal.SIGHUP, signal.SIGTERM):
+        connections = [HTTPConnection("127.0.0.1", port, timeout=SOON) for _ in range(10)]
+        assert [answer_on(each)[0] for each in connections] == [200] * 10
+        process.send_signal(number)
+        for connection in connections:  # the others meanwhile are idle
             answer = answer_on(connection)
-        assert answer == (200, "close")
+            while answer == (200, "keep-alive"):
+                time.sleep(0.02)
+                answer = answer_on(connection)
+            assert answer == (200, "close")
 
 
 def answer_on(connection: HTTPConnection) -> tuple[int, str | None]:
