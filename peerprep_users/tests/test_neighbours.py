@@ -16,6 +16,8 @@ from core.tests.gateways import RULES, nginx
 from core.tests.servers import free_port, served
 from peerprep_users.tests.story import SOLVED, Inbox, inbox
 
+pytestmark = pytest.mark.any_database
+
 SECRET = "what-the-service-and-its-siblings-share"
 PASSWORD = "correct horse battery"
 BROWSER_ADDRESS = "127.0.0.3"  # any but that of the gateway

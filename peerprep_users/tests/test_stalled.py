@@ -33,6 +33,7 @@ def base_url(fresh_database: str) -> Iterator[str]:
         yield url
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize("sent", STALLED.values(), ids=STALLED)
 def test_two_hundred_stalled_clients_keep_a_server_from_nothing(base_url: str, sent: bytes) -> None:
     with ExitStack() as stack:
