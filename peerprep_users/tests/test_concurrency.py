@@ -21,7 +21,7 @@ from rest_framework.request import Request
 from accounts import hashing, login_guard
 from accounts.models import LoginGuard, User
 from conftest import Person
-from core import downloads
+from core import concurrency, downloads
 from core.concurrency import REQUEST_SLOTS, Slots, request_slots, waiting_writers
 from core.downloads import TooManyDownloads
 from core.errors import Unavailable
@@ -34,6 +34,13 @@ InThread = Callable[[Callable[[], Any]], Any]
 
 def free() -> int:
     return request_slots.free.qsize()
+
+
+@pytest.fixture
+def hurry(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half a second for a request instead of five, and a fifth of its last second."""
+    settings.REQUEST_TIME = timedelta(seconds=0.5)
+    monkeypatch.setattr(concurrency, "LAST_SECONDS", 0.2)
 
 
 @pytest.fixture
@@ -130,9 +137,8 @@ def test_a_request_waits_for_a_slot(in_thread: InThread) -> None:
     assert acquired.is_set()
 
 
-def test_a_thread_that_gets_no_slot_back_may_clean_up(in_thread: InThread, settings: Any) -> None:
-    settings.REQUEST_TIME = timedelta(seconds=1)
-
+@pytest.mark.usefixtures("hurry")
+def test_a_thread_that_gets_no_slot_back_may_clean_up(in_thread: InThread) -> None:
     def wait() -> tuple[int, bool]:
         request_slots.begin()
         with pytest.raises(Unavailable), request_slots.yielded():
@@ -173,12 +179,12 @@ def log_in(somebody: Person) -> tuple[int, float]:
     return status, time.monotonic() - began
 
 
+@pytest.mark.usefixtures("hurry")
 @pytest.mark.parametrize("slots_too", [False, True])
 @pytest.mark.parametrize(("held", "counted"), [(held_turn, 1), (held_hash, 0)])
 def test_a_login_is_answered_in_time_whatever_it_waits_for(
-    in_thread: InThread, alice: Person, settings: Any, held: Any, counted: int, *, slots_too: bool
+    in_thread: InThread, alice: Person, held: Any, counted: int, *, slots_too: bool
 ) -> None:
-    settings.REQUEST_TIME = timedelta(seconds=2)
     with held(alice) as waiting, ThreadPoolExecutor(1) as other:
         login = other.submit(in_thread, lambda: log_in(alice))
         wait_until(lambda: waiting.owners or login.done())
@@ -187,32 +193,30 @@ def test_a_login_is_answered_in_time_whatever_it_waits_for(
         for wrapper in taken:
             request_slots.free.put(wrapper)
     assert status == 503
-    assert seconds < 8  # two, one for a slot, and those of a busy machine
+    assert seconds < 6  # half a one, and those of a busy machine
     assert LoginGuard.objects.get().failures == counted
 
 
 @SLOW_STATEMENTS
-def test_the_statements_of_a_request_share_its_time(in_thread: InThread, settings: Any) -> None:
-    settings.REQUEST_TIME = timedelta(seconds=2)
-
+@pytest.mark.usefixtures("hurry")
+def test_the_statements_of_a_request_share_its_time(in_thread: InThread) -> None:
     def ask() -> None:
         with slot():
             for _ in range(2):
                 with connection.cursor() as cursor:
-                    cursor.execute("SELECT pg_sleep(1.5)")
+                    cursor.execute("SELECT pg_sleep(0.4)")
 
     with pytest.raises(OperationalError, match="no result within 0"):
         in_thread(ask)
 
 
 @SLOW_STATEMENTS
-def test_a_request_does_not_connect_again_once_its_transaction_broke(in_thread: InThread, settings: Any) -> None:
-    settings.REQUEST_TIME = timedelta(seconds=1)
-
+@pytest.mark.usefixtures("hurry")
+def test_a_request_does_not_connect_again_once_its_transaction_broke(in_thread: InThread) -> None:
     def ask() -> bool:
         with slot():
             with suppress(OperationalError), transaction.atomic(), connection.cursor() as cursor:
-                cursor.execute("SELECT pg_sleep(1.5)")
+                cursor.execute("SELECT pg_sleep(1)")
             return connection.connection is None
 
     assert in_thread(ask)
