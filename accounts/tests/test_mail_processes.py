@@ -54,18 +54,17 @@ def states() -> dict[str, int]:
 def test_a_sender_killed_in_the_middle_of_a_batch_loses_nothing(mailbox: Mailbox) -> None:
     queue(30)
     mailbox.sink.pause = 0.01
-    for goal in (8, 18):
-        with sender(mailbox) as process:
-            wait_until(lambda goal=goal: len(mailbox.sink.received) >= goal, "nothing arrives")  # type: ignore[misc]
-            process.send_signal(signal.SIGKILL)
-            assert process.wait(PATIENCE) == -signal.SIGKILL
-        assert states().get("sent", 0) < 30
+    with sender(mailbox) as process:
+        wait_until(lambda: len(mailbox.sink.received) >= 8, "nothing arrives")
+        process.send_signal(signal.SIGKILL)
+        assert process.wait(PATIENCE) == -signal.SIGKILL
+    assert states().get("sent", 0) < 30
     Mail.objects.waiting().update(due_at=timezone.now())  # two minutes later: the claims of the killed have run out
     mailbox.all()
     assert states() == {"sent": 30}
     got = [recipient for envelope in mailbox.sink.recipients for recipient in envelope]
     assert len(set(got)) == 30
-    assert len(got) <= 62  # at least once: each of the killed may have died between the server's answer and its note
+    assert len(got) <= 31  # at least once: the killed one may have died between the server's answer and its note
 
 
 def test_a_sender_that_is_told_to_stop_finishes_the_mail_under_way(mailbox: Mailbox) -> None:
@@ -86,6 +85,6 @@ def test_several_senders_share_the_work_and_send_nothing_twice(mailbox: Mailbox)
     with ExitStack() as stack:
         for _ in range(2):
             stack.enter_context(sender(mailbox))
-        wait_until(lambda: states() == {"sent": 30}, "not all of it is sent")
+        wait_until(lambda: len(mailbox.sink.received) >= 30 and states() == {"sent": 30}, "not all of it is sent")
     got = [recipient for envelope in mailbox.sink.recipients for recipient in envelope]
     assert len(got) == len(set(got)) == 30

@@ -10,4 +10,4 @@ def wait_until(condition: Callable[[], object], what: str = "it does not happen"
     deadline = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < deadline, what
-        time.sleep(0.005)
+        time.sleep(0.02)

@@ -94,12 +94,12 @@ def restored(fresh_database: str, tmp_path: Path, tmp_path_factory: pytest.TempP
 
 
 def test_a_backup_under_load_has_all_that_was_acknowledged_before_it(
-    transactional_db: None, fresh_database: str, restored: str, tmp_path: Path
+    db: None, fresh_database: str, restored: str, tmp_path: Path
 ) -> None:
     if not ON_POSTGRESQL:
         (tmp_path / "db.sqlite3").symlink_to(urlsplit(fresh_database).path)
     heading = "PostgreSQL" if ON_POSTGRESQL else "SQLite"
-    with served(free_port(), DATABASE_URL=fresh_database) as base_url, writing(base_url) as writer:
+    with served(free_port(), DATABASE_URL=fresh_database, WEB_CONCURRENCY="1") as base_url, writing(base_url) as writer:
         wait_until(lambda: len(writer.ledger) >= 5)
         acknowledged = list(writer.ledger)
         run(commands(heading)[0], tmp_path, DATABASE_URL=fresh_database)
@@ -109,7 +109,7 @@ def test_a_backup_under_load_has_all_that_was_acknowledged_before_it(
     run(commands("After a restore")[0], tmp_path, DATABASE_URL=restored)
 
     with (
-        served(free_port(), DATABASE_URL=restored) as base_url,
+        served(free_port(), DATABASE_URL=restored, WEB_CONCURRENCY="1") as base_url,
         httpx.Client(base_url=base_url, trust_env=False) as client,
     ):
         for _, token, _ in acknowledged:

@@ -26,19 +26,19 @@ def test_other_calls_go_on(fresh_database: str) -> None:
 
         def log_in(number: int) -> tuple[int, bool]:
             body = {"email": f"{uuid4().hex}@example.com", "password": PASSWORD}
-            with httpx.Client(base_url=url, timeout=60, trust_env=False, verify=False) as http:
+            with httpx.Client(base_url=url, timeout=60, trust_env=False) as http:
                 answer = http.post("/auth/login", json=body)
                 return answer.status_code, "Retry-After" in answer.headers
 
         start, slowest, connections = time.monotonic(), 0.0, 0
-        with ThreadPoolExecutor(LOGINS) as pool, httpx.Client(base_url=url, trust_env=False, verify=False) as http:
+        with ThreadPoolExecutor(LOGINS) as pool, httpx.Client(base_url=url, trust_env=False) as http:
             answers = [pool.submit(log_in, number) for number in range(LOGINS)]
             while not all(answer.done() for answer in answers):
                 began = time.monotonic()
                 assert http.get("/users/me", headers={"Authorization": f"Bearer {token}"}).status_code == 200
                 slowest = max(slowest, time.monotonic() - began)
                 connections = max(connections, connections_to(fresh_database))
-                time.sleep(0.02)
+                time.sleep(0.1)
         assert {answer.result() for answer in answers} == {(401, False), (503, True)}
         assert slowest < (time.monotonic() - start) / 2
         assert connections <= REQUEST_SLOTS + 1  # and the background worker's
