@@ -39,7 +39,7 @@ def house(fresh_database: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
     with (
         inbox(port) as box,
         served(
-            free_port(), log, DATABASE_URL=fresh_database, WEB_CONCURRENCY="4", TRUSTED_PROXY_COUNT="1", **mail
+            free_port(), log, DATABASE_URL=fresh_database, WEB_CONCURRENCY="2", TRUSTED_PROXY_COUNT="1", **mail
         ) as url,
     ):
         callers = [caller(url, number) for number in range(100)]
@@ -119,7 +119,7 @@ def test_a_scrape_of_any_process_counts_all(house: House) -> None:
     before = house.counted(series)
     at_once(house, "/auth/login", [{"email": f"{uuid4().hex}@example.com", "password": "wrong"} for _ in range(20)])
     assert {house.counted(series) for _ in range(12)} == {before + 20}
-    assert house.counted("workers") == 4
+    assert house.counted("workers") == 2
 
 
 def test_what_is_no_http_is_counted_and_logged(house: House) -> None:
