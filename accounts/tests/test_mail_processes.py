@@ -51,6 +51,7 @@ def states() -> dict[str, int]:
     return {state: count for state, count in Mail.objects.all().counts().items() if count}
 
 
+@pytest.mark.any_database
 def test_a_sender_killed_in_the_middle_of_a_batch_loses_nothing(mailbox: Mailbox) -> None:
     queue(30)
     mailbox.sink.pause = 0.01
@@ -67,6 +68,7 @@ def test_a_sender_killed_in_the_middle_of_a_batch_loses_nothing(mailbox: Mailbox
     assert len(got) <= 31  # at least once: the killed one may have died between the server's answer and its note
 
 
+@pytest.mark.any_database
 def test_a_sender_that_is_told_to_stop_finishes_the_mail_under_way(mailbox: Mailbox) -> None:
     queue(30)
     mailbox.sink.pause = 0.1

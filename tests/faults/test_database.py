@@ -46,7 +46,7 @@ def test_nothing_acknowledged_is_lost(
         time.sleep(1)
         with load.fault(), FAULTS[fault](postgresql, database):
             time.sleep(seconds)
-        time.sleep(2 if seconds < 1 else 7)
+        time.sleep(1 if seconds < 1 else 7)
     verify(load)
 
 
