@@ -7,19 +7,20 @@ from typing import Any
 import pytest
 import time_machine
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
-from hypothesis import HealthCheck
+from hypothesis import HealthCheck, seed
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from accounts.models import User
+from accounts.models import LoginGuard, User
 from accounts.reset_codes import new_code
 from accounts.tokens.jwt import LEEWAY
 from conftest import PASSWORD, Api
 
 GRACE, LIFE = settings.REFRESH_GRACE, settings.SESSION_MAX
+SEEDS = {"postgresql": 1, "sqlite": 2}
 ACCESS, REFRESH = settings.ACCESS_TTL + LEEWAY, settings.REFRESH_TTL + LEEWAY
 
 
@@ -81,6 +82,7 @@ class Sessions(RuleBasedStateMachine):
 
     @rule(person=people)
     def log_in(self, person: str) -> None:
+        LoginGuard.objects.all().delete()  # who tries after the account is deleted must not be locked out here
         body = {"email": f"{person}@example.com", "password": self.passwords.get(person, PASSWORD)}
         answer = Api().post("/auth/login", body)
         assert answer.status_code == (200 if person in self.passwords else 401)
@@ -173,11 +175,12 @@ class Sessions(RuleBasedStateMachine):
 
 @pytest.mark.slow
 def test_exactly_the_tokens_that_should_work_do(db: Any) -> None:
+    """The same examples each time, and others on the other database."""
     chosen = hypothesis_settings(
-        max_examples=40,
+        max_examples=20,
         stateful_step_count=20,
         deadline=None,
-        derandomize=True,
+        database=None,
         suppress_health_check=list(HealthCheck),
     )
-    run_state_machine_as_test(Sessions, settings=chosen)
+    run_state_machine_as_test(seed(SEEDS[connection.vendor])(Sessions), settings=chosen)
