@@ -1,19 +1,13 @@
-"""Publishes events to RabbitMQ, those of each user in the order of their positions.
+"""Publishes events to RabbitMQ, in the order of their positions.
 
-Each is published only once RabbitMQ has taken the user's one before it, and deleted only once it is taken itself. So no
-event reaches a queue for the first time before an earlier one of its user, wherever a publisher dies. That holds for
-several publishers at once too; the claim only spares RabbitMQ what they would all send.
-
-Events of different users are sent at once, in a transaction of AMQP, whose end RabbitMQ answers when it has all of them
-on disk, or has refused one: waiting for its disk is what takes the time. Confirms say the same, but pika's blocking
-channel waits for each. The transaction need not be atomic, and is not where RabbitMQ dies.
+Each is published only once RabbitMQ has confirmed the one before it, and deleted only once it is confirmed itself. So
+no event reaches a queue for the first time before an earlier one of the outbox, wherever a publisher dies. That holds
+for several publishers at once too; the claim only spares RabbitMQ what they would all send.
 """
 
 import logging
-from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import zip_longest
 
 import pika
 from django.conf import settings
@@ -40,7 +34,7 @@ def connected_channel() -> Iterator[BlockingChannel]:
     with pika.BlockingConnection(parameters) as connection:
         channel = connection.channel()
         channel.exchange_declare(EXCHANGE, "topic", durable=True)
-        channel.tx_select()
+        channel.confirm_delivery()
         yield channel
 
 
@@ -61,36 +55,22 @@ def publish_waiting(turn: Turn) -> int:
 
 
 def publish_batch(channel: BlockingChannel, batch: list[Event], turn: Turn) -> int:
-    """One round at least, or a connection that takes a turn to open would publish none."""
-    taken: list[int] = []
+    """One at least, or a connection that takes a turn to open would publish none."""
+    confirmed = []
     try:
-        for events in rounds(batch):
-            for event in events:
-                publish(channel, event)
-            channel.tx_commit()
-            taken += [event.pk for event in events]
+        for event in batch:
+            properties = pika.BasicProperties(
+                content_type="application/cloudevents+json",
+                delivery_mode=pika.DeliveryMode.Persistent,
+                message_id=str(event.id),
+            )
+            channel.basic_publish(EXCHANGE, event.type, cloud_event(event), properties)  # waits for the confirm
+            confirmed.append(event.pk)
             if turn.is_over:
                 break
     finally:
-        Event.objects.filter(pk__in=taken).delete()
-    return len(taken)
-
-
-def rounds(batch: list[Event]) -> list[list[Event]]:
-    """The first event of each user, then the second of each, and so on."""
-    of_user = defaultdict(list)
-    for event in batch:
-        of_user[event.user_id].append(event)
-    return [list(filter(None, events)) for events in zip_longest(*of_user.values())]
-
-
-def publish(channel: BlockingChannel, event: Event) -> None:
-    properties = pika.BasicProperties(
-        content_type="application/cloudevents+json",
-        delivery_mode=pika.DeliveryMode.Persistent,
-        message_id=str(event.id),
-    )
-    channel.basic_publish(EXCHANGE, event.type, cloud_event(event), properties)
+        Event.objects.filter(pk__in=confirmed).delete()
+    return len(confirmed)
 
 
 def publish_events(turn: Turn) -> None:
