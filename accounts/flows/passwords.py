@@ -69,14 +69,14 @@ def change_password(
 
 
 def set_password(user: User, encoded: str, kind: Kind, *, by: Actor, keep: Session | None = None) -> None:
-    """Stores a new hash and does what goes with it, in the caller's transaction. A first password changes nothing."""
-    is_change = user.has_usable_password()
+    """Stores a new hash and does what goes with it, in the caller's transaction. Choosing a first one changes none."""
+    is_first = kind == Kind.PASSWORD_CHANGED and not user.has_usable_password()
     user.password = encoded
     user.save(update_fields=["password", "is_verified", "updated_at"])
     ConfirmationGuess.objects.filter(user=user).delete()
     end_sessions(user, Session.EndReason.PASSWORD, keep=keep)
     record(kind, by=by, address=user.email, user=user)
-    if is_change:
+    if not is_first:
         enqueue(Mail.Kind.PASSWORD_CHANGED, user.email, circumstances(by.client))
 
 

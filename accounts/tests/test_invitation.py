@@ -10,6 +10,7 @@ from django.utils import timezone
 from accounts.audit.log import Actor
 from accounts.flows import administration
 from accounts.models import AuditEntry, Mail, Session, User
+from accounts.reset_codes import new_code
 from conftest import PASSWORD, Api, Mailbox, Person, Together, browser_of
 
 ADD = "/admin/accounts/user/add/"
@@ -56,6 +57,12 @@ def test_an_invited_user_chooses_a_password_and_signs_in(admin: Person, api: Api
 def test_nobody_is_told_of_a_change_when_the_first_password_is_chosen(token: str, mailbox: Mailbox) -> None:
     choose(token)
     assert [mail["Subject"] for mail in mailbox.all()] == ["Choose a password for your account - PeerPrep"]
+
+
+def test_a_reset_is_told_to_an_invited_user_too(token: str, api: Api, mailbox: Mailbox) -> None:
+    body = {"email": NINA["email"], "code": new_code(NINA["email"]), "new_password": PASSWORD}
+    assert api.post("/auth/reset-password", body).status_code == 200
+    assert mailbox.last()["Subject"].startswith("Your password was changed")
 
 
 def test_a_link_sets_no_second_password(token: str, api: Api) -> None:
