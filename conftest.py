@@ -65,19 +65,13 @@ def pytest_collection_finish() -> None:
 @pytest.fixture(scope="session")
 def django_db_setup(migrated: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """The database of the tests themselves: on SQLite a file, since threads that race each need a connection."""
-    with database(tmp_path_factory, of=migrated) as url, connected_to(url):
-        yield
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _quick_flushes(django_db_setup: None) -> Iterator[None]:
-    """A transactional test ends with a flush. Django's truncates every table, which takes five times as long."""
-    with patch.object(TransactionTestCase, "_fixture_teardown", empty_tables):
+    flush = patch.object(TransactionTestCase, "_fixture_teardown", empty_tables)
+    with database(tmp_path_factory, of=migrated) as url, connected_to(url), flush:
         yield
 
 
 def empty_tables(_: object) -> None:
-    """Deletes all that a test has stored; what only a migration creates is there afterwards."""
+    """Deletes all that a transactional test has stored; Django's flush truncates every table, which takes longer."""
     names = set(connection.introspection.django_table_names(include_views=False)) - AS_MIGRATED
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(" UNION ALL ".join(f"SELECT '{name}' WHERE EXISTS (SELECT 1 FROM {name})" for name in names))
