@@ -1,22 +1,16 @@
-"""What the tests in a real browser share."""
+"""What the tests in a real browser share: one of it and one service, for as long as the process of the tests lives."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 
-import httpx
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Cookie, Page, sync_playwright
 
-from conftest import PASSWORD
-from core.tests.servers import free_port, served
+from conftest import database
 from core.tests.services import program
-from peerprep_users.tests.browsing import DESKTOP, Service, page_of
-from peerprep_users.tests.story import inbox
+from peerprep_users.tests.browsing import DESKTOP, PHONE, Service, create_admin, opened, running, sign_in
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
     path = program("chromium", "chromium-browser", "google-chrome")
     with sync_playwright() as playwright:
@@ -25,38 +19,45 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
+@pytest.fixture(scope="session")
+def service(migrated: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    with database(tmp_path_factory, of=migrated) as url, running(url) as service:
+        yield service
+
+
+@pytest.fixture(scope="session")
+def boss(service: Service) -> str:
+    """The address of an admin."""
+    return create_admin(service)
+
+
+@pytest.fixture(scope="session")
+def signed_in(chromium: Browser, service: Service, boss: str) -> list[Cookie]:
+    """The cookies of an admin who has signed in."""
+    with opened(chromium, DESKTOP) as page:
+        sign_in(page, service.base_url, boss)
+        return page.context.cookies()
+
+
 @pytest.fixture
 def phone(chromium: Browser) -> Iterator[Page]:
-    yield from page_of(chromium, java_script_enabled=False)
-
-
-@pytest.fixture
-def admins_phone(chromium: Browser) -> Iterator[Page]:
-    """With scripts, which the admin site has."""
-    yield from page_of(chromium, java_script_enabled=True)
+    with opened(chromium, PHONE, java_script_enabled=False) as page:
+        yield page
 
 
 @pytest.fixture
 def desktop(chromium: Browser) -> Iterator[Page]:
-    yield from page_of(chromium, java_script_enabled=True, viewport=DESKTOP)
+    with opened(chromium, DESKTOP) as page:
+        yield page
 
 
-@pytest.fixture(scope="module")
-def service(fresh_database: str) -> Iterator[Service]:
-    port = free_port()
-    mail = {"MAIL_SERVER": "127.0.0.1", "MAIL_PORT": str(port), "MAIL_STARTTLS": "false", "WEB_CONCURRENCY": "1"}
-    with (
-        inbox(port) as box,
-        served(free_port(), DATABASE_URL=fresh_database, **mail) as base_url,
-        httpx.Client(base_url=base_url, trust_env=False) as http,
-    ):
-        yield Service(http, box, fresh_database)
+@pytest.fixture
+def admins_phone(chromium: Browser, signed_in: list[Cookie]) -> Iterator[Page]:
+    with opened(chromium, PHONE, signed_in) as page:
+        yield page
 
 
-@pytest.fixture(scope="module")
-def boss(service: Service) -> str:
-    """The address of an admin."""
-    environment = {"DATABASE_URL": service.database, "DJANGO_SUPERUSER_PASSWORD": PASSWORD}
-    command = [sys.executable, "manage.py", "createsuperuser", "--noinput", "--email", "root@example.com"]
-    subprocess.run(command, env=os.environ | environment, check=True, capture_output=True)
-    return "root@example.com"
+@pytest.fixture
+def admins_desktop(chromium: Browser, signed_in: list[Cookie]) -> Iterator[Page]:
+    with opened(chromium, DESKTOP, signed_in) as page:
+        yield page
