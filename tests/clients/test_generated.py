@@ -24,7 +24,7 @@ SECRETS = {"token": r"/verify-email\?token=(\S+)", "code": r"^ +(\d{6})$"}
 @pytest.fixture(scope="module")
 def inbox_and_url(fresh_database: str) -> Iterator[tuple[Inbox, str]]:
     port = free_port()
-    mail = {"MAIL_SERVER": "127.0.0.1", "MAIL_PORT": str(port), "MAIL_STARTTLS": "false"}
+    mail = {"MAIL_SERVER": "127.0.0.1", "MAIL_PORT": str(port), "MAIL_STARTTLS": "false", "WEB_CONCURRENCY": "1"}
     with inbox(port) as box, served(free_port(), DATABASE_URL=fresh_database, **mail) as base_url:
         yield box, base_url
 
