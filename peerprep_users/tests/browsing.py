@@ -143,10 +143,10 @@ def sign_in(page: Page, base: str, email: str) -> None:
 
 def activate(page: Page, target: Locator) -> None:
     """By keyboard alone: with Tab until it has the focus, then Enter."""
-    target.wait_for()
+    element = target.element_handle()  # looked up once, not at each Tab
     for _ in range(200):
         page.keyboard.press("Tab")
-        if target.evaluate("target => target === document.activeElement"):
+        if element.evaluate("element => element === document.activeElement"):
             page.keyboard.press("Enter")
             return
     pytest.fail(f"Tab does not reach {target}")
