@@ -50,7 +50,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         fixtures = set(getattr(item, "fixturenames", ()))
         if marker := item.get_closest_marker("django_db"):
             fixtures.add("transactional_db" if marker.kwargs.get("transaction") else "db")
-        if fixtures & {"transactional_db", "fresh_database"}:  # threads that race, and servers
+        if fixtures & {"transactional_db", "fresh_database", "chromium"}:  # threads that race, servers, and a browser
             item.add_marker("slow")
         if not fixtures & {"db", "transactional_db", "migrated"}:  # pytest-django refuses them the database
             item.add_marker("any_database")
