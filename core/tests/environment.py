@@ -13,6 +13,7 @@ OWN = {
     "ARGON2_PARALLELISM": "1",
     "LOG_LEVEL": "INFO",
     "RATE_LIMIT_ENABLED": "false",  # all tests call from one address
+    "DJANGO_ALLOW_ASYNC_UNSAFE": "true",  # Playwright runs an event loop in the thread of the tests
 }
 NAMES = [
     "APP_NAME",
