@@ -57,6 +57,7 @@ def sound(db: None, settings: Any, static_files: Path, monkeypatch: pytest.Monke
     """A deployment without faults."""
     settings.SECRET_KEY, settings.WORKERS, settings.RATE_LIMIT_ENABLED = "k9Xq2Lz7" * 4 + "Vw3Rt5", 1, True
     settings.STATIC_ROOT = static_files
+    settings.SILENCED_SYSTEM_CHECKS = [*settings.SILENCED_SYSTEM_CHECKS, "async.E001"]  # of DJANGO_ALLOW_ASYNC_UNSAFE
     monkeypatch.setattr(rate_limits, "hops_noted_at", {})
     redis_counts.redis_client.cache_clear()
     return settings
