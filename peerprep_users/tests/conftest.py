@@ -12,7 +12,7 @@ from peerprep_users.tests.browsing import DESKTOP, PHONE, Service, create_admin,
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
-    path = program("chromium", "chromium-browser", "google-chrome")
+    path = program("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
         yield browser
