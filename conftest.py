@@ -34,6 +34,7 @@ from psycopg.sql import SQL, Identifier
 from accounts.flows.sessions import TokenPair, start_session
 from accounts.mail.queue import deliver_due
 from accounts.models import AuditHead, Role, Session, User
+from accounts.tokens.keys import ring
 from core import client
 from core.rate_limits import hops_noted_at
 from core.tests.environment import DATABASE_URL
@@ -101,6 +102,12 @@ def past_the_triggers(*statements: str) -> None:
 def _hops_noted() -> None:
     """A process notes once in a while how many proxies calls came through: never in the middle of some test."""
     hops_noted_at[0] = math.inf
+
+
+@pytest.fixture(autouse=True)
+def _forgotten_keys() -> None:
+    """The signing keys that this process has read are those of another test, and rolled back."""
+    ring.forget()
 
 
 # One for all: WhiteNoise reads every static file when the middleware is loaded, which costs more than most requests.

@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -26,13 +26,6 @@ from core.tests.waiting import wait_until
 pytestmark = pytest.mark.slow  # RSA key pairs
 
 ASYMMETRIC = ["RS256", "ES256", "EdDSA"]
-
-
-@pytest.fixture(autouse=True)
-def fresh_ring() -> Iterator[None]:
-    ring.forget()
-    yield
-    ring.forget()
 
 
 ANY_ALGORITHM = pytest.mark.parametrize("algorithm", ["EdDSA"], indirect=True)  # whose key pairs cost least
