@@ -114,11 +114,14 @@ def test_an_invited_user_can_ask_for_another_link(token: str, api: Api, mailbox:
     assert Session.objects.filter(user__email=NINA["email"]).count() == 0
 
 
-def test_without_mail_an_operator_sets_the_password(admin: Person, api: Api) -> None:
+def test_without_mail_an_operator_sets_the_password_and_the_owner_is_told(
+    admin: Person, api: Api, mailbox: Mailbox
+) -> None:
     invite(admin)
     nina = User.objects.get(email="nina@example.com")
     administration.verify_address(user=nina, by=Actor.operator())
     administration.change_password(user=nina, new_password=PASSWORD, by=Actor.operator())
+    assert mailbox.last()["Subject"].startswith("Your password was changed")
     assert api.post("/auth/login", NINA).status_code == 200
 
 
