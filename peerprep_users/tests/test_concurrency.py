@@ -198,13 +198,14 @@ def test_a_login_is_answered_in_time_whatever_it_waits_for(
 
 
 @SLOW_STATEMENTS
-@pytest.mark.usefixtures("hurry")
-def test_the_statements_of_a_request_share_its_time(in_thread: InThread) -> None:
+def test_the_statements_of_a_request_share_its_time(in_thread: InThread, settings: Any) -> None:
+    settings.REQUEST_TIME = timedelta(seconds=2)
+
     def ask() -> None:
         with slot():
             for _ in range(2):
                 with connection.cursor() as cursor:
-                    cursor.execute("SELECT pg_sleep(0.4)")
+                    cursor.execute("SELECT pg_sleep(1.5)")
 
     with pytest.raises(OperationalError, match="no result within 0"):
         in_thread(ask)

@@ -31,6 +31,7 @@ def start(url: str, *arguments: str) -> "subprocess.Popen[str]":
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("migrated")  # on each kind of database
 def test_one_applies_the_migrations_and_the_others_wait(tmp_path_factory: pytest.TempPathFactory) -> None:
     with database(tmp_path_factory) as url:
         replicas = [start(url) for _ in range(3)]

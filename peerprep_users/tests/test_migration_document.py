@@ -42,6 +42,7 @@ def run_commands(text: str, url: str, folder: Path, blocker: Any) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("migrated")  # on each kind of database
 def test_the_cut_over_works_as_it_is_written(
     earlier: Earlier, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, django_db_blocker: Any
 ) -> None:
