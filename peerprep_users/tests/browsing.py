@@ -36,8 +36,10 @@ def opened(
     state = StorageState(cookies=[*cookies], origins=[])
     context = chromium.new_context(viewport=viewport, storage_state=state, java_script_enabled=java_script_enabled)
     context.set_default_timeout(PATIENCE)
-    yield context.new_page()
-    context.close()
+    try:
+        yield context.new_page()
+    finally:
+        context.close()
 
 
 @dataclass
