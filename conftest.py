@@ -73,7 +73,7 @@ def django_db_setup(migrated: str, tmp_path_factory: pytest.TempPathFactory) -> 
 
 def empty_tables(_: object) -> None:
     """Deletes all that a transactional test has stored; Django's flush truncates every table, which takes longer."""
-    names = set(connection.introspection.django_table_names(include_views=False)) - AS_MIGRATED
+    names = set(connection.introspection.django_table_names()) - AS_MIGRATED
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(" UNION ALL ".join(f"SELECT '{name}' WHERE EXISTS (SELECT 1 FROM {name})" for name in names))
         used = {name for (name,) in cursor.fetchall()}

@@ -1,4 +1,4 @@
-"""Counts of calls in Redis. Only where REDIS_URL is set is this module loaded, and the client library with it."""
+"""Counts of calls in Redis. A server loads it, and the client library with it, only where REDIS_URL is set."""
 
 import logging
 import time

@@ -153,7 +153,7 @@ def own_full() -> Iterator[None]:
         hashing.own_slots.release(str(number))
 
 
-@pytest.mark.parametrize("state", ["own_busy", "own_full"])
+@pytest.mark.parametrize("state", [pytest.param("own_busy", marks=pytest.mark.slow), "own_full"])
 def test_they_keep_nobody_from_signing_in(api: Api, alice: Person, request: Any, state: str) -> None:
     request.getfixturevalue(state)
     assert_busy(confirm(alice))
@@ -169,6 +169,7 @@ def test_they_need_no_slot_of_the_logins(alice: Person, settings: Any) -> None:
     assert alice.api.put("/users/me", CHANGE).status_code == 200
 
 
+@pytest.mark.slow
 def test_what_is_known_to_be_wrong_is_not_hashed_again(alice: Person, request: Any) -> None:
     assert confirm(alice, "wrong password").json() == {"ok": False}
     request.getfixturevalue("own_busy")
@@ -176,6 +177,7 @@ def test_what_is_known_to_be_wrong_is_not_hashed_again(alice: Person, request: A
     assert_busy(confirm(alice, "another wrong password"))
 
 
+@pytest.mark.slow
 def test_a_process_that_dies_leaves_the_turn_to_the_next(
     alice: Person, own_busy: "subprocess.Popen[bytes]", settings: Any
 ) -> None:

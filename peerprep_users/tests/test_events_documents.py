@@ -79,6 +79,7 @@ def test_the_example_is_an_event() -> None:
         assert set(json.loads(data)) == wanted - {"user_id"}
 
 
+@pytest.mark.slow
 def test_the_consumer_handles_what_comes_twice_once(alice: Person, settings: Any, tmp_path: Path) -> None:
     require_rabbitmq()
     settings.RABBITMQ_URL = URL
