@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import time_machine
 from django.utils import timezone
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from accounts.models import User
 from accounts.tokens.jwt import verification_token
@@ -113,6 +113,16 @@ def test_a_call_is_tried_out_as_whoever_was_authorized_before_a_reload(desktop: 
     assert json.loads(answer.inner_text()) == [recorded.json()]
     assert desktop.title() == "Try the API - PeerPrep User Service"
     assert desktop.locator("html").get_attribute("lang") == "en" and not complaints
+
+
+def test_the_first_field_has_the_focus_on_a_slow_network(desktop: Page, service: Service) -> None:
+    def late(route: Route) -> None:
+        desktop.evaluate("new Promise(requestAnimationFrame)")  # a frame in which the page is still hidden
+        route.continue_()
+
+    desktop.route("**/alpine.js", late)
+    desktop.goto(f"{service.base_url}/admin/login/")
+    expect(desktop.get_by_label("E-mail address")).to_be_focused()
 
 
 def test_an_admin_deactivates_somebody(admins_phone: Page, service: Service) -> None:
