@@ -71,7 +71,7 @@ class BearerAuthentication(BaseAuthentication):
         session = session_of(claims, now, request)
         if session is None:
             raise SessionOver
-        Session.objects.touch(session, now)
+        session.touch(now)
         return session.user, session
 
     def authenticate_header(self, request: Request) -> str:

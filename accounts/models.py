@@ -141,11 +141,6 @@ class SessionQuerySet(models.QuerySet["Session"]):
         now = timezone.now()
         return self.filter(ended_at=None, expires_at__gt=now, rotated_at__gt=now - settings.REFRESH_TTL)
 
-    def touch(self, session: Session, now: datetime) -> None:
-        """Records that the session was used, at a precision that spares most requests the write."""
-        if now - session.last_used_at >= LAST_USED_PRECISION:
-            self.filter(pk=session.pk).update(last_used_at=now)
-
 
 class Session(models.Model):
     """What a login or the registration starts. A request is authenticated only while its session is live."""
@@ -211,6 +206,11 @@ class Session(models.Model):
         if self.ended_at:
             return f"ended by {self.get_end_reason_display()}"
         return "live" if self.refresh_expires_at > timezone.now() else "expired"
+
+    def touch(self, now: datetime) -> None:
+        """Records that it was used, at a precision that spares most requests the write."""
+        if now - self.last_used_at >= LAST_USED_PRECISION:
+            Session.objects.filter(pk=self.pk).update(last_used_at=now)
 
     def rotate(self, now: datetime, client: Client) -> None:
         self.previous_id, self.refresh_id, self.rotated_at, self.last_used_at = self.refresh_id, uuid4(), now, now
