@@ -67,6 +67,7 @@ class Event(models.Model):
 
     class Meta:
         db_table = "events"
+        indexes = [models.Index(fields=["id"], name="events_id")]  # the admin site's search
 
     def __str__(self) -> str:
         return f"{self.type} of {self.user_id}"

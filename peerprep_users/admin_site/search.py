@@ -27,7 +27,7 @@ PREFIX_LENGTH = 3  # of an address: an index of trigrams finds no less
 MOST_USERS = 10
 NUMBER = re.compile(r"\d{1,18}", re.ASCII)
 WITH_NUMBERS = (AuditEntry, Event)
-WITH_UUIDS = (User, Session, Mail, Attempt)
+WITH_UUIDS = (User, Session, Mail, Attempt, Event)
 
 
 def find(request: HttpRequest, term: str) -> list[SearchResult]:
@@ -45,25 +45,25 @@ def lists_named(request: HttpRequest, term: str) -> Iterator[SearchResult]:
 
 
 def rows_with_id(request: HttpRequest, term: str) -> Iterator[SearchResult]:
-    """By primary key, and the trail of a deleted user, who has no row."""
-    for model, pk in keys_in(term):
+    """And the trail of a deleted user, who has no row."""
+    for model, field, value in ids_in(term):
         page: Any = admin.site.get_model_admin(model)
-        if row := page.get_queryset(request).filter(pk=pk).first():
+        if row := page.get_queryset(request).filter(**{field: value}).first():
             name = f"{model._meta.app_label}_{model._meta.model_name}"
-            link = reverse(f"admin:{name}_change", args=[pk])
-            yield SearchResult(page.title_of(row), f"{page.row_name} {pk}", link, "data_object")
-        elif model is User and AuditEntry.objects.filter(user_id=pk).exists():
-            link = changelist_url("accounts_auditentry", user_id=pk)
-            yield SearchResult("Audit trail of a deleted user", str(pk), link, "history")
+            link = reverse(f"admin:{name}_change", args=[row.pk])
+            yield SearchResult(page.title_of(row), f"{page.row_name} {value}", link, "data_object")
+        elif model is User and AuditEntry.objects.filter(user_id=value).exists():
+            link = changelist_url("accounts_auditentry", user_id=value)
+            yield SearchResult("Audit trail of a deleted user", str(value), link, "history")
 
 
-def keys_in(term: str) -> Iterator[tuple[Any, Any]]:
-    """The models of which it may be a primary key."""
+def ids_in(term: str) -> Iterator[tuple[Any, str, Any]]:
+    """The models whose row it may name, in which field."""
     if NUMBER.fullmatch(term):
-        yield from ((model, int(term)) for model in WITH_NUMBERS)
+        yield from ((model, "pk", int(term)) for model in WITH_NUMBERS)
     with suppress(ValueError):
         wanted = UUID(term)
-        yield from ((model, wanted) for model in WITH_UUIDS)
+        yield from ((model, "id", wanted) for model in WITH_UUIDS)
 
 
 def rows_from(term: str) -> Iterator[SearchResult]:

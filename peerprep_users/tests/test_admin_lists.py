@@ -325,8 +325,10 @@ def test_rows_are_found_by_id(browser: Client, alice: Person) -> None:
     attempt = Attempt.objects.create(
         user=alice.user, question_id=1, language="c", passed_tests=0, total_tests=1, submitted_code="x"
     )
-    for row in (alice.session, attempt, Mail.objects.create(kind=Mail.Kind.VERIFICATION, to="a@example.com")):
-        assert list(found(browser, str(row.pk)).values()) == [path_of(type(row), "change", row.pk)]
+    mail = Mail.objects.create(kind=Mail.Kind.VERIFICATION, to="a@example.com")
+    event = Event.objects.create(type=Event.Type.USER_RENAMED, user_id=alice.user.pk, data={})
+    for row in (alice.session, attempt, mail, event):
+        assert list(found(browser, str(row.id)).values()) == [path_of(type(row), "change", row.pk)]
 
 
 def test_audit_entries_and_events_are_found_by_their_numbers(browser: Client, alice: Person) -> None:
