@@ -206,12 +206,6 @@ def admin(db: None) -> Person:
     return person("root@example.com", role=Role.ADMIN)
 
 
-@pytest.fixture
-def few_days(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Commands count the figures of a week: those of ninety days are a thousand queries each time."""
-    monkeypatch.setattr("peerprep_users.admin_site.daily_stats.DAYS_SHOWN", 8)
-
-
 @pytest.fixture(scope="session")
 def migrated(tmp_path_factory: pytest.TempPathFactory, django_db_blocker: Any) -> Iterator[str]:
     """The URL of a migrated database that nobody uses: others are copies of it, since migrating takes a second."""

@@ -149,7 +149,6 @@ def test_nor_does_a_full_page_leave_out_one_that_is_committed_late(matching: Api
     assert revocations(matching, first["next"])["events"][0]["reason"] == "late"
 
 
-@pytest.mark.usefixtures("few_days")
 def test_they_are_kept_as_long_as_an_access_token_lives(matching: Api, alice: Person) -> None:
     alice.api.post("/auth/logout")
     for minutes, count in ((15, 1), (17, 0)):

@@ -65,7 +65,6 @@ def test_a_failure_does_not_use_the_key(alice: Person) -> None:
     assert Attempt.objects.count() == 1
 
 
-@pytest.mark.usefixtures("few_days")
 def test_a_key_is_kept_a_day_and_then_means_nothing(alice: Person) -> None:
     now = timezone.now()
     with time_machine.travel(now, tick=False):
@@ -78,7 +77,6 @@ def test_a_key_is_kept_a_day_and_then_means_nothing(alice: Person) -> None:
     assert IdempotencyKey.objects.count() == 1
 
 
-@pytest.mark.usefixtures("few_days")
 def test_old_keys_are_purged(alice: Person, capsys: pytest.CaptureFixture[str]) -> None:
     send(alice)
     with time_machine.travel(timezone.now() + timedelta(hours=24, seconds=1)):

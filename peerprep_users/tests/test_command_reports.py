@@ -10,8 +10,6 @@ from attempts.tests.factories import attempt
 from conftest import Api, Person
 from core.tests.commands import reported
 
-pytestmark = pytest.mark.usefixtures("few_days")
-
 REPORTS = [
     ("audit", "list"),
     ("audit", "verify"),

@@ -16,8 +16,6 @@ from core.jobs import Turn
 from core.models import RateCount
 from peerprep_users.purge import delete_in_batches, expired_rows, purge_expired_rows
 
-pytestmark = pytest.mark.usefixtures("few_days")
-
 TOKENS = (OutstandingToken, BlacklistedToken)
 EVERYTHING = (*TOKENS, Session, PasswordReset, LoginGuard, ConfirmationGuess, Mail, AccessFailureLog, AuditEntry)
 

@@ -16,8 +16,6 @@ from attempts.models import Attempt, QuestionStatus
 from conftest import Api, Person, new_browser
 from peerprep_users.models import DailyFigure
 
-pytestmark = pytest.mark.usefixtures("few_days")
-
 
 @pytest.fixture(autouse=True)
 def no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:

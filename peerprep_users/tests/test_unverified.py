@@ -19,8 +19,6 @@ from conftest import PASSWORD, Api, Person, Together, person
 from core.jobs import Turn
 from peerprep_users.purge import purge_expired_rows
 
-pytestmark = pytest.mark.usefixtures("few_days")
-
 UNA = {"email": "una@example.com", "password": PASSWORD}
 
 
