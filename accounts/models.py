@@ -149,7 +149,7 @@ class Session(models.Model):
         """Labelled by what ended it."""
 
         LOGOUT = "logout", "logout"
-        REVOKED = "revoked", "another session"
+        REVOKED = "revoked", "the user"
         REUSE = "reuse", "a reused token"
         PASSWORD = "password", "a new password"
         ADMIN = "admin", "an admin"
@@ -202,9 +202,9 @@ class Session(models.Model):
 
     @property
     def outcome(self) -> str:
-        """What has become of it, in words: "live", "expired", or what ended it."""
+        """What has become of it: "live", "expired", or the reason of its end."""
         if self.ended_at:
-            return f"ended by {self.get_end_reason_display()}"
+            return self.end_reason
         return "live" if self.refresh_expires_at > timezone.now() else "expired"
 
     def touch(self, now: datetime) -> None:

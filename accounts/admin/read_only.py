@@ -28,6 +28,7 @@ from accounts.admin.failed_logins import Overview
 from accounts.admin.lists import DayRangeFilter
 from accounts.admin.row_actions import RowActionMixin
 from accounts.audit.models import SECURITY_KINDS
+from accounts.flows.login_report import outcome_in_words
 from accounts.models import AuditEntry, Mail, Session, User
 from core.client import client_address
 from core.models import Event
@@ -62,7 +63,7 @@ class SessionAdmin(DeviceMixin, RowActionMixin, UserRowsAdmin):
 
     @display(label={"live": "success", "expired": "warning"})
     def state(self, session: Session) -> str:
-        return session.outcome
+        return outcome_in_words(session.outcome)
 
     def applies(self, row: Session) -> bool:
         return row.outcome == "live"

@@ -39,7 +39,7 @@ OF_ENTRIES = {  # with the facts of the entry
 }
 OF_ENDS = {  # the others leave an entry
     Session.EndReason.LOGOUT: "Signed out.",
-    Session.EndReason.REVOKED: "Ended one session from another.",
+    Session.EndReason.REVOKED: "Ended one session.",
     Session.EndReason.LIMIT: "The oldest sessions were ended, since there were too many.",
 }
 OF_MAILS: dict[str, str] = {

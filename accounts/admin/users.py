@@ -23,14 +23,13 @@ from accounts.admin.row_actions import again_url
 from accounts.admin.timeline import OF_MAILS, timeline_of
 from accounts.devices import device_name
 from accounts.flows import administration
-from accounts.flows.login_report import explain_login
+from accounts.flows.login_report import explain_login, last_seen_in_words
 from accounts.mail.messages import subject_of
 from accounts.models import LoginGuard, Mail, Role, Session, User
 from core.errors import ApiError
 from core.times import moment
 
 PANEL_ROWS = 10
-FACTS = ["registered", "role", "last seen"]
 LABEL_TEMPLATE = "unfold/helpers/label.html"
 REMEDIES = {  # actions, by the code of the reason why a user cannot sign in
     "deactivated": ["reactivate"],
@@ -168,12 +167,16 @@ class BaseUserAdmin(BaseAdmin):
         ]
         offered = [action for _, actions in remedies for action in actions]
         others = [action for action in applicable if action not in offered]
-        told = dict(explanation.facts)
         return {
             **self.rows_of(user, applicable),
             "explanation": explanation,
             "remedies": remedies,
-            "facts": [("Id", user.pk), *((name.capitalize(), told[name]) for name in FACTS)],
+            "facts": {
+                "Id": user.pk,
+                "Registered": moment(user.created_at),
+                "Role": user.get_role_display(),
+                "Last seen": last_seen_in_words(explanation),
+            },
             "action_groups": [
                 [action for action in others if not action.destructive],
                 [action for action in others if action.destructive],

@@ -17,6 +17,7 @@ from core.times import moment
 
 RECENT_ROWS = 5
 ENDED_RECENTLY = timedelta(days=7)
+ENDS = dict(Session.EndReason.choices)
 RELEVANT_KINDS = (Kind.LOCK_OPENED, Kind.PASSWORD_RESET, Kind.PASSWORD_CHANGED, Kind.REFRESH_TOKEN_REUSED)
 
 
@@ -30,7 +31,11 @@ class Reason:
 
 
 class RecentLogin(NamedTuple):
-    """A login that succeeded, with the device of its last refresh, or failed, and what became of it."""
+    """A login that succeeded, with the device of its last refresh, or failed.
+
+    Args:
+        outcome: the code of what became of it.
+    """
 
     at: datetime
     device: str
@@ -43,7 +48,9 @@ class Explanation:
     address: str
     user: User | None = None
     reasons: list[Reason] = field(default_factory=list)
-    facts: list[tuple[str, str]] = field(default_factory=list)
+    last_seen_at: datetime | None = None
+    entries: list[AuditEntry] = field(default_factory=list)
+    ended_sessions: dict[str, int] = field(default_factory=dict)
     successes: list[RecentLogin] = field(default_factory=list)
     failures: list[RecentLogin] = field(default_factory=list)
     live_sessions: int = 0
@@ -70,7 +77,9 @@ def explain_login(*, address: str) -> Explanation:
         address,
         user,
         reasons=[*deactivation_of(user), *verification_of(user), *locked, *password_of(user)],
-        facts=facts_of(user),
+        last_seen_at=last_seen(user),
+        entries=relevant_entries(user),
+        ended_sessions=ended_sessions(user),
         successes=successes_of(user),
         failures=failures,
         live_sessions=Session.objects.live().filter(user=user).count(),
@@ -163,18 +172,20 @@ def password_of(user: User) -> list[Reason]:
 # --- Facts ----------------------------------------------------------------------------------------------------------
 
 
-def facts_of(user: User) -> list[tuple[str, str]]:
-    used = Session.objects.filter(user=user).order_by("-last_used_at").values_list("last_used_at", flat=True).first()
-    last_seen = moment(used) if used else "no session is on record"
-    told = [("registered", moment(user.created_at)), ("role", user.get_role_display()), ("last seen", last_seen)]
-    entries = AuditEntry.objects.filter(user_id=user.pk, kind__in=RELEVANT_KINDS).order_by("-occurred_at", "-pk")
-    told += [
-        (Kind(entry.kind).label, f"{moment(entry.occurred_at)} by {who(entry)}") for entry in entries[:RECENT_ROWS]
-    ]
+def last_seen(user: User) -> datetime | None:
+    newest = Session.objects.filter(user=user).order_by("-last_used_at")
+    return newest.values_list("last_used_at", flat=True).first()
+
+
+def relevant_entries(user: User) -> list[AuditEntry]:
+    entries = AuditEntry.objects.filter(user_id=user.pk, kind__in=RELEVANT_KINDS)
+    return list(entries.order_by("-occurred_at", "-pk")[:RECENT_ROWS])
+
+
+def ended_sessions(user: User) -> dict[str, int]:
+    """How many ended lately, by the reason."""
     lately = Session.objects.filter(user=user, ended_at__gt=timezone.now() - ENDED_RECENTLY).order_by("end_reason")
-    counts = lately.values_list("end_reason").annotate(Count("pk"))
-    ends = [f"{count} by {Session.EndReason(end).label}" for end, count in counts]
-    return [*told, ("sessions ended within 7 days", ", ".join(ends) or "none")]
+    return dict(lately.values_list("end_reason").annotate(Count("pk")))
 
 
 def successes_of(user: User) -> list[RecentLogin]:
@@ -191,6 +202,15 @@ def failures_of(address: str) -> list[RecentLogin]:
         )
         for one in AccessFailureLog.objects.filter(username=address).order_by("-attempt_time", "-pk")[:RECENT_ROWS]
     ]
+
+
+def last_seen_in_words(found: Explanation) -> str:
+    return moment(found.last_seen_at) if found.last_seen_at else "no session is on record"
+
+
+def outcome_in_words(outcome: str) -> str:
+    """Of a login, by its code."""
+    return f"ended by {ENDS[outcome]}" if outcome in ENDS else outcome
 
 
 def who(entry: AuditEntry) -> str:

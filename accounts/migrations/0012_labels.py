@@ -68,7 +68,7 @@ class Migration(migrations.Migration):
                 blank=True,
                 choices=[
                     ("logout", "logout"),
-                    ("revoked", "another session"),
+                    ("revoked", "the user"),
                     ("reuse", "a reused token"),
                     ("password", "a new password"),
                     ("admin", "an admin"),

@@ -68,6 +68,14 @@ def test_the_timeline_tells_what_happened_in_sentences(
         assert not event.link or browser.get(event.link).status_code == 200
 
 
+def test_a_session_that_its_owner_ended_is_told_as_that(browser: Client, alice: Person, api: Api) -> None:
+    other = api.post("/auth/login", alice.credentials).json()
+    for session_id in Session.objects.filter(user=alice.user).values_list("pk", flat=True).order_by("created_at"):
+        Api(other["access_token"]).delete(f"/auth/sessions/{session_id}")  # the last one is the one that asks
+    assert [event.sentence for event in timeline_of(alice.user)][:2] == ["Ended one session."] * 2
+    assert browser.get("/admin/accounts/session/").content.decode().count("ended by the user") == 2
+
+
 def test_it_has_a_sentence_for_every_kind_of_entry_about_an_account() -> None:
     of_the_service = {"account_deleted", "data_imported", "key_staged", "key_activated", "key_retired"}
     of_the_service |= {"list_exported", "trail_pruned", "trail_restarted"}

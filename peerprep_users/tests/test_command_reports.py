@@ -7,7 +7,7 @@ import pytest
 
 from attempts.models import QuestionStatus
 from attempts.tests.factories import attempt
-from conftest import Api, Person
+from conftest import PASSWORD, Api, Person
 from core.tests.commands import reported
 
 REPORTS = [
@@ -49,6 +49,19 @@ def test_a_login_is_explained_to_a_program(alice: Person, api: Api) -> None:
     found, code = document("explain_login", "alice@example.com")
     assert ([reason["code"] for reason in found["reasons"]], found["live_sessions"], code) == (["locked"], 1, 1)
     assert [login["outcome"] for login in found["last_wrong_passwords"]] == ["locked", "refused", "refused"]
+
+
+def test_a_program_gets_codes_and_an_operator_words(admin: Person) -> None:
+    admin.api.put("/users/me", {"new_password": "a better horse battery", "old_password": PASSWORD})
+    admin.api.delete(f"/auth/sessions/{admin.session.pk}")
+    found, _ = document("explain_login", "root@example.com")
+    assert (found["user"]["id"], found["user"]["role"]) == (str(admin.user.pk), "ADMIN")
+    assert [login["outcome"] for login in found["last_sessions"]] == ["revoked"]
+    assert [entry["kind"] for entry in found["audit_entries"]] == ["password_changed"]
+    assert found["ended_sessions"] == {"revoked": 1} and found["last_seen_at"].endswith("Z")
+    said, _ = reported("explain_login", "root@example.com")
+    for words in ("role: Admin\n", "  ended by the user\n", "7 days: 1 by the user\n", "Password changed: "):
+        assert words in said
 
 
 def test_entries_of_the_audit_trail_have_their_facts_and_times_in_utc(alice: Person, api: Api) -> None:
