@@ -32,6 +32,7 @@ from accounts.flows.login_report import outcome_in_words
 from accounts.models import AuditEntry, Mail, Session, User
 from core.client import client_address
 from core.models import Event
+from core.times import moment
 
 
 @admin.register(Session)
@@ -255,7 +256,7 @@ class FailedLoginAdmin(DeviceMixin, EmailSearchMixin, ReadOnlyAdmin):
     rows_name = "failed logins"
     link_parameters = {"username": "of", "ip_address": "from", "user_agent": "by"}  # of each, axes has an index
     email_field = "username"
-    list_display = ["attempt_time", "tried", "outcome", "ip_address", "device"]
+    list_display = ["time", "tried", "outcome", "ip", "device"]
     list_filter = [("attempt_time", DayRangeFilter)]  # failed_logins_newest
     search_help_text = "E-mail address that was tried, or IP address"
     ordering = ["-attempt_time", "-id"]  # failed_logins_newest
@@ -281,6 +282,14 @@ class FailedLoginAdmin(DeviceMixin, EmailSearchMixin, ReadOnlyAdmin):
         for row in rows:
             row.owner = owners.get(row.username)
         return rows
+
+    @admin.display(description="time")
+    def time(self, failure: AccessFailureLog) -> str:
+        return moment(failure.attempt_time)
+
+    @admin.display(description="IP address")
+    def ip(self, failure: AccessFailureLog) -> str | None:
+        return failure.ip_address
 
     @admin.display(description="user")
     def tried(self, failure: Any) -> str:
