@@ -102,12 +102,14 @@ def connected(**options: Any) -> Iterator[BaseEmailBackend]:
 
 
 def explained(exc: Exception, *, secrets: re.Pattern[str] | None = None) -> str:
-    """What an operator should know of a failed delivery: a sentence, then the exception.
+    """What an operator should know of a failed delivery: a sentence, then the server's reply or the exception.
 
     Args:
-        secrets: what to leave out of the exception: a server may quote the mail that it refuses.
+        secrets: what to leave out of those: a server may quote the mail that it refuses.
     """
     raised = f"{type(exc).__name__}: {exc}"
+    if isinstance(exc, smtplib.SMTPRecipientsRefused):
+        raised = "; ".join(f"{code} {reply.decode(errors='replace')}" for code, reply in exc.recipients.values())
     if secrets:
         raised = secrets.sub("…", raised)
     return " ".join(f"{explanation(exc)} ({raised})".split())[:500]

@@ -169,7 +169,7 @@ def complaint(address: str = "ops@example.com") -> str:
         ({"greeting": "554 go away"}, "refuses connections from this host"),
         ({"MAIL": "550 not you"}, "MAIL_FROM: "),
         ({"MAIL": "530 who are you"}, "requires authentication"),
-        ({"RCPT": "550 unknown"}, "does not accept mail for this address"),
+        ({"RCPT": "550 unknown"}, "does not accept mail for this address. (550 unknown)"),
         ({"content": "554 spam"}, "does not accept this mail"),
         ({"content": HANG_UP}, "closed the connection"),
     ],
