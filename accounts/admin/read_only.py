@@ -221,7 +221,7 @@ class AuditEntryAdmin(DeviceMixin, ReadOnlyAdmin):
     def what(self, entry: AuditEntry) -> str:
         return entry.get_kind_display()
 
-    @admin.display(description="account")
+    @admin.display(description="user")
     def account(self, entry: Any) -> str:
         address: str = entry.account_address
         return user_link(entry.user_id, address or "a user") if entry.user_id else address

@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.audit.log import ActorKind, Kind
-from accounts.devices import device_name
+from accounts.devices import agent_name
 from accounts.mail.messages import subject_of
 from accounts.models import AuditEntry, Mail, Role, Session, User
 
@@ -70,7 +70,7 @@ def events_of_sessions(user: User) -> Iterator[Happening]:
     begun = own.order_by("-created_at")[:EVENTS]
     ended = own.exclude(ended_at=None).order_by("-ended_at")[:EVENTS]
     for session in {session.pk: session for session in [*begun, *ended]}.values():
-        device = joined(device_name(session.user_agent), session.ip)
+        device = joined(agent_name(session.user_agent), session.ip)
         yield Happening(
             session.created_at, "Signed in.", device, reverse("admin:accounts_session_change", args=[session.pk])
         )
@@ -83,7 +83,7 @@ def events_of_sessions(user: User) -> Iterator[Happening]:
 
 def events_of_failures(user: User) -> Iterator[Happening]:
     for failure in AccessFailureLog.objects.filter(username=user.email).order_by("-attempt_time", "-pk")[:EVENTS]:
-        device = joined(device_name(failure.user_agent), failure.ip_address)
+        device = joined(agent_name(failure.user_agent), failure.ip_address)
         yield Happening(failure.attempt_time, "A wrong password was given.", device)
 
 
@@ -106,7 +106,7 @@ def events_of_entries(user: User) -> Iterator[Happening]:
 def note_of(entry: AuditEntry, user: User) -> str:
     """Who it was, as far as that is not plain, and why."""
     if entry.actor_kind in {ActorKind.ANYONE, ActorKind.USER}:
-        return joined(device_name(entry.user_agent), entry.ip, entry.reason)
+        return joined(agent_name(entry.user_agent), entry.ip, entry.reason)
     actor = user.email if entry.actor_id == user.pk else entry.actor_name
     return joined(f"by {entry.get_actor_kind_display().lower()} {actor}".strip(), entry.reason)
 

@@ -21,7 +21,7 @@ from accounts.admin.invitation import invitation_page
 from accounts.admin.lists import DayRangeFilter
 from accounts.admin.row_actions import again_url
 from accounts.admin.timeline import OF_MAILS, timeline_of
-from accounts.devices import device_name
+from accounts.devices import agent_name
 from accounts.flows import administration
 from accounts.flows.login_report import explain_login, last_seen_in_words
 from accounts.mail.messages import subject_of
@@ -58,7 +58,7 @@ class LockedFilter(admin.SimpleListFilter):
 class BaseUserAdmin(BaseAdmin):
     """The roof registers a subclass, `peerprep_users/admin_site/users.py`, with what other apps add."""
 
-    list_display = ["account", "role_label", "state", "live", "last_seen", "joined"]
+    list_display = ["account", "role_label", "state", "live", "last_seen", "registered"]
     # users_admins, users_unverified, users_inactive; users_newest for their opposites, which most rows are
     list_filter = ["role", "is_verified", LockedFilter, "is_active", ("created_at", DayRangeFilter)]
     adjectives = {
@@ -73,7 +73,7 @@ class BaseUserAdmin(BaseAdmin):
     search_fields = ["email", "name"]
     search_help_text = f"E-mail address or name, of which the first {SEARCH_WORDS} words count"
     ordering = ["-created_at", "id"]  # users_newest
-    sortable_by = ["account", "joined"]
+    sortable_by = ["account", "registered"]
     fields = ["name"]
     user_actions = ACTIONS
     change_form_template = "accounts/admin/user.html"
@@ -135,8 +135,8 @@ class BaseUserAdmin(BaseAdmin):
     def last_seen(self, user: Any) -> Any:
         return user.seen_at
 
-    @admin.display(description="joined", ordering="created_at")
-    def joined(self, user: User) -> Any:
+    @admin.display(description="registered", ordering="created_at")
+    def registered(self, user: User) -> Any:
         return user.created_at
 
     # --- The page of one user ---------------------------------------------------------------------------------------
@@ -188,7 +188,7 @@ class BaseUserAdmin(BaseAdmin):
         live = Session.objects.live().filter(user=user).order_by("-last_used_at")
         mails = Mail.objects.filter(to=user.email).order_by("-created_at")[:PANEL_ROWS]
         return {
-            "sessions": [(device_name(session.user_agent), session) for session in live[:PANEL_ROWS]],
+            "sessions": [(agent_name(session.user_agent), session) for session in live[:PANEL_ROWS]],
             "mails": [
                 (mail, subject_of(mail.kind, user), OF_MAILS[mail.state], again_url(mail, user, applicable))
                 for mail in mails

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from accounts import login_guard
 from accounts.audit.log import Kind
-from accounts.devices import device_name
+from accounts.devices import agent_name
 from accounts.models import AuditEntry, Mail, Session, User
 from core.times import moment
 
@@ -190,7 +190,7 @@ def ended_sessions(user: User) -> dict[str, int]:
 
 def successes_of(user: User) -> list[RecentLogin]:
     return [
-        RecentLogin(one.created_at, device_name(one.user_agent), one.ip, one.outcome)
+        RecentLogin(one.created_at, agent_name(one.user_agent), one.ip, one.outcome)
         for one in Session.objects.filter(user=user).order_by("-created_at")[:RECENT_ROWS]
     ]
 
@@ -198,7 +198,7 @@ def successes_of(user: User) -> list[RecentLogin]:
 def failures_of(address: str) -> list[RecentLogin]:
     return [
         RecentLogin(
-            one.attempt_time, device_name(one.user_agent), one.ip_address, "locked" if one.locked_out else "refused"
+            one.attempt_time, agent_name(one.user_agent), one.ip_address, "locked" if one.locked_out else "refused"
         )
         for one in AccessFailureLog.objects.filter(username=address).order_by("-attempt_time", "-pk")[:RECENT_ROWS]
     ]

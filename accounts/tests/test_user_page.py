@@ -60,7 +60,7 @@ def test_the_timeline_tells_what_happened_in_sentences(
         *[("A wrong password was given.", "curl, 127.0.0.1")] * 3,
         ("The role was changed from Admin to User.", "by admin root@example.com, the course is over"),
         ("The role was changed from User to Admin.", "by admin root@example.com"),
-        ("Signed in.", "an unknown device, 192.0.2.1"),
+        ("Signed in.", "pytest, 192.0.2.1"),
     ]
     page = page_of(browser, alice)
     assert all(sentence in page and note in page for sentence, note in told)

@@ -94,7 +94,9 @@ def test_the_page_of_a_user_leads_to_their_code_and_says_how_much_goes(browser: 
     for number in range(12):
         solve(alice, submitted_code=f"attempt_{number}")
     page = f"/admin/accounts/user/{alice.user.pk}"
-    links = re.findall(r"/admin/attempts/attempt/[^/]+/change/", browser.get(f"{page}/change/").content.decode())
+    shown = browser.get(f"{page}/change/").content.decode()
+    assert "12 attempts, 1 question solved" in re.sub("<.*?>", "", shown)
+    links = re.findall(r"/admin/attempts/attempt/[^/]+/change/", shown)
     assert len(links) == 10 and "attempt_11" in browser.get(links[0]).content.decode()
     title = browser.get(f"{page}/delete/confirm/").context["title"]
     assert title == "Delete alice@example.com: 12 attempts and 1 session go"

@@ -28,7 +28,7 @@ EXPORT_ACTION = Action(  # answered by a file, so for one user at a time
 class UserAdmin(BaseUserAdmin):
     user_actions = [*ACTIONS, EXPORT_ACTION]
     change_form_template = "admin/user.html"
-    list_display = ["account", "role_label", "state", "live", "attempts", "solved", "last_seen", "joined"]
+    list_display = ["account", "role_label", "state", "live", "attempts", "solved", "last_seen", "registered"]
 
     def annotate_page(self, rows: list[Any]) -> list[Any]:
         figures = counts_by_user([user.pk for user in rows])
