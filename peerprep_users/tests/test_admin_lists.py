@@ -7,6 +7,7 @@ from datetime import timedelta
 from html import unescape
 from io import StringIO
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from axes.models import AccessFailureLog
@@ -383,6 +384,15 @@ def test_the_sessions_of_a_client_address_are_found_by_an_index(alice: Person) -
     assert (
         "sessions_newest_of_ip" in Session.objects.filter(ip="192.0.2.7").order_by("-created_at", "id")[:50].explain()
     )
+
+
+def test_an_event_is_found_by_an_index(db: None) -> None:
+    if connection.vendor != "postgresql":
+        pytest.skip("about PostgreSQL's plans")
+    Event.objects.bulk_create(Event(type=Event.Type.USER_RENAMED, user_id=uuid4(), data={}) for _ in range(2_000))
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE events")
+    assert "events_id" in Event.objects.filter(id=uuid4()).explain()
 
 
 def test_lists_are_found_by_name(browser: Client) -> None:
