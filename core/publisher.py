@@ -77,9 +77,4 @@ def publish_events(turn: Turn) -> None:
     try:
         publish_waiting(turn)
     except BROKER_ERRORS as exc:
-        log.warning("Events could not be published", extra={"error": explained_failure(exc)})
-
-
-def explained_failure(exc: Exception) -> str:
-    """In a line; RabbitMQ quotes no password."""
-    return " ".join(f"{type(exc).__name__}: {exc}".split())
+        log.warning("Events could not be published", extra={"error": repr(exc)})

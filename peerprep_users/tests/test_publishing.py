@@ -213,5 +213,5 @@ def test_the_command_says_why_it_publishes_nothing(settings: Any, db: None) -> N
         call_command("publish_events")
     write(1)
     settings.RABBITMQ_URL = f"amqp://guest:hush@127.0.0.1:{free_port()}/"
-    with pytest.raises(CommandError, match="does not take events: AMQPConnectionError"):
+    with pytest.raises(CommandError, match=r"does not take events: AMQPConnectionError: .*Connection refused"):
         call_command("publish_events")

@@ -6,7 +6,7 @@ from django.core.management.base import CommandError
 
 from accounts.management.base import Operation, add_json_argument
 from core.jobs import Turn
-from core.publisher import BROKER_ERRORS, explained_failure, publish_waiting
+from core.publisher import BROKER_ERRORS, publish_waiting
 
 
 class Command(Operation):
@@ -25,5 +25,5 @@ class Command(Operation):
         try:
             published = publish_waiting(Turn())
         except BROKER_ERRORS as exc:
-            raise CommandError(f"RabbitMQ does not take events: {explained_failure(exc)}.") from None
+            raise CommandError(f"RabbitMQ does not take events: {exc!r}.") from None
         self.report(f"{published} published.", published=published)
