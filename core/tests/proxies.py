@@ -1,6 +1,7 @@
 """What lies between the service and its database."""
 
 import os
+import signal
 import socket
 import subprocess
 import threading
@@ -90,16 +91,23 @@ class PgBouncer:
     """A PgBouncer in transaction mode that leads to a database, set as `docs/operation.md` says."""
 
     def __init__(self, url: str, folder: Path) -> None:
-        server, self.port = conninfo_to_dict(url), free_port()
+        self.port, self.settings = free_port(), folder / "pgbouncer.ini"
         self.url = rerouted(url, self.port)
-        target = " ".join(f"{name}={server[name]}" for name in ("host", "port", "user", "password") if name in server)
-        settings = folder / "pgbouncer.ini"
-        settings.write_text(PGBOUNCER.format(target=target, port=self.port))
+        self.lead_to(url)
         # It refuses to run as root; a socket's folder may be open to its owner alone.
-        host = str(server["host"])
+        host = str(conninfo_to_dict(url)["host"])
         user = Path(host).owner() if host.startswith("/") else "nobody"
         as_another = ["setpriv", f"--reuid={user}", "--clear-groups", "--regid=nogroup"] if os.getuid() == 0 else []
-        self.command = [*as_another, program("pgbouncer"), "-q", str(settings)]
+        self.command = [*as_another, program("pgbouncer"), "-q", str(self.settings)]
+
+    def lead_to(self, url: str) -> None:
+        """From the next start or `reload` on."""
+        server = conninfo_to_dict(url)
+        target = " ".join(f"{name}={server[name]}" for name in ("host", "port", "user", "password") if name in server)
+        self.settings.write_text(PGBOUNCER.format(target=target, port=self.port))
+
+    def reload(self) -> None:
+        self.process.send_signal(signal.SIGHUP)
 
     def start(self) -> None:
         self.process = subprocess.Popen(self.command)

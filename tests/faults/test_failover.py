@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from core.tests.proxies import pgbouncer
 from core.tests.rabbitmq import Listener
 from tests.faults.load import Load
 from tests.faults.neighbours import PostgreSQL, RabbitMQ, Standby
@@ -28,12 +29,17 @@ def standby() -> Iterator[Standby]:
         primary.close()
 
 
+@pytest.mark.parametrize("way", ["both hosts", "PgBouncer"])
 def test_nothing_acknowledged_is_lost(
-    standby: Standby, rabbitmq: RabbitMQ, tmp_path: Path, verify: Callable[..., None]
+    standby: Standby, rabbitmq: RabbitMQ, tmp_path: Path, verify: Callable[..., None], way: str
 ) -> None:
+    """The service knows both hosts, or a PgBouncer that is led to the new primary."""
     database = standby.url_of("migrated")
-    Listener(rabbitmq.url, queue="failover").connection.close()
-    with serving(tmp_path / "log", database, RABBITMQ_URL=rabbitmq.url) as service:
+    Listener(rabbitmq.url, queue=way).connection.close()
+    with (
+        pgbouncer(standby.primary.url_of("migrated")) as pooler,
+        serving(tmp_path / "log", pooler.url if way == "PgBouncer" else database, RABBITMQ_URL=rabbitmq.url) as service,
+    ):
         with Load(service, database) as load:
             time.sleep(2)
             backlog = write_backlog(database)
@@ -41,7 +47,9 @@ def test_nothing_acknowledged_is_lost(
                 standby.primary.kill()
                 time.sleep(1)
                 standby.control("promote")
+                pooler.lead_to(standby.own_url)
+                pooler.reload()
             time.sleep(5)
-        with Listener(rabbitmq.url, queue="failover") as listener:
+        with Listener(rabbitmq.url, queue=way) as listener:
             told = Told(database, listener, backlog, left=load.left, deaths=1)
         verify(load, told, slow=True)
