@@ -144,7 +144,9 @@ class RevocationQuerySerializer(ApiSerializer):
 class Ids(QueryText):
     """UUIDs, comma-separated, each once."""
 
-    default_error_messages = {"ids": f"must be 1 to {MOST_NAMES} UUIDs, separated by commas."}
+    default_error_messages = dict.fromkeys(
+        ("ids", "max_length"), f"must be 1 to {MOST_NAMES} UUIDs, separated by commas."
+    )
     documented = {"pattern": f"^{UUID_PATTERN}(,{UUID_PATTERN}){{0,{MOST_NAMES - 1}}}$"}
 
     def __init__(self) -> None:

@@ -11,7 +11,9 @@ from django.core.management import call_command
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
-from accounts.models import Revocation
+from accounts.audit.log import Actor
+from accounts.flows import administration
+from accounts.models import Revocation, Role
 from conftest import PASSWORD, Api, Person
 
 KEYS = [("matching", "the key of matching, old"), ("matching", "the key of matching, new"), ("questions", "another")]
@@ -82,6 +84,18 @@ def test_introspection_tells_nothing_of_any_other(matching: Api, alice: Person, 
     bob.api.post("/auth/logout")
     for token in ("x", alice.tokens.refresh_token, ended):
         assert matching.post("/auth/introspect", {"token": token}).json() == {"active": False}
+
+
+def test_nor_does_it_of_users_who_are_deactivated_or_gone(matching: Api, alice: Person, bob: Person) -> None:
+    administration.deactivate(user=alice.user, by=Actor.operator(), reason="a test")
+    bob.api.delete("/users/me")
+    for one in (alice, bob):
+        assert matching.post("/auth/introspect", {"token": one.tokens.access_token}).json() == {"active": False}
+
+
+def test_introspection_tells_the_role_of_now(matching: Api, alice: Person) -> None:
+    administration.set_role(user=alice.user, role=Role.ADMIN, by=Actor.operator(), reason="a test")
+    assert matching.post("/auth/introspect", {"token": alice.tokens.access_token}).json()["role"] == "ADMIN"
 
 
 def test_a_session_that_ends_is_told_with_its_reason(matching: Api, alice: Person) -> None:
@@ -177,9 +191,23 @@ def test_a_hundred_names_take_one_query_more(alice: Person, django_assert_num_qu
     assert len(answer.json()) == 100
 
 
-@pytest.mark.parametrize("ids", ["", "x", ",", f"{NOBODY},", ",".join([NOBODY] * 101), NOBODY.replace("-", "")])
+@pytest.mark.parametrize("ids", ["x", ",", f"{NOBODY},", ",".join([NOBODY] * 101), NOBODY.replace("-", "")])
 def test_names_of_anything_else_are_refused(alice: Person, ids: str) -> None:
-    assert alice.api.get(f"/users?ids={ids}").status_code == 422
+    answer = alice.api.get(f"/users?ids={ids}")
+    assert (answer.status_code, answer.json()["detail"][0]["msg"]) == (
+        422,
+        "ids must be 1 to 100 UUIDs, separated by commas.",
+    )
+
+
+@pytest.mark.parametrize("query", ["", "?ids="])
+def test_names_of_none_are_refused(alice: Person, query: str) -> None:
+    assert alice.api.get(f"/users{query}").status_code == 422
+
+
+def test_an_id_is_the_same_in_capitals(alice: Person) -> None:
+    ids = str(alice.user.pk).upper(), str(alice.user.pk)
+    assert alice.api.get(f"/users?ids={','.join(ids)}").json() == [{"id": ids[1], "name": "Alice"}]
 
 
 def test_a_key_tells_no_names_behind_a_proxy(matching: Api) -> None:
