@@ -1,5 +1,6 @@
 """Gateways of real nginx: with the configuration that is shipped, and with the rules of the earlier one."""
 
+import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,9 +10,11 @@ from core.tests.servers import ROOT, free_port, wait_for
 from core.tests.services import program
 
 
-def shipped_rules(service: str, port: int, folder: Path) -> str:
+def shipped_rules(services: str, port: int, folder: Path) -> str:
     config = (ROOT / "deploy/gateway/nginx.conf").read_text().replace("worker_processes auto", "worker_processes 1")
-    config = config.replace("user-service:8001", service).replace("/tmp/", f"{folder}/")
+    (server,) = re.findall("server user-service:8001.*", config)
+    each = (server.replace("user-service:8001", address) for address in services.split())
+    config = config.replace(server, "\n".join(each)).replace("/tmp/", f"{folder}/")
     return config.replace("listen 8080", f"listen 127.0.0.1:{port}").replace("/dev/stdout", f"{folder}/access")
 
 
@@ -46,10 +49,10 @@ RULES = {"shipped": shipped_rules, "earlier": earlier_rules}
 
 
 @contextmanager
-def nginx(rules: str, service: str, folder: Path) -> Iterator[int]:
-    """The port of a gateway to a service at a host and port."""
+def nginx(rules: str, services: str, folder: Path) -> Iterator[int]:
+    """The port of a gateway to a service at a host and port; with the shipped rules, also at several."""
     port, config = free_port(), folder / "nginx.conf"
-    config.write_text(RULES[rules](service, port, folder))
+    config.write_text(RULES[rules](services, port, folder))
     command = [program("nginx", package="nginx-light"), "-c", str(config), "-e", str(folder / "error")]
     with subprocess.Popen([*command, "-g", "daemon off;"], stderr=subprocess.DEVNULL) as process:
         try:

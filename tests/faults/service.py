@@ -99,6 +99,5 @@ def replicated(folder: Path, database_url: str, *codes: Path, **environment: str
             stack.enter_context(serving(log, database_url, code, host=f"127.0.0.{n}", **environment))
             for n, code in enumerate(codes, 1)
         ]
-        upstream = "; server ".join(service.address for service in each)
-        port = stack.enter_context(nginx("shipped", upstream, folder))
+        port = stack.enter_context(nginx("shipped", " ".join(service.address for service in each), folder))
         yield Replicas(f"http://127.0.0.1:{port}/api/v1/users", log, each)
