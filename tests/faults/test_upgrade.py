@@ -1,4 +1,4 @@
-"""docs/upgrades.md: the release before serves while the database is migrated, and then both versions serve."""
+"""docs/upgrades.md: each release serves while the next one migrates the database, and then beside it."""
 
 import subprocess
 import time
@@ -12,7 +12,7 @@ from core.tests.servers import ROOT, migrate
 from core.tests.waiting import PATIENCE
 from tests.faults.load import Load
 from tests.faults.neighbours import PostgreSQL
-from tests.faults.service import replicated
+from tests.faults.service import Service, replicated
 
 pytestmark = [pytest.mark.slow, pytest.mark.faults]
 
@@ -21,21 +21,26 @@ def git(*arguments: str) -> str:
     return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False).stdout
 
 
-def migrations_of(commit: str) -> set[str]:
-    names = git("ls-tree", "-r", "--name-only", commit).splitlines()
-    return {name for name in names if "/migrations/0" in name}
+def migrations_of(commit: str) -> frozenset[str]:
+    """Their names and hashes."""
+    return frozenset(line for line in git("ls-tree", "-r", commit).splitlines() if "/migrations/0" in line)
 
 
 @pytest.fixture(scope="module")
-def release_before(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The newest commit that lacks a migration of today's and has none of its own."""
+def releases(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Of each set of migrations that today's have grown from, the code that had it last, oldest first; then today's."""
     today = migrations_of("HEAD")
-    commits = git("log", "--format=%H", "--", "*/migrations/0*.py").split()
-    found = next((commit for commit in commits if set() < migrations_of(commit) < today), "")
-    if not found:
+    last: dict[frozenset[str], str] = {}
+    for commit in git("log", "--format=%h", "--", "*/migrations/0*.py").split():
+        last.setdefault(migrations_of(commit), commit)
+    before = [commit for migrations, commit in last.items() if set() < migrations < today]
+    if not before:
         pytest.skip("there is no history of git with fewer migrations")
-    folder = tmp_path_factory.mktemp("before")
-    archive = subprocess.run(["git", "archive", found], cwd=ROOT, capture_output=True, check=True).stdout
+    return [*(unpacked(commit, tmp_path_factory.mktemp(commit)) for commit in reversed(before)), ROOT]
+
+
+def unpacked(commit: str, folder: Path) -> Path:
+    archive = subprocess.run(["git", "archive", commit], cwd=ROOT, capture_output=True, check=True).stdout
     subprocess.run(["tar", "-x", "-C", str(folder)], input=archive, check=True)
     if not (folder / "staticfiles").exists():
         (folder / "staticfiles").symlink_to(ROOT / "staticfiles")
@@ -47,24 +52,29 @@ def applied(database: str) -> set[str]:
         return {name for (name,) in connection.execute("SELECT app || '.' || name FROM django_migrations")}
 
 
-def test_neither_version_notices_the_other(
-    postgresql: PostgreSQL, release_before: Path, tmp_path: Path, verify: Callable[..., None]
+def replace(instance: Service, release: Path) -> None:
+    instance.process.terminate()
+    assert instance.process.wait(PATIENCE) == 0
+    instance.code = release
+    instance.start()
+
+
+def test_no_release_notices_the_migrations_of_the_next(
+    postgresql: PostgreSQL, releases: list[Path], tmp_path: Path, verify: Callable[..., None]
 ) -> None:
+    first, *later = releases
     with postgresql.database("template0") as database:
-        migrate(database, release_before)
-        before = applied(database)
-        with replicated(tmp_path, database, release_before, release_before) as replicas:
-            with Load(replicas, database) as load:
+        migrate(database, first)
+        with replicated(tmp_path, database, first, first) as replicas:
+            with Load(replicas, database) as load, load.fault():
                 time.sleep(2)
-                with load.fault():
-                    migrate(database)
-                    time.sleep(2)
-                    first = replicas.each[0]
-                    first.process.terminate()
-                    assert first.process.wait(PATIENCE) == 0
-                    first.code = ROOT
-                    first.start()
-                time.sleep(5)
+                for release in later:
+                    before = applied(database)
+                    migrate(database, release)
+                    assert before < applied(database)
+                    for instance in replicas.each:
+                        time.sleep(2)
+                        replace(instance, release)
+                time.sleep(2)
             verify(load, slow=True)
-            assert before < applied(database)
             assert [call for call in load.calls if call.status >= 500] == []
