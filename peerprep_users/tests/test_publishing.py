@@ -215,3 +215,10 @@ def test_the_command_says_why_it_publishes_nothing(settings: Any, db: None) -> N
     settings.RABBITMQ_URL = f"amqp://guest:hush@127.0.0.1:{free_port()}/"
     with pytest.raises(CommandError, match=r"does not take events: AMQPConnectionError: .*Connection refused"):
         call_command("publish_events")
+
+
+def test_the_command_says_what_it_leaves_to_others(exchange: str, db: None) -> None:
+    write(2)
+    Event.objects.claim()
+    said = "0 published. 2 wait: another publisher has them, or failed less than 30 s ago.\n"
+    assert reported("publish_events") == (said, 0)

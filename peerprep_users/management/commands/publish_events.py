@@ -5,7 +5,9 @@ from django.conf import settings
 from django.core.management.base import CommandError
 
 from accounts.management.base import Operation, add_json_argument
+from core.estimates import count_or_estimate
 from core.jobs import Turn
+from core.models import Event
 from core.publisher import BROKER_ERRORS, publish_waiting
 
 
@@ -26,4 +28,6 @@ class Command(Operation):
             published = publish_waiting(Turn())
         except BROKER_ERRORS as exc:
             raise CommandError(f"RabbitMQ does not take events: {exc!r}.") from None
-        self.report(f"{published} published.", published=published)
+        waiting = count_or_estimate(Event.objects.waiting())
+        others = f" {waiting} wait: another publisher has them, or failed less than 30 s ago." if waiting.value else ""
+        self.report(f"{published} published.{others}", published=published, waiting=waiting.value)
