@@ -4,10 +4,12 @@ import json
 import re
 import socket
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from http.client import HTTPConnection, HTTPResponse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from resource import RLIMIT_NOFILE, getrlimit, setrlimit
 from urllib.parse import unquote, urlsplit
 
@@ -15,7 +17,7 @@ import pytest
 from django.test import Client
 
 from core.tests.gateways import nginx
-from core.tests.servers import ROOT
+from core.tests.servers import ROOT, free_port
 
 pytestmark = pytest.mark.slow
 
@@ -42,14 +44,20 @@ class Reached(BaseHTTPRequestHandler):
         pass
 
 
+@contextmanager
+def service(port: int = 0) -> Iterator[int]:
+    """The port of what stands where the service would."""
+    with ThreadingHTTPServer(("127.0.0.1", port), Reached) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_port
+        server.shutdown()
+
+
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """The port of an nginx with the gateway's configuration."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), Reached) as service:
-        threading.Thread(target=service.serve_forever, daemon=True).start()
-        with nginx("shipped", f"127.0.0.1:{service.server_port}", tmp_path_factory.mktemp("gateway")) as port:
-            yield port
-        service.shutdown()
+    with service() as behind, nginx("shipped", f"127.0.0.1:{behind}", tmp_path_factory.mktemp("gateway")) as port:
+        yield port
 
 
 def passed_on(port: int, path: str) -> tuple[int, str]:
@@ -93,6 +101,19 @@ def test_what_the_gateway_refuses_is_json(gateway: int, sent: bytes) -> None:
 
 
 TOO_MANY = '{"detail": "Too many requests from your address. Try again later.", "code": "rate_limited"}'
+
+
+def test_a_replica_that_was_away_is_called_two_seconds_later(tmp_path: Path) -> None:
+    """So the next one may be replaced then: see docs/upgrades.md."""
+    away = free_port()
+    with ExitStack() as replaced:
+        up = replaced.enter_context(service())
+        with nginx("shipped", f"127.0.0.1:{up} 127.0.0.1:{away}", tmp_path) as port:
+            assert [passed_on(port, "/auth/x")[0] for _ in range(2)] == [200, 200]
+            replaced.close()
+            with service(away):
+                time.sleep(2)
+                assert passed_on(port, "/auth/x")[0] == 200
 
 
 @pytest.mark.parametrize("path", ["/verify-email?token=x", "/verify-email/?token=x"])
