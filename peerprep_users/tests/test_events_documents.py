@@ -13,7 +13,7 @@ from jsonschema import Draft7Validator, FormatChecker
 
 from accounts.audit.log import Actor
 from accounts.flows import administration
-from accounts.models import Role
+from accounts.models import Role, Session
 from accounts.tokens.jwt import verification_token
 from conftest import Api, Person
 from core.events import cloud_event
@@ -47,6 +47,14 @@ def test_both_name_every_event_and_no_other() -> None:
     assert set(re.findall(r"^\| `(\w+\.\w+)` \|", GUIDE, re.MULTILINE)) == kinds
     assert set(channel["messages"]) == set(ASYNCAPI["components"]["messages"]) == kinds
     assert channel["address"] == channel["bindings"]["amqp"]["exchange"]["name"] == EXCHANGE
+
+
+def test_both_name_every_reason_for_the_end_of_a_session() -> None:
+    reasons = {*Session.EndReason.values, "deleted"}
+    payload = ASYNCAPI["components"]["messages"]["session.ended"]["payload"]
+    assert set(payload["allOf"][1]["properties"]["data"]["properties"]["reason"]["enum"]) == reasons
+    (sentence,) = re.findall(r"`reason` is (.*?)\. A session", GUIDE, re.DOTALL)
+    assert set(re.findall(r"`(\w+)`", sentence)) == reasons
 
 
 def test_every_event_is_as_described_and_tells_nothing_personal(settings: Any, admin: Person, api: Api) -> None:
