@@ -208,12 +208,14 @@ def on_starting(server):
         socket.create_server((settings.HOST.strip("[]"), settings.PORT), family=family).close()
     except OSError as exc:
         sys.exit(f"Cannot listen on {bind}: {str(exc.strerror).partition(' (')[0]}.")
+    from accounts.addresses import validate_address
     from accounts.devices import device_name
     from peerprep_users.legacy.detection import TAKE_OVER, found_at_start
 
     if found_at_start():
         sys.exit(TAKE_OVER)
     device_name("")
+    validate_address("anybody@example.com")  # compiles Django's expression, which takes 50 ms
     if settings.REDIS_URL:
         import core.redis_counts  # noqa: F401
 
