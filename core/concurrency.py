@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections import deque
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from queue import Empty, SimpleQueue
@@ -44,6 +45,46 @@ class Slots:
 waiting_writers = Slots(total=48, per_owner=24)  # each has a thread; 20 refreshes of one user at once all succeed
 
 
+class FreeConnections:
+    """Those of the slots that are free. Threads get one in the order in which they came.
+
+    A SimpleQueue gives it to whichever runs first, mostly to the thread that has just put it back and has a new request
+    by now: with 64 connections, p99 was 6 to 7 times p50.
+    """
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.free: deque[BaseDatabaseWrapper] = deque()
+        self.waiting: deque[SimpleQueue[BaseDatabaseWrapper]] = deque()
+
+    def put(self, connection: BaseDatabaseWrapper) -> None:
+        with self.lock:
+            if self.waiting:
+                self.waiting.popleft().put(connection)
+            else:
+                self.free.append(connection)
+
+    def get(self, timeout: float | None = None) -> BaseDatabaseWrapper:
+        """Waits for one.
+
+        Raises:
+            Empty: none came in time.
+        """
+        with self.lock:
+            if self.free:
+                return self.free.popleft()
+            own: SimpleQueue[BaseDatabaseWrapper] = SimpleQueue()
+            self.waiting.append(own)
+        try:
+            return own.get(timeout=timeout)
+        except Empty:
+            with self.lock:
+                if own in self.waiting:
+                    self.waiting.remove(own)
+                    raise
+            return own.get()  # it came in this very moment
+
+
 class RequestSlots(threading.local):
     """Permission to run Python code for a request, with the database connection that belongs to it.
 
@@ -55,7 +96,7 @@ class RequestSlots(threading.local):
     """
 
     # Shared by all threads
-    free: "SimpleQueue[BaseDatabaseWrapper]" = SimpleQueue()
+    free = FreeConnections()
     writers: ClassVar[set[Hashable]] = set()
     writer_left = threading.Condition()
 
@@ -131,10 +172,10 @@ class RequestSlots(threading.local):
         if not waiting_writers.acquire(str(user)):
             raise Unavailable(retry_after=1)
         try:
-            while not self.has_turn(user):
-                with self.yielded(), self.writer_left:
-                    if not self.writer_left.wait_for(lambda: user not in self.writers, self.patience):
-                        raise Unavailable(retry_after=1)
+            # Whoever is next has the turn before it asks for its slot again, so the others do not come back in vain.
+            with self.yielded(), self.writer_left:
+                if not self.writer_left.wait_for(lambda: self.has_turn(user), self.patience):
+                    raise Unavailable(retry_after=1)
         finally:
             waiting_writers.release(str(user))
 

@@ -33,7 +33,7 @@ InThread = Callable[[Callable[[], Any]], Any]
 
 
 def free() -> int:
-    return request_slots.free.qsize()
+    return len(request_slots.free.free)
 
 
 @pytest.fixture
