@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from io import BytesIO
+from queue import Empty
 from typing import Any
 
 import pytest
@@ -135,6 +136,29 @@ def test_a_request_waits_for_a_slot(in_thread: InThread) -> None:
         request_slots.free.put(wrapper)
     thread.join(5)
     assert acquired.is_set()
+
+
+@pytest.mark.usefixtures("in_thread")
+def test_a_free_slot_goes_to_the_request_that_waits_longest() -> None:
+    taken = [request_slots.free.get() for _ in range(REQUEST_SLOTS)]
+    served: list[int] = []
+    go_on = threading.Event()
+
+    def wait(number: int) -> None:
+        with slot():
+            served.append(number)
+            go_on.wait(20)
+
+    with ThreadPoolExecutor(3) as pool:
+        for number in range(3):
+            pool.submit(wait, number)
+            wait_until(lambda: len(request_slots.free.waiting) == number + 1)  # noqa: B023 - it is called at once
+        request_slots.free.put(taken.pop())
+        with pytest.raises(Empty):
+            request_slots.free.get(timeout=0)
+        go_on.set()
+    request_slots.free.put(taken.pop())
+    assert served == [0, 1, 2]
 
 
 @pytest.mark.usefixtures("hurry")
