@@ -139,26 +139,28 @@ def test_a_request_waits_for_a_slot(in_thread: InThread) -> None:
 
 
 @pytest.mark.usefixtures("in_thread")
-def test_a_free_slot_goes_to_the_request_that_waits_longest() -> None:
+def test_a_free_slot_goes_to_the_request_that_began_first() -> None:
     taken = [request_slots.free.get() for _ in range(REQUEST_SLOTS)]
-    served: list[int] = []
-    go_on = threading.Event()
+    last, served, go_on = time.monotonic() + 20, list[str](), threading.Event()
 
-    def wait(number: int) -> None:
-        with slot():
-            served.append(number)
-            go_on.wait(20)
+    def wait(name: str, deadline: float) -> None:
+        request_slots.deadline = deadline
+        request_slots.acquire()
+        served.append(name)
+        go_on.wait(20)
+        request_slots.release()
 
+    requests = {"a newer one": last, "one that comes back": last - 2, "one as old": last - 2}
     with ThreadPoolExecutor(3) as pool:
-        for number in range(3):
-            pool.submit(wait, number)
-            wait_until(lambda: len(request_slots.free.waiting) == number + 1)  # noqa: B023 - it is called at once
+        for number, (name, deadline) in enumerate(requests.items(), 1):
+            pool.submit(wait, name, deadline)
+            wait_until(lambda: len(request_slots.free.waiting) == number)  # noqa: B023 - it is called at once
         request_slots.free.put(taken.pop())
         with pytest.raises(Empty):
             request_slots.free.get(timeout=0)
         go_on.set()
     request_slots.free.put(taken.pop())
-    assert served == [0, 1, 2]
+    assert served == ["one that comes back", "one as old", "a newer one"]
 
 
 @pytest.mark.usefixtures("hurry")
