@@ -5,7 +5,7 @@ import smtplib
 import socket
 import ssl
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import Any
@@ -15,6 +15,7 @@ from django.core.mail import EmailMessage, get_connection
 from django.core.mail.backends import console, smtp
 from django.core.mail.backends.base import BaseEmailBackend
 from django.core.mail.message import utf8_charset_qp
+from django.utils.encoding import force_str
 
 
 class ReplyReader:
@@ -107,12 +108,16 @@ def explained(exc: Exception, *, secrets: re.Pattern[str] | None = None) -> str:
     Args:
         secrets: what to leave out of those: a server may quote the mail that it refuses.
     """
-    raised = f"{type(exc).__name__}: {exc}"
+    replies: Iterable[tuple[int, bytes | str]] = []
     if isinstance(exc, smtplib.SMTPRecipientsRefused):
-        raised = "; ".join(f"{code} {reply.decode(errors='replace')}" for code, reply in exc.recipients.values())
+        replies = exc.recipients.values()
+    elif isinstance(exc, smtplib.SMTPResponseException):
+        replies = [(exc.smtp_code, exc.smtp_error)]
+    told = "; ".join(f"{code} {force_str(reply, errors='replace')}" for code, reply in replies)
+    told = told or f"{type(exc).__name__}: {exc}"
     if secrets:
-        raised = secrets.sub("…", raised)
-    return " ".join(f"{explanation(exc)} ({raised})".split())[:500]
+        told = secrets.sub("…", told)
+    return " ".join(f"{explanation(exc)} ({told})".split())[:500]
 
 
 def explanation(exc: Exception) -> str:  # noqa: C901, PLR0911, PLR0912 - one line for each kind of failure

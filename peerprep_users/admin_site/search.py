@@ -45,7 +45,7 @@ def lists_named(request: HttpRequest, term: str) -> Iterator[SearchResult]:
 
 
 def rows_with_id(request: HttpRequest, term: str) -> Iterator[SearchResult]:
-    """And the trail of a deleted user, who has no row."""
+    """Rows by id, and the trail of a deleted user, who has no row."""
     for model, field, value in ids_in(term):
         page: Any = admin.site.get_model_admin(model)
         if row := page.get_queryset(request).filter(**{field: value}).first():

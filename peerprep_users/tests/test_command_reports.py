@@ -57,7 +57,8 @@ def test_a_program_gets_codes_and_an_operator_words(admin: Person) -> None:
     found, _ = document("explain_login", "root@example.com")
     assert (found["user"]["id"], found["user"]["role"]) == (str(admin.user.pk), "ADMIN")
     assert [login["outcome"] for login in found["last_sessions"]] == ["revoked"]
-    assert [entry["kind"] for entry in found["audit_entries"]] == ["password_changed"]
+    (entry,) = found["audit_entries"]
+    assert (entry["kind"], entry["actor_kind"], entry["actor_id"]) == ("password_changed", "user", str(admin.user.pk))
     assert found["ended_sessions"] == {"revoked": 1} and found["last_seen_at"].endswith("Z")
     said, _ = reported("explain_login", "root@example.com")
     for words in ("role: Admin\n", "  ended by the user\n", "7 days: 1 by the user\n", "Password changed: "):

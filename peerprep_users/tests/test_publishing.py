@@ -220,5 +220,6 @@ def test_the_command_says_why_it_publishes_nothing(settings: Any, db: None) -> N
 def test_the_command_says_what_it_leaves_to_others(exchange: str, db: None) -> None:
     write(2)
     Event.objects.claim()
-    said = "0 published. 2 wait: another publisher has them, or failed less than 30 s ago.\n"
+    waiting = "Still waiting: 2, new ones, or those of a publisher that is at work or has just failed."
+    said = f"0 published. {waiting}\n"
     assert reported("publish_events") == (said, 0)

@@ -35,7 +35,16 @@ class Command(Operation):
             reasons=[asdict(reason) for reason in found.reasons],
             user=found.user and {"id": found.user.pk, "role": found.user.role, "registered_at": found.user.created_at},
             last_seen_at=found.last_seen_at,
-            audit_entries=[{"id": entry.pk, "kind": entry.kind, "at": entry.occurred_at} for entry in found.entries],
+            audit_entries=[
+                {
+                    "id": entry.pk,
+                    "kind": entry.kind,
+                    "at": entry.occurred_at,
+                    "actor_kind": entry.actor_kind,
+                    "actor_id": entry.actor_id,
+                }
+                for entry in found.entries
+            ],
             ended_sessions=found.ended_sessions,
             live_sessions=found.live_sessions,
             last_sessions=[login._asdict() for login in found.successes],

@@ -29,5 +29,9 @@ class Command(Operation):
         except BROKER_ERRORS as exc:
             raise CommandError(f"RabbitMQ does not take events: {exc!r}.") from None
         waiting = count_or_estimate(Event.objects.waiting())
-        others = f" {waiting} wait: another publisher has them, or failed less than 30 s ago." if waiting.value else ""
-        self.report(f"{published} published.{others}", published=published, waiting=waiting.value)
+        verdict = f"{published} published."
+        if waiting.value:
+            verdict += (
+                f" Still waiting: {waiting}, new ones, or those of a publisher that is at work or has just failed."
+            )
+        self.report(verdict, published=published, waiting=waiting.value)
