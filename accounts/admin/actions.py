@@ -185,7 +185,7 @@ RESEND = Action(  # of mails; `run` takes `mail` instead of `user`
     "Dead mails are queued again, each with all its tries. Other mails are left as they are.",
     "Queued again",
     administration.resend_mail,
-    inapplicable="the mail is not dead, or its code has expired",
+    inapplicable="the mail is not dead, or there is no more need of it",
 )
 
 END_SESSION = Action(  # `run` takes `session` instead of `user`

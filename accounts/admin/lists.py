@@ -92,8 +92,8 @@ class FilteredChangeList(ChangeList):
 
     def find_narrowings(self) -> Iterator[Narrowing]:
         for name, preposition in self.model_admin.link_parameters.items():
-            if value := self.params.get(name):
-                yield Narrowing(f"{preposition} {self.model_admin.subject(name, value)}", [name])
+            if name in self.params:
+                yield Narrowing(f"{preposition} {self.model_admin.subject(name, self.params[name])}", [name])
         for spec in self.filter_specs:
             if given := {name: self.params[name] for name in spec.expected_parameters() if self.params.get(name)}:
                 yield self.narrowing_by(spec, given)

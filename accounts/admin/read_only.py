@@ -28,7 +28,9 @@ from accounts.admin.failed_logins import Overview
 from accounts.admin.lists import DayRangeFilter
 from accounts.admin.row_actions import RowActionMixin
 from accounts.audit.models import SECURITY_KINDS
+from accounts.devices import agent_name
 from accounts.flows.login_report import outcome_in_words
+from accounts.mail.messages import is_obsolete
 from accounts.models import AuditEntry, Mail, Session, User
 from core.client import client_address
 from core.models import Event
@@ -117,8 +119,15 @@ class MailAdmin(RowActionMixin, ReadOnlyAdmin):
     def last_failure(self, mail: Mail) -> str:
         return mail.last_error
 
-    def applies(self, row: Mail) -> bool:
-        return row.can_be_revived
+    def annotate_page(self, rows: list[Any]) -> list[Any]:
+        dead = {mail.to for mail in rows if mail.state == Mail.State.DEAD}
+        users = {user.email: user for user in User.objects.filter(email__in=dead, is_active=True)} if dead else {}
+        for mail in rows:
+            mail.addressee = users.get(mail.to)
+        return rows
+
+    def applies(self, row: Any) -> bool:
+        return row.state == Mail.State.DEAD and not is_obsolete(row, row.addressee)
 
     def address_of(self, row: Mail) -> str:
         return row.to
@@ -136,7 +145,7 @@ class MailAdmin(RowActionMixin, ReadOnlyAdmin):
         if queued:
             self.message_user(request, f"{RESEND.done}: {queued}.", messages.SUCCESS)
         if skipped:
-            why = "not dead, or reset codes that have expired, whose owners can ask for another"
+            why = "not dead, or there is no more need of them"
             self.message_user(request, f"Left as they are: {skipped} ({why}).", messages.WARNING)
         return None
 
@@ -258,6 +267,9 @@ class FailedLoginAdmin(DeviceMixin, ReadOnlyAdmin):
 
     def title_of(self, row: AccessFailureLog) -> str:
         return f"Failed login of {row.username}"
+
+    def subject(self, parameter: str, value: str) -> str:
+        return value or agent_name("") if parameter == "user_agent" else super().subject(parameter, value)
 
     def search(self, term: str) -> Q:
         address = client_address(term)

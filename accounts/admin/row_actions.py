@@ -10,6 +10,7 @@ from django.utils.html import format_html
 
 from accounts.admin.actions import Action, ReasonForm, confirmation_page
 from accounts.admin.base import ReadOnlyAdmin, actor_of, changelist_url, ids_of_user, user_url
+from accounts.mail.messages import is_obsolete
 from accounts.models import Mail, User
 from core.errors import ApiError
 
@@ -41,7 +42,7 @@ class RowActionMixin(ReadOnlyAdmin):
         return format_html('<a class="text-link" href="{}">{}</a>', url, self.row_action.label)
 
     def row_action_view(self, request: HttpRequest, pk: UUID) -> HttpResponseBase:
-        row = self.get_queryset(request).filter(pk=pk).first()
+        row = self.get_object(request, str(pk))
         if row is None:
             raise Http404
         action, who = self.row_action, self.address_of(row)
@@ -67,7 +68,7 @@ class RowActionMixin(ReadOnlyAdmin):
 
 def again_url(mail: Mail, user: User, applicable: list[Action]) -> str:
     """Where a mail is sent again, or one like it; empty where that would not help."""
-    if mail.can_be_revived:
+    if mail.state == Mail.State.DEAD and not is_obsolete(mail, user if user.is_active else None):
         return reverse("admin:accounts_mail_act", args=[mail.pk])
     renewed_by = RENEWED_BY.get(Mail.Kind(mail.kind))
     is_over = mail.state != Mail.State.QUEUED

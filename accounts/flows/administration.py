@@ -19,6 +19,7 @@ from accounts.flows.profile import delete_user, lock_unless_last_admin
 from accounts.flows.registration import EmailTaken
 from accounts.flows.sessions import end, end_sessions
 from accounts.hashing import hashed
+from accounts.mail.messages import addressee, is_obsolete
 from accounts.mail.queue import ALL_MAIL, enqueue
 from accounts.models import Mail, Role, Session, User, default_name
 from core.errors import ApiError, NotFound
@@ -199,9 +200,9 @@ def send(user: User, content: Mail.Kind, *, kind: Kind, by: Actor, reason: str) 
 
 
 def resend_mail(*, mail: Mail, by: Actor, reason: str = "") -> bool:
-    """Queues a dead mail again. Returns False if it is not dead, or its code would be too old."""
+    """Queues a dead mail again. Returns False if it is not dead, or would have nothing to say by now."""
     with transaction.atomic():
-        if mail.is_too_late or not Mail.objects.filter(pk=mail.pk).revive():
+        if is_obsolete(mail, addressee(mail)) or not Mail.objects.filter(pk=mail.pk).revive():
             return False
         transaction.on_commit(new_work.set)
         owner = User.objects.filter(email=mail.to).first()

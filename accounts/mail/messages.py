@@ -34,14 +34,13 @@ def addressee(mail: Mail) -> User | None:
     return User.objects.filter(email=mail.to, is_active=True).first()
 
 
-def is_obsolete(mail: Mail) -> bool:
-    """Whether there is nothing to say. Codes are made for addresses without an account, too.
+def is_obsolete(mail: Mail, user: User | None) -> bool:
+    """Whether there is nothing to say to its addressee. Codes are made for addresses without an account, too.
 
     Who has not verified their address gets links and codes alone: it may be a stranger's.
     """
     if mail.kind == Mail.Kind.RESET_CODE:
         return mail.is_too_late
-    user = addressee(mail)
     return user is None or user.is_verified == (mail.kind == Mail.Kind.VERIFICATION)
 
 

@@ -57,7 +57,3 @@ class Mail(Outgoing):
     def is_too_late(self) -> bool:
         """Whether a code would have expired by now, had it been sent when it was asked for."""
         return self.kind == self.Kind.RESET_CODE and self.created_at + settings.RESET_CODE_TTL < timezone.now()
-
-    @property
-    def can_be_revived(self) -> bool:
-        return self.state == self.State.DEAD and not self.is_too_late

@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
 from accounts.addresses import masked
-from accounts.mail.messages import compose, is_obsolete
+from accounts.mail.messages import addressee, compose, is_obsolete
 from accounts.metrics import MAILS_WITHHELD
 from accounts.models import Mail, User
 from core.client import Client
@@ -101,7 +101,7 @@ def deliver(mail: Mail) -> None:
     It is composed only once the server is ready: a code that is not sent must not void the one sent before.
     """
     try:
-        if is_obsolete(mail):
+        if is_obsolete(mail, addressee(mail)):
             drop(mail)
             return
         with connected() as server:

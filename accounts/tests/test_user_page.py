@@ -154,6 +154,22 @@ def test_a_dead_mail_is_sent_again(browser: Client, alice: Person, mailbox: Mail
     assert "is not dead" in messages_of(browser.post(url, CONFIRMED, follow=True))[0]
 
 
+@pytest.mark.parametrize("kind", [Mail.Kind.VERIFICATION, Mail.Kind.RESET_CODE])
+def test_a_dead_mail_that_is_needed_no_more_is_not_sent_again(browser: Client, alice: Person, kind: Mail.Kind) -> None:
+    mail = dead(alice, kind, created_at=timezone.now() - timedelta(hours=1))
+    url = f"/admin/accounts/mail/{mail.pk}/resend/confirm/"
+    for page in (f"user/{alice.user.pk}/change", f"mail/{mail.pk}/change", "mail"):
+        assert url not in browser.get(f"/admin/accounts/{page}/").content.decode()
+    for answer in (
+        browser.post(url, CONFIRMED, follow=True),
+        browser.post(
+            "/admin/accounts/mail/", {"action": "resend", "_selected_action": [mail.pk], **CONFIRMED}, follow=True
+        ),
+    ):
+        assert "there is no more need of" in messages_of(answer)[0]
+    assert Mail.objects.get().state == "dead"
+
+
 def test_why_a_mail_could_not_be_delivered_is_told_in_sentences(browser: Client, unverified: Person) -> None:
     dead(unverified, Mail.Kind.VERIFICATION, error="An earlier failure\n550 No such mailbox", sent_at=None)
     told = [event.note for event in timeline_of(unverified.user)]

@@ -118,6 +118,7 @@ def test_a_list_that_is_narrowed_says_to_what_and_offers_the_way_out(browser: Cl
         (f"{path_of(AuditEntry)}?user_id={pk}&part=security", f"Security audit trail of {address}", None),
         (f"{path_of(Mail)}?to={address}", f"Mails to {address}", ["?"]),
         (f"{path_of(AccessFailureLog)}?username={address}", f"Failed logins of {address}", ["?"]),
+        (f"{path_of(AccessFailureLog)}?user_agent=", "Failed logins by an unknown device", ["?"]),
         (f"{USERS}?role__exact=USER", "Users with role User", ["?"]),
         (
             f"{USERS}?is_verified__exact=1&q=ali&created_at_from=2020-01-01",
