@@ -36,7 +36,7 @@ Section = tuple[str, Any]  # its name, and a value or an iterator over rows
 class LastAdmin(ApiError):
     status = 409
     code = "last_admin"
-    detail = "You are the last active, verified admin. Make another user an admin first."
+    detail = "This is the last active, verified admin. Make another user an admin first."
 
 
 def update_profile(

@@ -12,7 +12,7 @@ from accounts.audit.log import Actor
 from accounts.flows.administration import deactivate
 from accounts.flows.profile import LastAdmin
 from accounts.models import AuditEntry, Role, Session, User
-from conftest import PASSWORD, Api, Person
+from conftest import PASSWORD, Api, Person, person
 
 COMMANDS = [
     ("accounts", "audit changepassword createsuperuser delete_user deliver_mail explain_login keys"),
@@ -79,7 +79,8 @@ def test_set_role_gives_admin_and_takes_it_with_a_reason(admin: Person, alice: P
     assert alice.api.get("/users/is-admin").json() == {"is_admin": True}
     assert refusal("set_role", "alice@example.com", "USER", "--yes") == ("A reason is required. Use --reason TEXT.", 2)
     run("set_role", "alice@example.com", "USER", "--yes", WHY)
-    assert refusal("set_role", "root@example.com", "USER", "--yes", WHY) == (LastAdmin.detail, 1)
+    for command in (["set_role", "root@example.com", "USER"], ["delete_user", "root@example.com"]):
+        assert refusal(*command) == refusal(*command, "--yes", WHY) == (LastAdmin.detail, 1)
     assert kinds() == ["role_changed", "role_changed"]
     assert AuditEntry.objects.latest("pk").reason == "asked for it"
 
@@ -94,7 +95,7 @@ def test_delete_user_asks_first(alice: Person, admin: Person, terminal: list[str
     assert kinds() == ["account_deleted"]
 
 
-def test_without_a_terminal_nothing_is_destroyed_unless_told_so(alice: Person) -> None:
+def test_without_a_terminal_nothing_is_destroyed_unless_told_so(alice: Person, admin: Person) -> None:
     User.objects.filter(pk=alice.user.pk).update(role=Role.ADMIN)
     for arguments in (
         ("delete_user", "alice@example.com", WHY),
@@ -201,6 +202,7 @@ class TestACommandThatAsks:
     def test_it_refuses_in_one_line_without_a_terminal(
         self, alice: Person, admin: Person, arguments: tuple[str, ...], answers: list[str]
     ) -> None:
+        person("other@example.com", role=Role.ADMIN)
         text, code = refusal(*arguments)
         assert code == 2 and ("without a terminal" in text or "--reason" in text)
         assert not AuditEntry.objects.exists()

@@ -3,6 +3,7 @@ from typing import Any
 
 from accounts.audit.log import Actor
 from accounts.flows import administration
+from accounts.flows.profile import LastAdmin
 from accounts.management.base import Operation, add_reason_argument, add_yes_argument, confirm, get_user, require_reason
 
 
@@ -20,6 +21,8 @@ delete_user alice@example.com --yes --reason "asked for it by mail"
 
     def handle(self, *args: Any, email: str, reason: str, yes: bool, **options: Any) -> None:
         user = get_user(email)
+        if user.is_last_admin:
+            raise LastAdmin
         confirm(f"Permanently delete {user.email} ({user.name}) and everything stored about them?", yes=yes)
         administration.delete(user=user, by=Actor.operator(), reason=require_reason(reason))
         self.stdout.write(f"{user.email} was deleted.")

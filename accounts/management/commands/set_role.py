@@ -3,6 +3,7 @@ from typing import Any
 
 from accounts.audit.log import Actor
 from accounts.flows import administration
+from accounts.flows.profile import LastAdmin
 from accounts.management.base import Operation, add_reason_argument, add_yes_argument, confirm, get_user, require_reason
 from accounts.models import Role
 
@@ -23,6 +24,8 @@ set_role alice@example.com USER --reason "left the team"
     def handle(self, *args: Any, email: str, role: str, reason: str, yes: bool, **options: Any) -> None:
         user = get_user(email)
         if user.is_admin and role == Role.USER:
+            if user.is_last_admin:
+                raise LastAdmin
             confirm(f"Take the role ADMIN from {user.email}?", yes=yes)
             reason = require_reason(reason)
         administration.set_role(user=user, role=role, by=Actor.operator(), reason=reason)
