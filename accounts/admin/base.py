@@ -84,7 +84,7 @@ class BaseAdmin(ModelAdmin):
 
     def subject(self, parameter: str, value: str) -> str:
         """What the value of one of `link_parameters` stands for, in words."""
-        return address_of_user(value) if parameter in USER_IDS else value
+        return address_of_user(value) if parameter in USER_IDS else value or "nothing"
 
     def title_of(self, row: Any) -> str:
         """What the page of one row is called."""
@@ -118,6 +118,9 @@ class BaseAdmin(ModelAdmin):
     def annotate_page(self, rows: list[Any]) -> list[Any]:
         """Adds to the rows of one page what their columns need from other tables."""
         return rows
+
+    def _get_obj_does_not_exist_redirect(self, *args: Any) -> HttpResponseBase:
+        raise Http404  # Django would lead to the overview
 
     def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponseBase:
         raise Http404  # the audit trail is the record
