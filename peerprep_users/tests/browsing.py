@@ -20,6 +20,7 @@ from peerprep_users.tests.story import SOLVED, Inbox, inbox
 
 PHONE: ViewportSize = {"width": 390, "height": 844}
 DESKTOP: ViewportSize = {"width": 1280, "height": 900}
+LONG_ADDRESS = "mallory.with.the.longest.name.of.all@students.university.example"
 FINGER = 44  # CSS pixels, WCAG 2.2 success criterion 2.5.5
 
 

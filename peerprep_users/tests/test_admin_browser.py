@@ -7,7 +7,7 @@ from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from core.tests.accessibility import AT_REST, THEMES, choose_theme, contrast
-from peerprep_users.tests.browsing import Service, activate, complaints_of, manage
+from peerprep_users.tests.browsing import LONG_ADDRESS, Service, activate, complaints_of, manage
 
 pytestmark = pytest.mark.any_database
 
@@ -23,10 +23,9 @@ failures.update(attempt_time=F("attempt_time") - timedelta(1), ip_address="192.0
 @pytest.fixture(scope="module")
 def attacked(service: Service) -> str:
     """The address of a user whose account wrong passwords locked yesterday."""
-    email = "mallory.with.the.longest.name.of.all@students.university.example"
-    service.troubled(email)
-    manage(service, "shell", "-v", "0", "-c", YESTERDAY % email)
-    return email
+    service.troubled(LONG_ADDRESS)
+    manage(service, "shell", "-v", "0", "-c", YESTERDAY % LONG_ADDRESS)
+    return LONG_ADDRESS
 
 
 TOO_WIDE = "all => all.filter(one => one.offsetWidth > one.parentElement.clientWidth).length"
