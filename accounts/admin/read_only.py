@@ -30,7 +30,7 @@ from accounts.admin.row_actions import RowActionMixin
 from accounts.audit.models import SECURITY_KINDS
 from accounts.devices import agent_name
 from accounts.flows.login_report import outcome_in_words
-from accounts.mail.messages import is_obsolete
+from accounts.mail.messages import can_be_sent_again
 from accounts.models import AuditEntry, Mail, Session, User
 from core.client import client_address
 from core.models import Event
@@ -121,13 +121,13 @@ class MailAdmin(RowActionMixin, ReadOnlyAdmin):
 
     def annotate_page(self, rows: list[Any]) -> list[Any]:
         dead = {mail.to for mail in rows if mail.state == Mail.State.DEAD}
-        users = {user.email: user for user in User.objects.filter(email__in=dead, is_active=True)} if dead else {}
+        users = {user.email: user for user in User.objects.filter(email__in=dead)}
         for mail in rows:
-            mail.addressee = users.get(mail.to)
+            mail.owner = users.get(mail.to)
         return rows
 
     def applies(self, row: Any) -> bool:
-        return row.state == Mail.State.DEAD and not is_obsolete(row, row.addressee)
+        return can_be_sent_again(row, row.owner)
 
     def address_of(self, row: Mail) -> str:
         return row.to

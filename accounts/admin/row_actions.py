@@ -10,7 +10,7 @@ from django.utils.html import format_html
 
 from accounts.admin.actions import Action, ReasonForm, confirmation_page
 from accounts.admin.base import ReadOnlyAdmin, actor_of, changelist_url, ids_of_user, user_url
-from accounts.mail.messages import is_obsolete
+from accounts.mail.messages import can_be_sent_again
 from accounts.models import Mail, User
 from core.errors import ApiError
 
@@ -68,7 +68,7 @@ class RowActionMixin(ReadOnlyAdmin):
 
 def again_url(mail: Mail, user: User, applicable: list[Action]) -> str:
     """Where a mail is sent again, or one like it; empty where that would not help."""
-    if mail.state == Mail.State.DEAD and not is_obsolete(mail, user if user.is_active else None):
+    if can_be_sent_again(mail, user):
         return reverse("admin:accounts_mail_act", args=[mail.pk])
     renewed_by = RENEWED_BY.get(Mail.Kind(mail.kind))
     is_over = mail.state != Mail.State.QUEUED

@@ -41,7 +41,11 @@ def is_obsolete(mail: Mail, user: User | None) -> bool:
     """
     if mail.kind == Mail.Kind.RESET_CODE:
         return mail.is_too_late
-    return user is None or user.is_verified == (mail.kind == Mail.Kind.VERIFICATION)
+    return user is None or not user.is_active or user.is_verified == (mail.kind == Mail.Kind.VERIFICATION)
+
+
+def can_be_sent_again(mail: Mail, user: User | None) -> bool:
+    return mail.state == Mail.State.DEAD and not is_obsolete(mail, user)
 
 
 def compose(mail: Mail) -> EmailMultiAlternatives | None:
