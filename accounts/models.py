@@ -51,6 +51,10 @@ class UserManager(BaseUserManager["User"]):
         """The same, deactivated or not."""
         return self.select_for_update(no_key=True).filter(**facts).first()
 
+    def admins(self) -> models.QuerySet[User]:
+        """Those who can sign in."""
+        return self.filter(role=Role.ADMIN, is_active=True, is_verified=True)
+
     def unverified(self) -> models.QuerySet[User]:
         """Those who are deleted unless they verify their address in time. Whom an admin made an admin stays."""
         return self.filter(is_verified=False, role=Role.USER)
@@ -115,8 +119,8 @@ class User(AbstractBaseUser):
     @property
     def is_last_admin(self) -> bool:
         """Whether this is the only admin who can sign in."""
-        admins = type(self).objects.filter(role=Role.ADMIN, is_active=True, is_verified=True)
-        return self.is_admin and list(admins.values_list("pk", flat=True)[:2]) == [self.pk]
+        admins = type(self).objects.admins().values_list("pk", flat=True)[:2]
+        return self.is_admin and list(admins) == [self.pk]
 
     is_staff = is_admin
     is_superuser = is_admin

@@ -54,6 +54,9 @@ class PracticeAdmin(UserRowsAdmin):
     def get_list_filter(self, request: HttpRequest) -> list[Any]:
         return self.user_filters if self.is_of_one_user(request) else super().get_list_filter(request)
 
+    def title_of(self, row: Any) -> str:
+        return f"{super().title_of(row)}, question {row.question_id}"
+
 
 @admin.register(Attempt)
 class AttemptAdmin(PracticeAdmin):

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from typing import Any, ClassVar
 from uuid import UUID
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import IncorrectLookupParameters, ShowFacets
 from django.contrib.admin.views.main import ERROR_FLAG
@@ -73,6 +73,11 @@ class BaseAdmin(ModelAdmin):
             return super().get_changelist_instance(request)
         except IMPOSSIBLE_VALUE:
             raise IncorrectLookupParameters from None
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        if ERROR_FLAG in request.GET:
+            self.message_user(request, "That was not understood, so all of the list is shown.", messages.WARNING)
+        return super().changelist_view(request, extra_context)
 
     def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
         """Impossible ids get the same redirect."""

@@ -64,8 +64,10 @@ class DayRangeFilter(RangeDateFilter):
         return queryset.filter(**{f"{self.parameter_name}__{lookup}": bound})
 
     def in_words(self) -> str:
-        ends = [(end, self.used_parameters.get(f"{self.parameter_name}_{end}")) for end in ("from", "to")]
-        return " ".join(f"{end} {day}" for end, day in ends if day)
+        first, last = (self.used_parameters.get(f"{self.parameter_name}_{end}") for end in ("from", "to"))
+        if first == last:
+            return f"on {first}"
+        return " ".join(f"{end} {day}" for end, day in (("from", first), ("to", last)) if day)
 
 
 class FilteredChangeList(ChangeList):
@@ -107,6 +109,7 @@ class FilteredChangeList(ChangeList):
         if adjective := next((adjectives[pair] for pair in given.items() if pair in adjectives), None):
             return Narrowing(adjective, list(given), is_adjective=True)
         chosen = next((str(choice["display"]) for choice in spec.choices(self) if choice["selected"]), "")
+        chosen = chosen or " ".join(given.values())  # no choice that is offered
         return Narrowing(f"with {spec.title} {chosen}", list(given))
 
     def phrase(self, noun: str) -> str:

@@ -1,6 +1,5 @@
 """The pages to look things up: sessions, mails, events, failed logins and the audit trail."""
 
-import json
 from typing import Any
 
 from axes.models import AccessFailureLog
@@ -9,7 +8,8 @@ from django.contrib.admin.options import IncorrectLookupParameters
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
-from django.utils.html import format_html
+from django.utils.html import format_html_join
+from django.utils.safestring import mark_safe
 from unfold.decorators import display
 
 from accounts.addresses import normalised
@@ -249,7 +249,7 @@ class AuditEntryAdmin(DeviceMixin, ReadOnlyAdmin):
 
     @admin.display(description="facts")
     def details_of(self, entry: AuditEntry) -> str:
-        return format_html("<pre>{}</pre>", json.dumps(entry.facts, indent=2, ensure_ascii=False))
+        return format_html_join(mark_safe("<br>"), "{}: {}", entry.facts.items())
 
 
 @admin.register(AccessFailureLog)

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from accounts.audit.log import ActorKind, Kind
 from accounts.devices import agent_name
-from accounts.mail.messages import subject_of
+from accounts.mail.messages import INVITATION, SUBJECTS
 from accounts.models import AuditEntry, Mail, Role, Session, User
 
 EVENTS = 50
@@ -61,6 +61,8 @@ class Happening:
 def timeline_of(user: User) -> list[Happening]:
     """The newest ones. As many are read of each kind, so that none between them is missing."""
     found = [*events_of_sessions(user), *events_of_failures(user), *events_of_mails(user), *events_of_entries(user)]
+    if not was_created_by_another(user):
+        found.append(Happening(user.created_at, "Registered."))
     return sorted(found, key=lambda event: event.at, reverse=True)[:EVENTS]
 
 
@@ -88,11 +90,24 @@ def events_of_failures(user: User) -> Iterator[Happening]:
 
 
 def events_of_mails(user: User) -> Iterator[Happening]:
+    subjects = subjects_for(user)
     for mail in Mail.objects.filter(to=user.email).order_by("-created_at")[:EVENTS]:
         outcome = OF_MAILS[mail.state] if mail.sent_at else f"was asked for. It {OF_MAILS[mail.state]}"
-        sentence = f"The mail “{subject_of(mail.kind, user)}” {outcome}."
+        sentence = f"The mail “{subjects[mail.kind]}” {outcome}."
+        note = "" if mail.state == Mail.State.SENT else mail.last_error
         link = reverse("admin:accounts_mail_change", args=[mail.pk])
-        yield Happening(mail.sent_at or mail.created_at, sentence, mail.last_error, link)
+        yield Happening(mail.sent_at or mail.created_at, sentence, note, link)
+
+
+def subjects_for(user: User) -> dict[str, str]:
+    """The subjects of mails to this user, by their kind: those who were invited get no other verification mails."""
+    invited = {Mail.Kind.VERIFICATION: SUBJECTS[INVITATION]} if was_created_by_another(user) else {}
+    return {**SUBJECTS, **invited}
+
+
+def was_created_by_another(user: User) -> bool:
+    """By an admin's invitation, or on the command line."""
+    return AuditEntry.objects.filter(user_id=user.pk, kind=Kind.ACCOUNT_CREATED).exists()
 
 
 def events_of_entries(user: User) -> Iterator[Happening]:

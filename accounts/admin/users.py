@@ -20,11 +20,10 @@ from accounts.admin.base import BaseAdmin, actor_of, changelist_url, grouped, us
 from accounts.admin.invitation import invitation_page
 from accounts.admin.lists import DayRangeFilter
 from accounts.admin.row_actions import again_url
-from accounts.admin.timeline import OF_MAILS, timeline_of
+from accounts.admin.timeline import OF_MAILS, subjects_for, timeline_of
 from accounts.devices import agent_name
 from accounts.flows import administration
 from accounts.flows.login_report import explain_login, last_seen_in_words
-from accounts.mail.messages import subject_of
 from accounts.models import LoginGuard, Mail, Role, Session, User
 from core.errors import ApiError
 from core.times import moment
@@ -187,11 +186,11 @@ class BaseUserAdmin(BaseAdmin):
         """The sessions and mails that something can be done about, and what happened."""
         live = Session.objects.live().filter(user=user).order_by("-last_used_at")
         mails = Mail.objects.filter(to=user.email).order_by("-created_at")[:PANEL_ROWS]
+        subjects = subjects_for(user)
         return {
             "sessions": [(agent_name(session.user_agent), session) for session in live[:PANEL_ROWS]],
             "mails": [
-                (mail, subject_of(mail.kind, user), OF_MAILS[mail.state], again_url(mail, user, applicable))
-                for mail in mails
+                (mail, subjects[mail.kind], OF_MAILS[mail.state], again_url(mail, user, applicable)) for mail in mails
             ],
             "timeline": timeline_of(user),
         }

@@ -82,17 +82,20 @@ def change(
         return True
 
 
-def valid_address(email: str) -> str:
+def new_address(email: str) -> str:
     """The address, normalised.
 
     Raises:
         InvalidAddress.
+        EmailTaken: it has an account.
     """
     address = normalised(email)
     try:
         validate_address(address)
     except ValidationError:
         raise InvalidAddress from None
+    if User.objects.filter(email=address).exists():
+        raise EmailTaken
     return address
 
 
@@ -102,7 +105,7 @@ def invite(*, email: str, name: str, by: Actor) -> User:
     Raises:
         InvalidAddress, EmailTaken, TooManyMails.
     """
-    address = valid_address(email)
+    address = new_address(email)
     try:
         with transaction.atomic():
             user = User.objects.create_user(address, name=name)
@@ -121,7 +124,7 @@ def create_admin(*, email: str, password: str, by: Actor) -> User:
         InvalidAddress, EmailTaken.
         Invalid: the password is too weak.
     """
-    address = valid_address(email)
+    address = new_address(email)
     validate_new_password(password, User(email=address, name=default_name(address)), "password")
     try:
         with transaction.atomic():

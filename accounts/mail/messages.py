@@ -56,17 +56,8 @@ def compose(mail: Mail) -> EmailMultiAlternatives | None:
         return None
     if kind == Mail.Kind.VERIFICATION:
         made["link"] = f"{settings.PUBLIC_BASE_URL}/verify-email?token={quote(verification_token(user))}"
-        kind = said_kind(kind, user)
+        kind = kind if user.has_usable_password() else INVITATION
     return render(kind, context(mail, user) | made, to=mail.to, message_id=message_id(mail))
-
-
-def said_kind(kind: str, user: User) -> str:
-    return INVITATION if kind == Mail.Kind.VERIFICATION and not user.has_usable_password() else kind
-
-
-def subject_of(kind: str, user: User) -> str:
-    """Of a mail to this user, as they are now."""
-    return SUBJECTS[said_kind(kind, user)]
 
 
 def render(kind: str, facts: dict[str, Any], *, to: str, message_id: str) -> EmailMultiAlternatives:

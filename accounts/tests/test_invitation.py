@@ -7,6 +7,7 @@ import pytest
 import time_machine
 from django.utils import timezone
 
+from accounts.admin.timeline import timeline_of
 from accounts.audit.log import Actor
 from accounts.flows import administration
 from accounts.models import AuditEntry, Mail, Session, User
@@ -50,6 +51,8 @@ def test_an_invited_user_chooses_a_password_and_signs_in(admin: Person, api: Api
     assert api.post("/auth/login", NINA).status_code == 401
     assert "Your password is set" in choose(token).content.decode()
     assert api.post("/auth/login", NINA).status_code == 200
+    told = [event.sentence for event in timeline_of(nina)]
+    assert told[-2:] == ["The mail “Choose a password for your account” was sent.", "The account was created."]
     entry = AuditEntry.objects.get(kind="password_changed")
     assert (entry.user_id, entry.actor_id, entry.ip) == (nina.pk, nina.pk, "127.0.0.1")
 

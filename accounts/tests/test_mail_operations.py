@@ -46,7 +46,7 @@ def resend(browser: Browser) -> str:
     chosen = [str(each) for each in Mail.objects.values_list("pk", flat=True)]
     fields = {"action": "resend", "_selected_action": chosen}
     asked = browser.post(MAILS, fields).content.decode()
-    assert "Dead mails are queued again" in asked and not AuditEntry.objects.filter(reason="mended").exists()
+    assert "A mail that is dead is queued again" in asked and not AuditEntry.objects.filter(reason="mended").exists()
     answer = browser.post(MAILS, {**fields, "confirmed": "yes", "reason": "mended"}, follow=True)
     return str(answer.content.decode())
 

@@ -61,6 +61,7 @@ def test_the_timeline_tells_what_happened_in_sentences(
         ("The role was changed from Admin to User.", "by admin root@example.com, the course is over"),
         ("The role was changed from User to Admin.", "by admin root@example.com"),
         ("Signed in.", "pytest, 192.0.2.1"),
+        ("Registered.", ""),
     ]
     page = page_of(browser, alice)
     assert all(sentence in page and note in page for sentence, note in told)
@@ -176,6 +177,8 @@ def test_why_a_mail_could_not_be_delivered_is_told_in_sentences(browser: Client,
     assert "550 No such mailbox." in told
     assert "could not be delivered: 550 No such mailbox." in page_of(browser, unverified)
     assert "550 No such mailbox." in browser.get("/admin/accounts/mail/").content.decode()
+    Mail.objects.update(state="sent")
+    assert "550 No such mailbox." not in [event.note for event in timeline_of(unverified.user)]
 
 
 def test_a_link_or_code_that_came_to_nothing_leads_to_a_new_one(browser: Client, unverified: Person) -> None:

@@ -123,10 +123,10 @@ class Chart:
     def scales(self) -> dict[str, Any]:
         values = {"beginAtZero": True, "ticks": {"precision": 0, "maxTicksLimit": 6}}
         values |= titled(", ".join(series.name for series in self.bars))
-        names = {"grid": {"display": False}, **titled(self.first)}
+        names = {"grid": {"display": False}}
         if self.sideways:
-            return {"x": values, "y": names}
-        days = {**names, "ticks": {"maxTicksLimit": 7, "maxRotation": 0}}
+            return {"x": values, "y": names | titled(self.first)}
+        days = {**names, "ticks": {"maxTicksLimit": 7, "maxRotation": 0}, **titled(f"{self.first}; today is not over")}
         scales = {"x": days, "y": values | ({"max": self.limit} if self.limit else {})}
         if any(self.is_unknown):
             scales["unknown"] = {"display": False, "min": 0, "max": 1}

@@ -19,7 +19,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import AuditEntry, Mail, Role, Session, User
-from attempts.models import Attempt
+from attempts.models import Attempt, QuestionStatus
 from conftest import PASSWORD, Api, Person, browser_of
 from core.concurrency import Slots
 from core.models import Event
@@ -100,7 +100,8 @@ def test_the_page_of_a_row_is_called_what_it_is(world: Client, alice: Person) ->
     for model, name in {
         User: "alice@example.com",
         Session: "Session of alice@example.com",
-        Attempt: "Attempt of alice@example.com",
+        Attempt: "Attempt of alice@example.com, question 5",
+        QuestionStatus: "Question status of alice@example.com, question 5",
         Mail: "Reset code to alice@example.com",
         AccessFailureLog: "Failed login of alice@example.com",
     }.items():
@@ -120,6 +121,8 @@ def test_a_list_that_is_narrowed_says_to_what_and_offers_the_way_out(browser: Cl
         (f"{path_of(AccessFailureLog)}?username={address}", f"Failed logins of {address}", ["?"]),
         (f"{path_of(AccessFailureLog)}?user_agent=", "Failed logins by an unknown device", ["?"]),
         (f"{USERS}?role__exact=USER", "Users with role User", ["?"]),
+        (f"{USERS}?role__exact=OWNER", "Users with role OWNER", ["?"]),
+        (f"{USERS}?created_at_from=2020-01-01&created_at_to=2020-01-01", "Users on 2020-01-01", ["?"]),
         (
             f"{USERS}?is_verified__exact=1&q=ali&created_at_from=2020-01-01",
             "Verified users from 2020-01-01 matching “ali”",

@@ -19,7 +19,11 @@ pytestmark = pytest.mark.slow
 
 MANAGE = [sys.executable, "manage.py"]
 NO_DATABASE = {**os.environ, "DATABASE_URL": "sqlite:////nonexistent/db.sqlite3"}
-ON_A_TERMINAL = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"
+ON_A_TERMINAL = """
+import os, pty, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell's background jobs ignore it
+sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))
+"""
 
 
 @pytest.mark.parametrize("arguments", [["version"], ["diffsettings", "--all"]], ids=["little", "much"])
@@ -123,14 +127,18 @@ def test_no_log_line_comes_between_a_question_and_its_answer(
 ) -> None:
     with database(tmp_path_factory, of=migrated) as url:
         no_ranges = {"BREACHED_PASSWORDS_DIR": str(tmp_path)}  # of which there is a warning
-        for said, ended in (("boss@example.com is now", 0), ("CommandError: An account with this", 1)):
+        for password, said, ended in (("boss", "CommandError: ", 1), (PASSWORD, "boss@example.com is now", 0)):
             terminal = Terminal("createsuperuser", DATABASE_URL=url, **no_ranges)
             terminal.answer("E-mail address: ", b"boss@example.com\r")
-            terminal.answer("boss@example.com\r\nPassword: ", PASSWORD.encode() + b"\r")
-            terminal.answer("\r\nPassword (again): ", PASSWORD.encode() + b"\r")
+            terminal.answer("boss@example.com\r\nPassword: ", password.encode() + b"\r")
+            terminal.answer("\r\nPassword (again): ", password.encode() + b"\r")
             (_, answer, warning, _), code = terminal.end()
             assert said in answer and code == ended
             assert " WARNING accounts.password_validators " in warning
+        terminal = Terminal("createsuperuser", DATABASE_URL=url)
+        terminal.answer("E-mail address: ", b"boss@example.com\r")
+        (_, answer, _), code = terminal.end()
+        assert "CommandError: An account with this" in answer and code == 1
 
 
 @pytest.mark.parametrize(
@@ -142,8 +150,8 @@ def test_no_log_line_comes_between_a_question_and_its_answer(
     ],
     ids=["Ctrl-C", "Ctrl-D", "not UTF-8"],
 )
-def test_a_prompt_without_an_answer_ends_in_one_line(key: bytes, line: str, code: int) -> None:
-    terminal = Terminal("createsuperuser", "--email=boss@example.com", **NO_DATABASE)
+def test_a_prompt_without_an_answer_ends_in_one_line(fresh_database: str, key: bytes, line: str, code: int) -> None:
+    terminal = Terminal("createsuperuser", "--email=boss@example.com", DATABASE_URL=fresh_database)
     terminal.answer("Password: ", key)
     (echo, *lines), ended = terminal.end()
     assert (echo.removeprefix("^C"), lines, ended) == ("", [line, ""], code)

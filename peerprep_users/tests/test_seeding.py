@@ -101,7 +101,8 @@ def test_all_of_it_can_be_taken_away_and_nothing_else(alice: Person, capsys: pyt
         call_command("seed_demo", "--remove")
     assert User.objects.count() == 9
     call_command("seed_demo", "--remove", "--yes")
-    assert "8 users @demo.peerprep.example were deleted." in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "8 users @demo.peerprep.example were deleted." in said and "No admin is left." in said
     assert (User.objects.get(), Session.objects.get()) == (alice.user, alice.session)
     assert not (Attempt.objects.exists() or QuestionStatus.objects.exists() or Mail.objects.exists())
     assert not DailyFigure.objects.filter(name="attempts", value__gt=0).exists()

@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management.base import CommandError
 
 from accounts.audit.log import Actor
-from accounts.flows.administration import create_admin
+from accounts.flows.administration import create_admin, new_address
 from accounts.management.base import USAGE, Operation, ask, ask_new_password
 
 USE_NOINPUT = "Cannot ask without a terminal. Use --noinput and DJANGO_SUPERUSER_PASSWORD."
@@ -31,7 +31,7 @@ createsuperuser --noinput --email boss@example.com    # password from DJANGO_SUP
 
     def handle(self, *args: Any, email: str, interactive: bool, **options: Any) -> None:
         if interactive:
-            email = email or ask("E-mail address: ", without_terminal=USE_NOINPUT)
+            email = new_address(email or ask("E-mail address: ", without_terminal=USE_NOINPUT))
             password = ask_new_password(without_terminal=USE_NOINPUT)
         else:
             password = os.environ.get("DJANGO_SUPERUSER_PASSWORD", "")

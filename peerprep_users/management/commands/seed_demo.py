@@ -7,6 +7,7 @@ from django.core.management.base import CommandError
 from tqdm import tqdm
 
 from accounts.management.base import Operation, add_yes_argument, confirm
+from accounts.models import User
 from attempts.demo.seeding import DOMAIN, demo_users, remove, seed
 from peerprep_users.admin_site import daily_stats
 
@@ -59,6 +60,8 @@ seed_demo --remove
             remove(users, progress=bar.update)
         recount_figures()
         self.stdout.write(f"{count} users @{DOMAIN} were deleted.")
+        if not User.objects.admins().exists():
+            self.stdout.write("No admin is left. `manage.py createsuperuser` makes one.")
 
 
 def recount_figures() -> None:
