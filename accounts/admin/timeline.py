@@ -101,8 +101,7 @@ def events_of_mails(user: User) -> Iterator[Happening]:
 
 def subjects_for(user: User) -> dict[str, str]:
     """The subjects of mails to this user, by their kind: those who were invited get no other verification mails."""
-    invited = {Mail.Kind.VERIFICATION: SUBJECTS[INVITATION]} if was_created_by_another(user) else {}
-    return {**SUBJECTS, **invited}
+    return {**SUBJECTS, Mail.Kind.VERIFICATION: SUBJECTS[INVITATION]} if was_created_by_another(user) else SUBJECTS
 
 
 def was_created_by_another(user: User) -> bool:
