@@ -70,13 +70,6 @@ class SMTP(smtp.EmailBackend):
             context.verify_mode = ssl.CERT_NONE
         return context
 
-    def open(self) -> bool | None:
-        try:
-            return super().open()
-        except Exception:
-            self.close()  # Django keeps a connection whose STARTTLS or AUTH failed for a next try, which we never make
-            raise
-
     def send_messages(self, email_messages: Sequence[EmailMessage]) -> int:
         for message in email_messages:
             message.encoding = utf8_charset_qp  # Django sends 8 bits unasked, which not every server takes
