@@ -6,12 +6,18 @@ from html import unescape
 
 import pytest
 
-from attempts.highlighting import CPU_SECONDS, LEXERS, highlighted
+from attempts.highlighting import CPU_SECONDS, LANGUAGES, highlighted
 
 
 @pytest.mark.parametrize(
     ("language", "coloured"),
-    [*((name, True) for name in LEXERS), (" Python ", True), ("C++", True), ("c-objdump", False), ("html+php", False)],
+    [
+        *((name, True) for name in sorted(LANGUAGES)),
+        (" Python ", True),
+        ("C++", True),
+        ("c-objdump", False),
+        ("html+php", False),
+    ],
 )
 def test_code_is_coloured_in_the_languages_that_there_are(language: str, coloured: bool) -> None:
     assert ("<span class=" in highlighted("<?php return 1;", language)) == coloured
