@@ -1,11 +1,29 @@
-"""What `export_account` gives of each kind of row, for the OpenAPI document."""
+"""All that this app holds about a user. The serializers say what of each kind of row, in the OpenAPI document too.
 
+Facts only: no hash of a password or a code, and no id of a refresh token.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from axes.models import AccessFailureLog
 from rest_framework import serializers
+from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 
-from accounts.audit.models import AuditEntry
-from accounts.models import Mail
+from accounts.models import (
+    AuditEntry,
+    ConfirmationGuess,
+    KnownDevice,
+    LoginGuard,
+    Mail,
+    PasswordReset,
+    Session,
+    User,
+)
 from accounts.serializers import ProfileSerializer
-from core.api import ApiSerializer
+from core.api import ApiSerializer, shared
+
+Section = tuple[str, Any]  # its name, and a value or an iterator over rows
 
 
 class FactsField(serializers.DictField):
@@ -139,3 +157,44 @@ class AccountSectionsSerializer(ApiSerializer):
         "confirmation_guesses": [],
         "admin_actions": [],
     }
+
+
+def export_account(*, user: User) -> Iterator[Section]:
+    """A section at a time."""
+    address = user.email
+    yield "profile", User.objects.values(*fields_of(StoredProfileSerializer)).get(pk=user.pk)
+    yield "sessions", rows(Session.objects.filter(user=user).order_by("created_at"), StoredSessionSerializer)
+    yield "known_devices", rows(KnownDevice.objects.filter(user=user).order_by("pk"), KnownDeviceSerializer)
+    revoked = OutstandingToken.objects.filter(user=user).order_by("pk")
+    yield "revoked_refresh_tokens", rows(revoked, RevokedTokenSerializer)
+    yield "reset_codes", rows(PasswordReset.objects.filter(address=address), StoredCodeSerializer)
+    yield "mails", rows(Mail.objects.filter(to=address).order_by("created_at"), StoredMailSerializer)
+    yield "security_events", map(disclosed, AuditEntry.objects.filter(user_id=user.pk).order_by("pk").iterator())
+    yield "failed_login_counts", rows(LoginGuard.objects.filter(address=address), FailureCountSerializer)
+    failures = AccessFailureLog.objects.filter(username=address).order_by("attempt_time")
+    yield "failed_logins", rows(failures, FailedLoginSerializer)
+    guesses = ConfirmationGuess.objects.filter(user=user).order_by("guessed_at")
+    yield "confirmation_guesses", rows(guesses, StoredGuessSerializer)
+    done = AuditEntry.objects.filter(actor_id=user.pk, actor_kind=AuditEntry.ActorKind.ADMIN).order_by("pk")
+    yield "admin_actions", (facts_of(entry, AdminActionSerializer) for entry in done.iterator())
+
+
+def fields_of(serializer: type[ApiSerializer]) -> list[str]:
+    return list(shared(serializer).fields)
+
+
+def rows(found: Any, serializer: type[ApiSerializer]) -> Iterator[dict[str, Any]]:
+    selected: Iterator[dict[str, Any]] = found.values(*fields_of(serializer)).iterator()
+    return selected
+
+
+def facts_of(entry: AuditEntry, serializer: type[ApiSerializer]) -> dict[str, Any]:
+    return {name: getattr(entry, name) for name in fields_of(serializer)}
+
+
+def disclosed(entry: AuditEntry) -> dict[str, Any]:
+    """An entry as its user may read it: an admin's device is the admin's own business."""
+    facts = facts_of(entry, SecurityEventSerializer)
+    if entry.actor_kind == AuditEntry.ActorKind.ADMIN:
+        del facts["ip"], facts["user_agent"]
+    return facts

@@ -7,9 +7,8 @@ from drf_spectacular.utils import extend_schema
 
 from accounts.audit.log import Actor
 from accounts.authentication import SignedInRequest
-from accounts.export import AccountSectionsSerializer
+from accounts.export import AccountSectionsSerializer, Section, export_account
 from accounts.flows import administration
-from accounts.flows.profile import Section, export_account
 from accounts.models import User
 from attempts.flows.history import export_history
 from attempts.serializers import ExportedAttemptSerializer, QuestionSerializer, StoredKeySerializer

@@ -1,6 +1,5 @@
-"""A user's own account: changing its name or password, exporting its data, deleting it."""
+"""A user's own account: changing its name or password, deleting it."""
 
-from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
@@ -11,26 +10,14 @@ from django.utils import timezone
 from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 
 from accounts import login_guard
-from accounts.audit.log import Actor, ActorKind, Kind, erase, record
+from accounts.audit.log import Actor, Kind, erase, record
 from accounts.flows.passwords import change_password
 from accounts.flows.revocations import record_revocations
-from accounts.models import (
-    AuditEntry,
-    ConfirmationGuess,
-    KnownDevice,
-    LoginGuard,
-    Mail,
-    PasswordReset,
-    Role,
-    Session,
-    User,
-)
+from accounts.models import Mail, PasswordReset, Role, Session, User
 from core.client import Client
 from core.errors import ApiError, NotAuthenticated, NotFound
 from core.events import emit
 from core.models import Event
-
-Section = tuple[str, Any]  # its name, and a value or an iterator over rows
 
 
 class LastAdmin(ApiError):
@@ -142,51 +129,3 @@ def names_of(*, ids: list[UUID]) -> list[dict[str, Any]]:
     """The names of users, in the order of the ids."""
     names = dict(User.objects.filter(pk__in=ids).values_list("pk", "name"))
     return [{"id": pk, "name": names[pk]} if pk in names else {"id": pk, "deleted": True} for pk in ids]
-
-
-# Facts only: no hash of a password or a code, and no id of a refresh token.
-PROFILE_FIELDS = ("id", "email", "name", "role", "is_verified", "is_active", "created_at", "updated_at")
-SESSION_ROW_FIELDS = (
-    "id",
-    "user_agent",
-    "ip",
-    "created_at",
-    "last_used_at",
-    "rotated_at",
-    "expires_at",
-    "ended_at",
-    "end_reason",
-)
-RESET_FIELDS = ("created_at", "expires_at", "guesses", "used_at")
-MAIL_FIELDS = ("id", "kind", "to", "facts", "state", "created_at", "due_at", "tries", "error", "sent_at")
-EVENT_FIELDS = ("kind", "occurred_at", "address", "request_id", "actor_kind", "reason", "facts")
-DEVICE_FIELDS = ("ip", "user_agent")
-KNOWN_DEVICE_FIELDS = ("name", "first_seen_at")
-FAILURE_FIELDS = ("attempt_time", "ip_address", "user_agent", "path_info", "locked_out")
-ADMIN_ACTION_FIELDS = ("kind", "occurred_at", "address", "ip", "user_agent", "request_id", "reason", "facts")
-
-
-def disclosed(entry: AuditEntry) -> dict[str, Any]:
-    """An entry as its user may read it: an admin's device is the admin's own business."""
-    names = EVENT_FIELDS if entry.actor_kind == ActorKind.ADMIN else (*EVENT_FIELDS, *DEVICE_FIELDS)
-    return {name: getattr(entry, name) for name in names}
-
-
-def export_account(*, user: User) -> Iterator[Section]:
-    """All that this app holds about the user, a section at a time."""
-    yield "profile", User.objects.values(*PROFILE_FIELDS).get(pk=user.pk)
-    yield "sessions", Session.objects.filter(user=user).order_by("created_at").values(*SESSION_ROW_FIELDS).iterator()
-    yield "known_devices", KnownDevice.objects.filter(user=user).order_by("pk").values(*KNOWN_DEVICE_FIELDS).iterator()
-    revoked = OutstandingToken.objects.filter(user=user).order_by("pk")
-    yield "revoked_refresh_tokens", revoked.values("created_at", "expires_at").iterator()
-    yield "reset_codes", PasswordReset.objects.filter(address=user.email).values(*RESET_FIELDS).iterator()
-    yield "mails", Mail.objects.filter(to=user.email).order_by("created_at").values(*MAIL_FIELDS).iterator()
-    yield "security_events", map(disclosed, AuditEntry.objects.filter(user_id=user.pk).order_by("pk").iterator())
-    counts = LoginGuard.objects.filter(address=user.email)
-    yield "failed_login_counts", counts.values("failures", "failed_at").iterator()
-    failures = AccessFailureLog.objects.filter(username=user.email).order_by("attempt_time")
-    yield "failed_logins", failures.values(*FAILURE_FIELDS).iterator()
-    guesses = ConfirmationGuess.objects.filter(user=user).order_by("guessed_at")
-    yield "confirmation_guesses", guesses.values("guessed_at", "is_wrong").iterator()
-    done = AuditEntry.objects.filter(actor_id=user.pk, actor_kind=ActorKind.ADMIN).order_by("pk").iterator()
-    yield "admin_actions", ({name: getattr(entry, name) for name in ADMIN_ACTION_FIELDS} for entry in done)
