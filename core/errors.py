@@ -195,10 +195,6 @@ class ErrorResponse(HttpResponse):
         self.error = error
 
 
-def respond(error: ApiError) -> HttpResponse:
-    return ErrorResponse(error)
-
-
 def allow(*methods: str) -> Callable[[View], View]:
     """A decorator that keeps a plain Django view to its methods."""
 
@@ -209,7 +205,7 @@ def allow(*methods: str) -> Callable[[View], View]:
                 return view(request)
             error = MethodNotAllowed()
             error.headers["Allow"] = ", ".join(methods)
-            return respond(error)
+            return ErrorResponse(error)
 
         return guarded
 
@@ -217,22 +213,22 @@ def allow(*methods: str) -> Callable[[View], View]:
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return respond(api_error_for(exception) or ApiError())
+    return ErrorResponse(api_error_for(exception) or ApiError())
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return respond(Forbidden())
+    return ErrorResponse(Forbidden())
 
 
 def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:
     """Logs the reason without the origin or address that the client sent. Django's own line has the path."""
     log.warning("The CSRF check failed: %s", reason.partition(" - ")[0])
-    return respond(StaleForm() if reason.startswith("CSRF ") else Forbidden())  # the others are about the origin
+    return ErrorResponse(StaleForm() if reason.startswith("CSRF ") else Forbidden())  # the others are about the origin
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return respond(NotFound())
+    return ErrorResponse(NotFound())
 
 
 def failed(request: HttpRequest) -> HttpResponse:
-    return respond(Failed())
+    return ErrorResponse(Failed())

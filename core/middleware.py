@@ -16,7 +16,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import Resolver404, resolve
 from django.utils.cache import patch_vary_headers
 
-from core.errors import ApiError, ErrorResponse, MethodNotAllowed, api_error_for, respond
+from core.errors import ApiError, ErrorResponse, MethodNotAllowed, api_error_for
 from core.logging import request_id
 from core.metrics import DATABASE_ERRORS, DURATIONS, REQUESTS
 from core.pages import show_error, wants_page
@@ -65,7 +65,7 @@ class RequestMiddleware:
         if isinstance(exception, Error):
             DATABASE_ERRORS.labels(type(exception).__name__).inc()
         error = api_error_for(exception)
-        return respond(error) if error else None
+        return ErrorResponse(error) if error else None
 
 
 class CorsMiddleware(middleware.CorsMiddleware):
@@ -107,7 +107,7 @@ def with_body(response: HttpResponseBase) -> HttpResponseBase:
     error = MethodNotAllowed() if response.status_code == HTTPStatus.METHOD_NOT_ALLOWED else ApiError()
     error.status = response.status_code
     error.headers |= {name: value for name, value in response.headers.items() if name in KEPT_HEADERS}
-    return respond(error)
+    return ErrorResponse(error)
 
 
 # --- The access log -------------------------------------------------------------------------------------------------

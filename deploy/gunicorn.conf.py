@@ -99,7 +99,7 @@ class Worker(ThreadWorker):
 
     def handle_error(self, req, client, addr, exc):
         """Answers malformed HTTP in JSON. gunicorn answers it in HTML, and logs what was sent, secrets included."""
-        from core.errors import Failed, HeadersTooLarge, MalformedRequest, UrlTooLong, respond
+        from core.errors import ErrorResponse, Failed, HeadersTooLarge, MalformedRequest, UrlTooLong
         from core.middleware import log_request
 
         request_id = uuid4().hex
@@ -109,7 +109,7 @@ class Worker(ThreadWorker):
         else:
             self.log.error("Error handling request", exc_info=exc, extra={"request_id": request_id})
             error = Failed()
-        response = respond(error)
+        response = ErrorResponse(error)
         response.headers["Connection"] = "close"
         response.headers["Cache-Control"] = "no-store"
         response.headers["Content-Length"] = str(len(response.content))

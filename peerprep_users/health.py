@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from accounts.models import Mail
 from core.client import came_through_proxy
-from core.errors import NotFound, View, allow, respond
+from core.errors import ErrorResponse, NotFound, View, allow
 from core.estimates import count_or_estimate
 from core.models import Event
 from core.openapi import json_response
@@ -33,7 +33,7 @@ def internal(view: View) -> View:
 
     @wraps(view)
     def guarded(request: HttpRequest) -> HttpResponse:
-        return respond(NotFound()) if came_through_proxy(request) else view(request)
+        return ErrorResponse(NotFound()) if came_through_proxy(request) else view(request)
 
     return guarded
 

@@ -3,7 +3,7 @@
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
-from core.errors import NotFound, respond
+from core.errors import ErrorResponse, NotFound
 from core.pages import page, wants_page
 
 
@@ -11,4 +11,4 @@ def start_page(request: HttpRequest) -> HttpResponse:
     """For people. Programs find nothing here."""
     if request.method in {"GET", "HEAD"} and wants_page(request):
         return page("start.html", {"title": settings.APP_NAME})
-    return respond(NotFound())
+    return ErrorResponse(NotFound())

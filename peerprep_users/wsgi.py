@@ -17,7 +17,7 @@ from django.urls import resolve
 
 from core.concurrency import request_slots
 from core.downloads import limit_stall
-from core.errors import Unavailable, View, respond
+from core.errors import ErrorResponse, Unavailable, View
 from core.middleware import RequestMiddleware
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "peerprep_users.settings")
@@ -74,7 +74,7 @@ class Application(wsgi.WSGIHandler):
 
 
 def busy(request: HttpRequest) -> HttpResponse:
-    return respond(Unavailable(retry_after=1))
+    return ErrorResponse(Unavailable(retry_after=1))
 
 
 def alive(request: HttpRequest) -> HttpResponse:
