@@ -36,9 +36,6 @@ class Role(models.TextChoices):
 
 
 class UserManager(BaseUserManager["User"]):
-    def get_by_natural_key(self, username: str | None) -> User:
-        return self.get(email=normalised(username or ""))
-
     def lock_active(self, **facts: Any) -> User | None:
         """The active user of these facts, their row locked until the transaction ends.
 
@@ -131,9 +128,6 @@ class User(AbstractBaseUser):
 
     def has_perm(self, perm: str, obj: object = None) -> bool:
         return self.is_active and self.is_admin
-
-    def has_perms(self, perms: Any, obj: object = None) -> bool:
-        return self.has_perm("")
 
     def has_module_perms(self, app_label: str) -> bool:
         return self.has_perm("")

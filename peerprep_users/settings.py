@@ -60,13 +60,7 @@ if LEGACY_TOKENS_UNTIL and ALGORITHM != "HS256":
 
 SERVICE_KEYS = env.service_keys("SERVICE_KEYS", lambda key: env.is_safe_key(key) or not PRODUCTION)
 
-SIMPLE_JWT = {
-    "SIGNING_KEY": SECRET_KEY,
-    "ACCESS_TOKEN_LIFETIME": ACCESS_TTL,
-    "REFRESH_TOKEN_LIFETIME": REFRESH_TTL,
-    "USER_ID_CLAIM": "sub",
-    "TOKEN_TYPE_CLAIM": "type",
-}
+SIMPLE_JWT = {"TOKEN_TYPE_CLAIM": "type"}
 
 # --- Passwords, lockout, codes --------------------------------------------------------------------------------------
 
