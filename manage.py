@@ -42,7 +42,7 @@ def explained(error: Exception) -> str:
 
     from peerprep_users.doctor.deployment import unapplied_migrations  # noqa: PLC0415
 
-    problem = " ".join(str(error).partition("\nLINE ")[0].split())
+    problem = str(error).partition("\n")[0]
     try:
         connection.close()  # it may be what failed
         if unapplied_migrations():

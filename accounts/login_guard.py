@@ -203,6 +203,9 @@ class AccountHandler(AxesDatabaseHandler):
         """Refuses, in a line: axes' commands would open a lock and leave no entry in the audit trail."""
         raise CommandError("This leaves nothing in the audit trail. Use `manage.py unlock EMAIL`.")
 
+    def reset_failure_logs(self, **kwargs: Any) -> int:
+        raise CommandError("Failed logins are kept for 90 days. `manage.py purge_expired` deletes older ones.")
+
     def user_login_failed(self, sender: Any, credentials: dict[str, Any], request: Any = None, **kwargs: Any) -> None:
         """Nothing to do: the flow that evaluates a password records the failure."""
 

@@ -65,7 +65,7 @@ class AttemptAdmin(PracticeAdmin):
     user_ordering = ["-created_at", "-id"]
     user_filters = [LanguageFilter, ("solved", admin.BooleanFieldListFilter), ("created_at", DayRangeFilter)]
     adjectives = {("solved__exact", "1"): "solved", ("solved__exact", "0"): "unsolved"}
-    details = ["id", "code"]
+    details = ["row_id", "code"]
     csv_columns = [
         "id",
         "user__id",

@@ -45,7 +45,7 @@ class RequestMiddleware:
         token = request_id.set(own_id)
         try:
             request.path_info = canonical_path(request)
-            response = with_body(self.get_response(request))
+            response: HttpResponseBase = with_body(self.get_response(request))
             if isinstance(response, ErrorResponse) and is_for_people(request) and wants_page(request):
                 show_error(request, response)
             response.headers["X-Request-ID"] = own_id
@@ -100,9 +100,9 @@ def set_length(request: HttpRequest, response: Any) -> None:
         response.headers.setdefault("Content-Length", str(len(response.content)))
 
 
-def with_body(response: HttpResponseBase) -> HttpResponseBase:
-    """The response; the envelope instead of an error without a body, such as those about static files."""
-    if response.status_code < HTTPStatus.BAD_REQUEST or "Content-Type" in response.headers:
+def with_body(response: Any) -> Any:
+    """The response; the envelope instead of an error without a body, such as Django's own about methods."""
+    if response.status_code < HTTPStatus.BAD_REQUEST or (not response.streaming and response.content):
         return response
     error = MethodNotAllowed() if response.status_code == HTTPStatus.METHOD_NOT_ALLOWED else ApiError()
     error.status = response.status_code

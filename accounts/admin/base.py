@@ -16,10 +16,8 @@ from django.db import DataError
 from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
-from django.utils.decorators import method_decorator
 from django.utils.html import format_html
 from django.utils.text import capfirst, slugify
-from django.views.decorators.http import require_POST
 from unfold.admin import ModelAdmin
 from unfold.forms import ActionForm
 
@@ -103,11 +101,12 @@ class BaseAdmin(ModelAdmin):
         name = f"{self.opts.app_label}_{self.opts.model_name}_export"
         return [path("export/", self.admin_site.admin_view(self.export_view), name=name), *super().get_urls()]
 
-    @method_decorator(require_POST)
     def export_view(self, request: Any) -> HttpResponseBase:
         """The rows of the list as CSV, narrowed and in the order that the query says, up to where the list ends."""
         if not self.csv_columns:
             raise Http404
+        if request.method != "POST":  # after signing in again
+            return HttpResponseRedirect(f"../?{request.GET.urlencode()}")
         try:
             shown = self.get_changelist_instance(request)
         except IncorrectLookupParameters:
@@ -147,6 +146,10 @@ class ReadOnlyAdmin(BaseAdmin):
         row = super().get_object(request, object_id, from_field)
         return row and self.annotate_page([row])[0]
 
+    @admin.display(description="ID")
+    def row_id(self, row: Any) -> str:
+        return str(row.pk)
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
@@ -185,8 +188,12 @@ class UserRowsAdmin(ReadOnlyAdmin):
 
 class DeviceMixin:
     @admin.display(description="device")
-    def device(self, row: Any) -> str:
+    def device(self, row: Any) -> str | None:
         return agent_name(row.user_agent)
+
+    @admin.display(description="user agent")
+    def agent(self, row: Any) -> str:
+        return str(row.user_agent or "")
 
 
 def actor_of(request: HttpRequest) -> Actor:

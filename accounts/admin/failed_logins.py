@@ -1,4 +1,4 @@
-"""What stands above a list of failed logins: how many, and which users, client addresses and agents most are of."""
+"""What stands above a list of failed logins: how many, and which users, IP addresses and devices most are of."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -14,8 +14,8 @@ from core.estimates import EXACT_UP_TO
 TOP = 10
 COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {  # title, and how a value is named
     "username": ("Users", str),
-    "ip_address": ("Client addresses", str),
-    "user_agent": ("Agents", agent_name),
+    "ip_address": ("IP addresses", str),
+    "user_agent": ("Devices", agent_name),
 }
 
 

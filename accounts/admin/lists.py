@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time
 from typing import Any
 
+from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import SEARCH_VAR
 from django.core.paginator import Paginator
@@ -33,6 +34,10 @@ class CappedPaginator(Paginator):  # type: ignore[type-arg]  # which only its st
     def count(self) -> int:
         return min(self.total.value, EXACT_UP_TO)
 
+    def page(self, number: Any) -> Any:
+        """The last page instead of one beyond it: rows may have gone since."""
+        return super().page(min(number, self.num_pages))
+
     @property
     def is_cut(self) -> bool:
         return self.total.value > EXACT_UP_TO
@@ -47,8 +52,32 @@ class Narrowing:
     is_adjective: bool = False
 
 
+class OnlyFilter(admin.SimpleListFilter):
+    """A filter with one choice."""
+
+    choice = ""
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("yes", self.choice)]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        if self.value() not in {None, "", "yes"}:
+            raise IncorrectLookupParameters
+        return self.narrowed(queryset) if self.value() else queryset
+
+    def narrowed(self, queryset: Any) -> Any:
+        raise NotImplementedError
+
+
 class DayRangeFilter(RangeDateFilter):
-    """From one UTC day to another, both included."""
+    """From one UTC day to another, both included. It is called what its column is."""
+
+    def __init__(self, field: Any, request: HttpRequest, params: Any, model: Any, page: Any, field_path: str) -> None:
+        super().__init__(field, request, params, model, page, field_path)
+        for name in page.list_display:
+            column: Any = getattr(page, name, None)
+            if getattr(column, "admin_order_field", None) == field_path:
+                self.title = column.short_description
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:
         for end, lookup, time_of_day in (("from", "gte", time.min), ("to", "lte", time.max)):
@@ -71,6 +100,8 @@ class DayRangeFilter(RangeDateFilter):
 
 
 class FilteredChangeList(ChangeList):
+    page_num: int
+
     def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         super().__init__(request, *args, **kwargs)
         self.narrowings = list(self.find_narrowings())
@@ -90,6 +121,7 @@ class FilteredChangeList(ChangeList):
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
         self.full_result_count = self.result_count  # equal counts are not shown
+        self.page_num = min(self.page_num, self.paginator.num_pages)
         self.result_list: list[Any] = self.model_admin.annotate_page(list(self.result_list))
 
     def find_narrowings(self) -> Iterator[Narrowing]:

@@ -25,28 +25,40 @@ from accounts.admin.base import (
     user_link,
 )
 from accounts.admin.failed_logins import Overview
-from accounts.admin.lists import DayRangeFilter
+from accounts.admin.lists import DayRangeFilter, OnlyFilter
 from accounts.admin.row_actions import RowActionMixin
+from accounts.admin.timeline import joined
 from accounts.audit.models import SECURITY_KINDS
 from accounts.devices import agent_name
 from accounts.flows.login_report import outcome_in_words
 from accounts.mail.messages import can_be_sent_again
-from accounts.models import AuditEntry, Mail, Session, User
+from accounts.models import AuditEntry, Mail, Session, SessionQuerySet, User
 from core.client import client_address
 from core.models import Event
 from core.times import moment
+
+
+class LiveFilter(OnlyFilter):
+    """Of the rows of sessions_newest: most are live, since others are deleted after a week."""
+
+    title = parameter_name = "live"
+    choice = "Live now"
+
+    def narrowed(self, queryset: SessionQuerySet) -> SessionQuerySet:
+        return queryset.live()
 
 
 @admin.register(Session)
 class SessionAdmin(DeviceMixin, RowActionMixin, UserRowsAdmin):
     row_action = END_SESSION
     list_display = ["device", "owner", "ip", "state", "created_at", "last_used_at", "action"]
-    list_filter = [("created_at", DayRangeFilter)]  # sessions_newest
+    list_filter = [LiveFilter, ("created_at", DayRangeFilter)]  # sessions_newest
+    adjectives = {("live", "yes"): "live"}
     link_parameters = {**UserRowsAdmin.link_parameters, "ip": "from"}  # sessions_newest_of_ip
     search_help_text = "E-mail address of a user, or IP address"
     ordering = ["-created_at", "id"]  # sessions_newest
     sortable_by = ["created_at"]
-    details = ["ended_at", "expires_at", "user_agent", "id"]
+    details = ["ended_at", "expires_at", "agent", "row_id"]
     csv_columns = [
         "id",
         "user__id",
@@ -64,7 +76,7 @@ class SessionAdmin(DeviceMixin, RowActionMixin, UserRowsAdmin):
         address = client_address(term)
         return Q(ip=address) if address else super().search(term)
 
-    @display(label={"live": "success", "expired": "warning"})
+    @display(description="status", label={"live": "success", "expired": "warning"})
     def state(self, session: Session) -> str:
         return outcome_in_words(session.outcome)
 
@@ -73,6 +85,9 @@ class SessionAdmin(DeviceMixin, RowActionMixin, UserRowsAdmin):
 
     def address_of(self, row: Session) -> str:
         return row.user.email
+
+    def described(self, row: Session) -> str:
+        return joined(agent_name(row.user_agent), row.ip, f"last used {moment(row.last_used_at)}")
 
 
 class OutcomeFilter(admin.SimpleListFilter):
@@ -104,7 +119,7 @@ class MailAdmin(RowActionMixin, ReadOnlyAdmin):
     search_help_text = "E-mail address"
     ordering = ["-created_at", "id"]
     sortable_by = ["created_at"]
-    details = ["due_at", "sent_at", "error", "facts", "id"]
+    details = ["account", "next_try", "sent_at", "error", "row_id"]
     csv_columns = ["id", "to", "kind", "state", "tries", "error", "created_at", "due_at", "sent_at"]
     actions = ["resend"]
 
@@ -119,9 +134,16 @@ class MailAdmin(RowActionMixin, ReadOnlyAdmin):
     def last_failure(self, mail: Mail) -> str:
         return mail.last_error
 
+    @admin.display(description="user")
+    def account(self, mail: Any) -> str | None:
+        return user_link(mail.owner.pk, mail.owner.email) if mail.owner else None
+
+    @admin.display(description="next try")
+    def next_try(self, mail: Mail) -> str | None:
+        return moment(mail.due_at) if mail.state == Mail.State.QUEUED else None
+
     def annotate_page(self, rows: list[Any]) -> list[Any]:
-        dead = {mail.to for mail in rows if mail.state == Mail.State.DEAD}
-        users = {user.email: user for user in User.objects.filter(email__in=dead)}
+        users = {user.email: user for user in User.objects.filter(email__in={mail.to for mail in rows})}
         for mail in rows:
             mail.owner = users.get(mail.to)
         return rows
@@ -137,7 +159,7 @@ class MailAdmin(RowActionMixin, ReadOnlyAdmin):
         mails, form = list(queryset), ReasonForm.of(RESEND, request)
         if not form.is_valid():
             selected = [(mail.pk, mail.to, mail.get_kind_display()) for mail in mails]
-            title = RESEND.title.format(who=mails[0].to if len(mails) == 1 else f"{len(mails)} addresses")
+            title = RESEND.title.format(who=mails[0].to) if len(mails) == 1 else f"Send {len(mails)} mails again"
             return confirmation_page(self, request, RESEND, form, selected, changelist_url("accounts_mail"), title)
         by, reason = actor_of(request), form.cleaned_data["reason"]
         queued = sum(RESEND.run(mail=mail, by=by, reason=reason) for mail in mails)
@@ -157,7 +179,7 @@ class EventAdmin(ReadOnlyAdmin):
     list_display = ["type", "of", "created_at"]
     search_fields = []
     ordering = ["position"]
-    details = ["position", "data", "id", "claimed_until"]
+    details = ["position", "data", "row_id", "claimed_until"]
     csv_columns = ["position", "id", "type", "user_id", "data", "created_at"]
 
     def title_of(self, row: Event) -> str:
@@ -196,7 +218,7 @@ class AuditEntryAdmin(DeviceMixin, ReadOnlyAdmin):
     search_help_text = "E-mail address of a user"
     ordering = ["-occurred_at", "-id"]
     sortable_by = ["occurred_at"]
-    details = ["device", "user_agent", "details_of", "request_id", "id", "position"]
+    details = ["device", "agent", "details_of", "request_id", "row_id", "position"]
     csv_columns = [
         "id",
         "occurred_at",
@@ -247,6 +269,10 @@ class AuditEntryAdmin(DeviceMixin, ReadOnlyAdmin):
     def ip(self, entry: AuditEntry) -> str | None:
         return entry.ip
 
+    @admin.display(description="device")
+    def device(self, row: AuditEntry) -> str | None:
+        return agent_name(row.user_agent) if row.ip else None  # an operator has none
+
     @admin.display(description="facts")
     def details_of(self, entry: AuditEntry) -> str:
         return format_html_join(mark_safe("<br>"), "{}: {}", entry.facts.items())
@@ -261,7 +287,7 @@ class FailedLoginAdmin(DeviceMixin, ReadOnlyAdmin):
     list_filter = [("attempt_time", DayRangeFilter)]  # failed_logins_newest
     search_help_text = "E-mail address that was tried, or IP address"
     ordering = ["-attempt_time", "-id"]  # failed_logins_newest
-    details = ["user_agent"]
+    details = ["agent"]
     list_before_template = "accounts/admin/failed_logins.html"
     csv_columns = ["username", "attempt_time", "ip_address", "user_agent", "locked_out"]
 
@@ -287,7 +313,7 @@ class FailedLoginAdmin(DeviceMixin, ReadOnlyAdmin):
             row.owner = owners.get(row.username)
         return rows
 
-    @admin.display(description="time")
+    @admin.display(description="time", ordering="attempt_time")
     def time(self, failure: AccessFailureLog) -> str:
         return moment(failure.attempt_time)
 

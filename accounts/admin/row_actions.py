@@ -29,6 +29,10 @@ class RowActionMixin(ReadOnlyAdmin):
         """Whose row it is."""
         raise NotImplementedError
 
+    def described(self, row: Any) -> str:
+        """Which one it is."""
+        return str(row)
+
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.row_action_view)
         name = f"accounts_{self.opts.model_name}_act"
@@ -50,7 +54,7 @@ class RowActionMixin(ReadOnlyAdmin):
         back = user_url(owner[0]) if owner else changelist_url(f"accounts_{self.opts.model_name}")
         form = ReasonForm.of(action, request)
         if self.applies(row) and not form.is_valid():
-            selected = [(row.pk, who, str(row))]
+            selected = [(row.pk, who, self.described(row))]
             return confirmation_page(self, request, action, form, selected, back, action.title.format(who=who))
         if self.applies(row) and self.run(request, row, form.cleaned_data["reason"]):
             self.message_user(request, f"{action.done}: {who}.", messages.SUCCESS)

@@ -5,7 +5,6 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import admin, messages
-from django.contrib.admin.options import IncorrectLookupParameters
 from django.db.models import Count, Max, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.template.loader import render_to_string
@@ -18,7 +17,7 @@ from accounts.addresses import normalised
 from accounts.admin.actions import ACTIONS, Action, ReasonForm, confirmation_page
 from accounts.admin.base import BaseAdmin, actor_of, changelist_url, grouped, user_url
 from accounts.admin.invitation import invitation_page
-from accounts.admin.lists import DayRangeFilter
+from accounts.admin.lists import DayRangeFilter, OnlyFilter
 from accounts.admin.row_actions import again_url
 from accounts.admin.timeline import OF_MAILS, subjects_for, timeline_of
 from accounts.devices import agent_name
@@ -40,17 +39,11 @@ SEARCH_WORDS = 5
 TRIGRAM = 3  # an index of trigrams finds terms of so many letters anywhere, and shorter ones where a word begins
 
 
-class LockedFilter(admin.SimpleListFilter):
+class LockedFilter(OnlyFilter):
     title = parameter_name = "locked"
+    choice = "Locked now"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("yes", "Locked now")]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[User]) -> QuerySet[User]:
-        if not self.value():
-            return queryset
-        if self.value() != "yes":
-            raise IncorrectLookupParameters
+    def narrowed(self, queryset: QuerySet[User]) -> QuerySet[User]:
         return queryset.filter(email__in=LoginGuard.objects.locked().values("address"))
 
 
@@ -70,7 +63,7 @@ class BaseUserAdmin(BaseAdmin):
     }
     csv_columns = ["id", "email", "name", "role", "is_verified", "is_active", "created_at", "updated_at"]
     search_fields = ["email", "name"]
-    search_help_text = f"E-mail address or name, of which the first {SEARCH_WORDS} words count"
+    search_help_text = "E-mail address or name"
     ordering = ["-created_at", "id"]  # users_newest
     sortable_by = ["account", "registered"]
     fields = ["name"]
@@ -95,6 +88,9 @@ class BaseUserAdmin(BaseAdmin):
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: Any) -> None:
         if "name" in form.changed_data:
             administration.rename(user=obj, name=obj.name, by=actor_of(request))
+
+    def response_post_save_change(self, request: HttpRequest, obj: User) -> HttpResponseRedirect:
+        return HttpResponseRedirect(user_url(obj.pk))
 
     # --- Columns ----------------------------------------------------------------------------------------------------
 
@@ -171,7 +167,7 @@ class BaseUserAdmin(BaseAdmin):
             "explanation": explanation,
             "remedies": remedies,
             "facts": {
-                "Id": user.pk,
+                "ID": user.pk,
                 "Registered": moment(user.created_at),
                 "Role": user.get_role_display(),
                 "Last seen": last_seen_in_words(explanation),

@@ -199,6 +199,13 @@ def test_the_trace_tells_from_where(transactional_db: None, caplog: pytest.LogCa
     }
 
 
+def test_no_command_of_axes_forgets_failed_logins(alice: Person) -> None:
+    guess(alice.user.email)
+    with pytest.raises(CommandError, match="kept for 90 days"):
+        call_command("axes_reset_failure_logs", "--age", "0")
+    assert AccessFailureLog.objects.exists()
+
+
 @pytest.mark.parametrize(
     "command", ["axes_reset", "axes_reset_username alice@example.com", "axes_reset_ip 0.0.0.0"], ids=str.split
 )

@@ -62,11 +62,13 @@ def totals() -> list[Total]:
     locked = count_or_estimate(User.objects.filter(email__in=LoginGuard.objects.locked().values("address")))
     waiting = count_or_estimate(Mail.objects.waiting())
     dead = count_or_estimate(Mail.objects.filter(state=Mail.State.DEAD))
-    share = f"{min(verified.value / users.value, 1):.0%}" if users.value else ""
+    share = f"{min(100 * verified.value // users.value, 100)}%" if users.value else ""
     return [
         Total("Users", users, changelist_url("accounts_user")),
         Total("Verified", verified, changelist_url("accounts_user", is_verified__exact=1), note=share),
-        Total("Live sessions", count_or_estimate(Session.objects.live()), changelist_url("accounts_session")),
+        Total(
+            "Live sessions", count_or_estimate(Session.objects.live()), changelist_url("accounts_session", live="yes")
+        ),
         Total("Admins", admins, changelist_url("accounts_user", role__exact=Role.ADMIN)),
         Total("Locked now", locked, changelist_url("accounts_user", locked="yes")),
         Total("Mails waiting", waiting, changelist_url("accounts_mail", outcome="queued")),

@@ -1,5 +1,6 @@
 """The admin site itself: how admins sign in to it, and out of it."""
 
+from functools import update_wrapper
 from typing import Any
 
 from django.conf import settings
@@ -20,7 +21,7 @@ from accounts.flows.sessions import end_session
 from accounts.login_guard import AccountLocked, locked_until
 from accounts.models import Session, User
 from core.client import Client, ip_of
-from core.errors import ApiError
+from core.errors import ApiError, StaleForm
 from core.rate_limits import spend
 from peerprep_users.admin_site.forms import LoginForm, PasswordForm, as_form_error
 
@@ -110,6 +111,18 @@ class Site(UnfoldAdminSite):
         names = {"site_title": settings.APP_NAME, "site_header": settings.APP_NAME}
         return {**super().each_context(request), **names}
 
+    def admin_view(self, view: Any, cacheable: bool = False) -> Any:
+        """Shows what was typed into a form whose session has ended; Django would lead to the login page without it."""
+        guarded = super().admin_view(view, cacheable)
+
+        def kept(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+            is_logout = request.path == reverse("admin:logout")
+            if request.method == "POST" and not is_logout and not self.has_permission(request):
+                raise StaleForm
+            return guarded(request, *args, **kwargs)
+
+        return update_wrapper(kept, guarded)
+
     def search(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         """Instead of the theme's, which keeps what it found in a cache."""
         term = request.GET.get("s", "")
@@ -119,7 +132,12 @@ class Site(UnfoldAdminSite):
             paginator = Paginator(found, max(len(found), 1))
             context = {"page_obj": paginator, "results": paginator.page(1), "page_counter": 0, "execution_time": 0}
             return TemplateResponse(request, "unfold/helpers/command_results.html", context)
-        context = {**self.each_context(request), "title": "Search", "term": term, "found": found}
+        context = {
+            **self.each_context(request),
+            "title": f"Search for “{term}”" if term else "Search",
+            "term": term,
+            "found": found,
+        }
         return TemplateResponse(request, "admin/search.html", context)
 
     def has_permission(self, request: HttpRequest) -> bool:

@@ -78,6 +78,22 @@ def test_a_form_of_an_older_tab_keeps_what_was_typed(tab: Client, alice: Person)
     assert User.objects.get(pk=alice.user.pk).is_active
 
 
+def test_a_form_whose_session_has_ended_keeps_what_was_typed(admin: Person, alice: Person) -> None:
+    browser, path = browser_of(admin), f"/admin/accounts/user/{alice.user.pk}/deactivate/confirm/"
+    del browser.cookies["sessionid"]
+    text = read(send(browser, path, {"confirmed": "yes", "reason": "Spam"}), 403, "This form is out of date")
+    assert "<dt>Reason</dt><dd>Spam</dd>" in text
+    assert User.objects.get(pk=alice.user.pk).is_active
+
+
+def test_an_address_that_takes_only_forms_is_a_page(admin: Person, api: Api) -> None:
+    browser = browser_of(admin)
+    assert "only takes forms" in read(
+        browser.get("/admin/logout/", headers=BROWSER), 405, "There is nothing to open here"
+    )
+    assert browser.get("/admin/logout/").json()["code"] == "method_not_allowed"
+
+
 def test_what_another_site_sends_is_not_repeated(tab: Client) -> None:
     answer = send(tab, "/admin/login/", {"username": "call 555-0100"}, Origin="https://evil.example")
     assert "555-0100" not in read(answer, 403, "This is not possible here")

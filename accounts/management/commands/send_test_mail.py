@@ -8,7 +8,7 @@ from django.core.mail import EmailMessage
 from django.core.management.base import CommandError
 
 from accounts.addresses import normalised, validate_address
-from accounts.management.base import Operation
+from accounts.management.base import Operation, add_json_argument
 from core.smtp import connected, explained
 
 
@@ -20,6 +20,7 @@ send_test_mail ops@example.com
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("address", help="where to send it")
+        add_json_argument(parser)
 
     def handle(self, *args: Any, address: str, **options: Any) -> None:
         address = normalised(address)
@@ -29,7 +30,8 @@ send_test_mail ops@example.com
             raise CommandError(f"{address} is not a valid e-mail address.") from None
         if not settings.EMAIL_HOST:
             raise CommandError("MAIL_SERVER is not set: mails are printed instead of sent.")
-        self.stdout.write(f"Sending from {settings.MAIL_FROM} to {address} via {route()}.")
+        if not self.as_json:
+            self.stdout.write(f"Sending from {settings.MAIL_FROM} to {address} via {route()}.")
         message = EmailMessage(
             subject=f"Test - {settings.MAIL_FROM_NAME}",
             body=f"{settings.APP_NAME} can send mail. Links in its mails start with {settings.PUBLIC_BASE_URL}.\n",
@@ -40,8 +42,8 @@ send_test_mail ops@example.com
             with connected() as server:
                 server.send_messages([message])
         except Exception as exc:  # noqa: BLE001 - the operator wants to know every failure
-            raise CommandError(explained(exc)) from None
-        self.stdout.write("The server accepted it. Check the inbox and the spam folder.")
+            self.report(explained(exc), ok=False)
+        self.report("The server accepted it. Check the inbox and the spam folder.")
 
 
 def route() -> str:

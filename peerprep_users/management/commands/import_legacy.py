@@ -55,7 +55,7 @@ def failures_in_a_line() -> Iterator[None]:
     except Unusable as exc:
         raise CommandError(str(exc), returncode=FAILED) from None
     except (psycopg.Error, DatabaseError) as exc:
-        problem = " ".join(str(exc).partition("\nLINE ")[0].split())
+        problem = str(exc).partition("\n")[0]
         is_older = isinstance(exc, ProgrammingError) or problem.startswith("no such ")
         remedy = "Run `manage.py migrate`" if is_older else "Run it again to go on"
         raise CommandError(f"It stopped: {problem.rstrip('.?')}. {remedy}.", returncode=FAILED) from exc
