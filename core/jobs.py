@@ -81,7 +81,7 @@ class Worker(threading.Thread):
             pause = 0.0 if turn.is_over else job.seconds
         except Error as exc:
             DATABASE_ERRORS.labels(type(exc).__name__).inc()
-            log.warning("Could not %s: %s", job.name, exc)
+            log.warning("Could not %s: %s", job.name, str(exc).partition("\n")[0])
         except Exception:
             log.exception("Could not %s", job.name)
         self.due[job.name] = time.monotonic() + pause

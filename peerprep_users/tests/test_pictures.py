@@ -64,7 +64,7 @@ def test_the_pictures_show_the_pages_as_they_are(chromium: Browser, fresh: Servi
 def overview(page: Page, service: Service) -> None:
     page.get_by_role("link", name="7 days").click()
     page.wait_for_url("**days=7")
-    picture(page, "overview")
+    picture(page, "overview", height=1500)
 
 
 def failed_logins(page: Page, service: Service) -> None:
@@ -87,7 +87,7 @@ def user(page: Page, service: Service) -> None:
     page.locator("#result_list").get_by_role("link", name=EMAIL).click()
     page.wait_for_url("**/change/*")
     own = page.url
-    picture(page, "user")
+    picture(page, "user", height=2200)
     for job in ("Unlock", "Grant admin role", "Export", "Delete"):
         page.goto(own)
         content.get_by_role("link", name=job).first.click()
