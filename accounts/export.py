@@ -162,7 +162,7 @@ class AccountSectionsSerializer(ApiSerializer):
 def export_account(*, user: User) -> Iterator[Section]:
     """A section at a time."""
     address = user.email
-    yield "profile", User.objects.values(*fields_of(StoredProfileSerializer)).get(pk=user.pk)
+    yield "profile", User.objects.values(*columns_of(StoredProfileSerializer)).get(pk=user.pk)
     yield "sessions", rows(Session.objects.filter(user=user).order_by("created_at"), StoredSessionSerializer)
     yield "known_devices", rows(KnownDevice.objects.filter(user=user).order_by("pk"), KnownDeviceSerializer)
     revoked = OutstandingToken.objects.filter(user=user).order_by("pk")
@@ -176,25 +176,25 @@ def export_account(*, user: User) -> Iterator[Section]:
     guesses = ConfirmationGuess.objects.filter(user=user).order_by("guessed_at")
     yield "confirmation_guesses", rows(guesses, StoredGuessSerializer)
     done = AuditEntry.objects.filter(actor_id=user.pk, actor_kind=AuditEntry.ActorKind.ADMIN).order_by("pk")
-    yield "admin_actions", (facts_of(entry, AdminActionSerializer) for entry in done.iterator())
+    yield "admin_actions", (values_of(entry, AdminActionSerializer) for entry in done.iterator())
 
 
-def fields_of(serializer: type[ApiSerializer]) -> list[str]:
+def columns_of(serializer: type[ApiSerializer]) -> list[str]:
     return list(shared(serializer).fields)
 
 
 def rows(found: Any, serializer: type[ApiSerializer]) -> Iterator[dict[str, Any]]:
-    selected: Iterator[dict[str, Any]] = found.values(*fields_of(serializer)).iterator()
+    selected: Iterator[dict[str, Any]] = found.values(*columns_of(serializer)).iterator()
     return selected
 
 
-def facts_of(entry: AuditEntry, serializer: type[ApiSerializer]) -> dict[str, Any]:
-    return {name: getattr(entry, name) for name in fields_of(serializer)}
+def values_of(entry: AuditEntry, serializer: type[ApiSerializer]) -> dict[str, Any]:
+    return {name: getattr(entry, name) for name in columns_of(serializer)}
 
 
 def disclosed(entry: AuditEntry) -> dict[str, Any]:
     """An entry as its user may read it: an admin's device is the admin's own business."""
-    facts = facts_of(entry, SecurityEventSerializer)
+    facts = values_of(entry, SecurityEventSerializer)
     if entry.actor_kind == AuditEntry.ActorKind.ADMIN:
         del facts["ip"], facts["user_agent"]
     return facts

@@ -13,7 +13,7 @@ from pygments.lexers import get_lexer_by_name
 HIGHLIGHTED_LENGTH = 20_000  # characters
 CPU_SECONDS = 0.5  # lexers take quadratic time for some texts, each token a little
 # The languages that PeerPrep has, by the names that clients give them. Pygments knows each under all of its names.
-LANGUAGES = {
+HIGHLIGHTED = {
     *("c", "c++", "cpp", "c#", "cs", "csharp", "go", "golang", "java", "javascript", "js", "kotlin", "php"),
     *("py", "python", "python2", "python3", "rb", "ruby", "rs", "rust", "scala", "swift", "ts", "typescript"),
     *("mysql", "postgresql", "sql"),
@@ -25,9 +25,9 @@ class LexingTooSlow(Exception):
 
 
 def highlighted(code: str, language: str) -> SafeString:
-    """The code as HTML; plain if the language is none of `LANGUAGES`, or the code is long or takes too long."""
+    """The code as HTML; plain if the language is none of `HIGHLIGHTED`, or the code is long or takes too long."""
     name = language.strip().lower()
-    if name in LANGUAGES and len(code) <= HIGHLIGHTED_LENGTH:
+    if name in HIGHLIGHTED and len(code) <= HIGHLIGHTED_LENGTH:
         try:
             html = format_tokens(tokens_in_time(name, code), HtmlFormatter(cssclass="code"))
             return mark_safe(html)  # noqa: S308 - the formatter escapes

@@ -148,7 +148,7 @@ class ReadOnlyAdmin(BaseAdmin):
 
     @admin.display(description="ID")
     def row_id(self, row: Any) -> str:
-        return str(row.pk)
+        return str(row.id)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

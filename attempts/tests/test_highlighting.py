@@ -6,13 +6,13 @@ from html import unescape
 
 import pytest
 
-from attempts.highlighting import CPU_SECONDS, LANGUAGES, highlighted
+from attempts.highlighting import CPU_SECONDS, HIGHLIGHTED, highlighted
 
 
 @pytest.mark.parametrize(
     ("language", "coloured"),
     [
-        *((name, True) for name in sorted(LANGUAGES)),
+        *((name, True) for name in sorted(HIGHLIGHTED)),
         (" Python ", True),
         ("C++", True),
         ("c-objdump", False),
