@@ -16,7 +16,7 @@ UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 def picture(page: Page, name: str, height: int = 640) -> None:
     """Checks that the page still says what it said when its picture was made, but for dates, ids and numbers.
 
-    With `RECORD_SCREENSHOTS=1`, makes the picture of as many pixels from the top, and keeps beside it what the page says.
+    With `RECORD_SCREENSHOTS=1`, makes the picture, so many pixels high, and keeps beside it what the page says.
     """
     said = re.sub(r"\d+(,\d+)*", "0", re.sub(MONTH, "Jan", re.sub(UUID, "0", page.locator("#content").aria_snapshot())))
     text = PICTURES / f"{name}.yaml"
