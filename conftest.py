@@ -51,7 +51,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         fixtures = set(getattr(item, "fixturenames", ()))
         if marker := item.get_closest_marker("django_db"):
             fixtures.add("transactional_db" if marker.kwargs.get("transaction") else "db")
-        if fixtures & {"transactional_db", "fresh_database", "chromium"}:  # threads that race, servers, and a browser
+        # Threads that race, servers, a real browser, and the pages of the admin site.
+        if fixtures & {"transactional_db", "fresh_database", "chromium", "browser"}:
             item.add_marker("slow")
         if not fixtures & {"db", "transactional_db", "migrated"}:  # pytest-django refuses them the database
             item.add_marker("any_database")

@@ -145,6 +145,7 @@ def test_an_export_tells_the_user_nothing_of_the_admins_device(admin: Person, al
     assert '"role_changed"' in admin.api.get("/users/me/export").getvalue().decode().partition('"admin_actions"')[2]
 
 
+@pytest.mark.slow
 def test_entries_older_than_a_year_are_pruned_and_the_rest_verifies(alice: Person, monkeypatch: Any) -> None:
     monkeypatch.setattr("accounts.audit.chain.CHAIN_BATCH_SIZE", 3)
     with time_machine.travel(timezone.now() - timedelta(days=400)):

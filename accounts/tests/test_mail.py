@@ -261,6 +261,7 @@ def test_a_worker_does_not_wait_for_its_interval_to_deliver_what_is_queued(
     assert len(mailbox.sink.received) == 1
 
 
+@pytest.mark.slow
 def test_a_turn_of_the_worker_ends_though_more_is_due(alice: Person, mailbox: Mailbox) -> None:
     for _ in range(3):
         changed()

@@ -142,6 +142,7 @@ def test_following_the_cursor_tells_each_and_leaves_out_none(matching: Api, alic
         assert revocations(matching, third["next"])["events"] == []
 
 
+@pytest.mark.slow
 def test_a_page_that_is_full_leads_on(matching: Api) -> None:
     now = timezone.now()
     Revocation.objects.bulk_create(
@@ -153,6 +154,7 @@ def test_a_page_that_is_full_leads_on(matching: Api) -> None:
     assert len(revocations(matching, first["next"])["events"]) == 2
 
 
+@pytest.mark.slow
 def test_nor_does_a_full_page_leave_out_one_that_is_committed_late(matching: Api) -> None:
     now = timezone.now()
     Revocation.objects.bulk_create(
@@ -163,6 +165,7 @@ def test_nor_does_a_full_page_leave_out_one_that_is_committed_late(matching: Api
     assert revocations(matching, first["next"])["events"][0]["reason"] == "late"
 
 
+@pytest.mark.slow
 def test_they_are_kept_as_long_as_an_access_token_lives(matching: Api, alice: Person) -> None:
     alice.api.post("/auth/logout")
     for minutes, count in ((15, 1), (17, 0)):

@@ -111,6 +111,7 @@ def test_it_is_complete_whatever_is_read_at_a_time(alice: Person, chunk: int, mo
     assert [row["id"] for row in json.loads(exported(alice))] == list(map(str, expected))
 
 
+@pytest.mark.slow
 def test_it_takes_the_same_memory_for_ten_times_as_many(alice: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(history, "CHUNK", 20)
     peaks = []

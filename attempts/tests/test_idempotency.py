@@ -77,6 +77,7 @@ def test_a_key_is_kept_a_day_and_then_means_nothing(alice: Person) -> None:
     assert IdempotencyKey.objects.count() == 1
 
 
+@pytest.mark.slow
 def test_old_keys_are_purged(alice: Person, capsys: pytest.CaptureFixture[str]) -> None:
     send(alice)
     with time_machine.travel(timezone.now() + timedelta(hours=24, seconds=1)):

@@ -8,6 +8,7 @@ from django.conf import settings
 from django.db.utils import ConnectionHandler
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("db")
 def test_the_files_of_a_new_database_are_for_its_owner_alone(tmp_path: Path) -> None:
     file = tmp_path / "users.sqlite3"

@@ -25,6 +25,8 @@ from core.jobs import Turn
 from peerprep_users.admin_site import daily_stats
 from peerprep_users.models import DailyFigure
 
+pytestmark = pytest.mark.slow
+
 LABELS = {"attempts": "solved", "question_attempts": "question_solved"}
 
 

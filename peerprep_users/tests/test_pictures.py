@@ -87,7 +87,7 @@ def user(page: Page, service: Service) -> None:
     page.locator("#result_list").get_by_role("link", name=EMAIL).click()
     page.wait_for_url("**/change/*")
     own = page.url
-    picture(page, "user", height=2200)
+    picture(page, "user", height=1500)
     for job in ("Unlock", "Grant admin role", "Export", "Delete"):
         page.goto(own)
         content.get_by_role("link", name=job).first.click()

@@ -169,6 +169,7 @@ class CuttingProxy:
                 end.shutdown(socket.SHUT_RDWR)
 
 
+@pytest.mark.slow
 def test_a_connection_that_is_cut_at_any_byte_loses_nothing(listener: Listener, settings: Any, db: None) -> None:
     ids = write(30)
     for most in (100, 1500, 2217, 3333, 5001):

@@ -16,6 +16,8 @@ from core.jobs import Turn
 from core.models import RateCount
 from peerprep_users.purge import delete_in_batches, expired_rows, purge_expired_rows
 
+pytestmark = pytest.mark.slow
+
 TOKENS = (OutstandingToken, BlacklistedToken)
 EVERYTHING = (*TOKENS, Session, PasswordReset, LoginGuard, ConfirmationGuess, Mail, AccessFailureLog, AuditEntry)
 

@@ -16,6 +16,8 @@ from attempts.models import Attempt, QuestionStatus
 from conftest import Api, Person, new_browser
 from peerprep_users.models import DailyFigure
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,8 @@ from core.downloads import PIECE_BYTES, limit_stall
 from core.slow_clients import ClientSocket, TooSlow
 from core.tests.servers import free_port, served
 
+pytestmark = pytest.mark.slow
+
 STALLED = {
     "silent": b"",
     "half a head": b"GET /healthz HT",

@@ -19,6 +19,8 @@ from conftest import PASSWORD, Api, Person, Together, person
 from core.jobs import Turn
 from peerprep_users.purge import purge_expired_rows
 
+pytestmark = pytest.mark.slow
+
 UNA = {"email": "una@example.com", "password": PASSWORD}
 
 
