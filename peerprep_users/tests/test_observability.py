@@ -249,7 +249,7 @@ def test_a_long_outbox_is_not_counted_to_its_end(
 
 
 def test_they_answer_without_a_database(alice: Person, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.outbox.OutgoingQuerySet.counts", raising(OperationalError("down")))
+    monkeypatch.setattr("accounts.mail.models.MailQuerySet.counts", raising(OperationalError("down")))
     monkeypatch.setattr("accounts.views.profile_of", raising(OperationalError("down")))
     before = scraped(alice.api)
     alice.api.get("/users/me")
