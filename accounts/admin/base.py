@@ -13,7 +13,7 @@ from django.contrib.admin.options import IncorrectLookupParameters, ShowFacets
 from django.contrib.admin.views.main import ERROR_FLAG
 from django.core.exceptions import ValidationError
 from django.db import DataError
-from django.db.models import Q, QuerySet
+from django.db.models import Model, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
@@ -222,6 +222,10 @@ def grouped(number: int | None) -> str | None:
 
 def user_link(user_id: UUID | None, text: str) -> str:
     return format_html('<a class="text-link" href="{}">{}</a>', user_url(user_id), text)
+
+
+def row_url(row: Model) -> str:
+    return reverse(f"admin:{row._meta.label_lower.replace('.', '_')}_change", args=[row.pk])
 
 
 def user_url(user_id: UUID | None) -> str:

@@ -27,10 +27,9 @@ from accounts.admin.base import (
 from accounts.admin.failed_logins import Overview
 from accounts.admin.lists import DayRangeFilter, OnlyFilter
 from accounts.admin.row_actions import RowActionMixin
-from accounts.admin.timeline import joined
 from accounts.audit.models import SECURITY_KINDS
 from accounts.devices import agent_name
-from accounts.flows.login_report import outcome_in_words
+from accounts.flows.timeline import joined
 from accounts.mail.messages import can_be_sent_again
 from accounts.models import AuditEntry, Mail, Session, SessionQuerySet, User
 from core.client import client_address
@@ -78,7 +77,7 @@ class SessionAdmin(DeviceMixin, RowActionMixin, UserRowsAdmin):
 
     @display(description="status", label={"live": "success", "expired": "warning"})
     def state(self, session: Session) -> str:
-        return outcome_in_words(session.outcome)
+        return f"ended by {session.get_end_reason_display()}" if session.ended_at else session.outcome
 
     def applies(self, row: Session) -> bool:
         return row.outcome == "live"

@@ -15,14 +15,14 @@ from unfold.decorators import display
 from accounts import login_guard
 from accounts.addresses import normalised
 from accounts.admin.actions import ACTIONS, Action, ReasonForm, confirmation_page
-from accounts.admin.base import BaseAdmin, actor_of, changelist_url, grouped, user_url
+from accounts.admin.base import BaseAdmin, actor_of, changelist_url, grouped, row_url, user_url
 from accounts.admin.invitation import invitation_page
 from accounts.admin.lists import DayRangeFilter, OnlyFilter
 from accounts.admin.row_actions import again_url
-from accounts.admin.timeline import OF_MAILS, subjects_for, timeline_of
 from accounts.devices import agent_name
 from accounts.flows import administration
 from accounts.flows.login_report import explain_login, last_seen_in_words
+from accounts.flows.timeline import OF_MAILS, subjects_for, timeline_of
 from accounts.models import LoginGuard, Mail, Role, Session, User
 from core.errors import ApiError
 from core.times import moment
@@ -188,7 +188,7 @@ class BaseUserAdmin(BaseAdmin):
             "mails": [
                 (mail, subjects[mail.kind], OF_MAILS[mail.state], again_url(mail, user, applicable)) for mail in mails
             ],
-            "timeline": timeline_of(user),
+            "timeline": [(event, row_url(event.row) if event.row else "") for event in timeline_of(user)],
         }
 
     def counts(self, users: list[User]) -> dict[str, int]:

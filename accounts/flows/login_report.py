@@ -1,12 +1,10 @@
 """Why a user cannot sign in: for support, on the user's page and as a command."""
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import NamedTuple
+from datetime import datetime
 
 from axes.models import AccessFailureLog
 from django.conf import settings
-from django.db.models import Count
 from django.utils import timezone
 
 from accounts import login_guard
@@ -15,10 +13,7 @@ from accounts.devices import agent_name
 from accounts.models import AuditEntry, Mail, Session, User
 from core.times import moment
 
-RECENT_ROWS = 5
-ENDED_RECENTLY = timedelta(days=7)
-ENDS = dict(Session.EndReason.choices)
-RELEVANT_KINDS = (Kind.LOCK_OPENED, Kind.PASSWORD_RESET, Kind.PASSWORD_CHANGED, Kind.REFRESH_TOKEN_REUSED)
+RECENT_MAILS = 5
 
 
 @dataclass(frozen=True)
@@ -30,29 +25,12 @@ class Reason:
     remedy: str
 
 
-class RecentLogin(NamedTuple):
-    """A login that succeeded, with the device of its last refresh, or failed.
-
-    Args:
-        outcome: the code of what became of it.
-    """
-
-    at: datetime
-    device: str
-    ip: str | None
-    outcome: str
-
-
 @dataclass(frozen=True)
 class Explanation:
     address: str
     user: User | None = None
     reasons: list[Reason] = field(default_factory=list)
     last_seen_at: datetime | None = None
-    entries: list[AuditEntry] = field(default_factory=list)
-    ended_sessions: dict[str, int] = field(default_factory=dict)
-    successes: list[RecentLogin] = field(default_factory=list)
-    failures: list[RecentLogin] = field(default_factory=list)
     live_sessions: int = 0
 
     @property
@@ -63,25 +41,20 @@ class Explanation:
 
 
 def explain_login(*, address: str) -> Explanation:
-    """Why the owner of an address cannot sign in, and their recent logins, in a constant number of queries.
+    """Why the owner of an address cannot sign in, in a constant number of queries.
 
     Args:
         address: normalised.
     """
     user = User.objects.filter(email=address).first()
-    failures = failures_of(address)
-    locked = lock_of(address, failures)
+    locked = lock_of(address)
     if user is None:
-        return Explanation(address, reasons=[UNKNOWN, *locked], failures=failures)
+        return Explanation(address, reasons=[UNKNOWN, *locked])
     return Explanation(
         address,
         user,
         reasons=[*deactivation_of(user), *verification_of(user), *locked, *password_of(user)],
         last_seen_at=last_seen(user),
-        entries=relevant_entries(user),
-        ended_sessions=ended_sessions(user),
-        successes=successes_of(user),
-        failures=failures,
         live_sessions=Session.objects.live().filter(user=user).count(),
     )
 
@@ -108,7 +81,7 @@ INVITED = "The user was invited, and has not chosen a password yet."
 
 
 def verification_of(user: User) -> list[Reason]:
-    mails = list(Mail.objects.filter(to=user.email, kind=Mail.Kind.VERIFICATION).order_by("-created_at")[:RECENT_ROWS])
+    mails = list(Mail.objects.filter(to=user.email, kind=Mail.Kind.VERIFICATION).order_by("-created_at")[:RECENT_MAILS])
     if user.is_verified:
         return []
     became = delivery_of(mails[0]) if mails else "No verification mail is on record; they are kept for 7 days."
@@ -142,24 +115,29 @@ def link_ends(mail: Mail) -> datetime | None:
     return mail.sent_at + settings.VERIFICATION_TTL if mail.sent_at else None
 
 
-def lock_of(address: str, failures: list[RecentLogin]) -> list[Reason]:
+def lock_of(address: str) -> list[Reason]:
     until = login_guard.locked_until(address)
+    newest = AccessFailureLog.objects.filter(username=address).order_by("-attempt_time", "-pk")
+    failures = list(newest[: settings.LOGIN_FAILURE_LIMIT])
     if until is None:
         return []
-    tries = [f"{try_.ip or 'an unknown address'} ({try_.device})" for try_ in counted_failures(failures, until)]
+    tries = [
+        f"{failure.ip_address or 'an unknown address'} ({agent_name(failure.user_agent)})"
+        for failure in counted_failures(failures, until)
+    ]
     by = f" by wrong passwords from {', '.join(dict.fromkeys(tries))}" if tries else ""
     remedy = "Resetting the password, `manage.py unlock` or the user's page unlocks it at once."
     return [Reason("locked", f"The account is locked until {moment(until)}{by}. It opens by itself.", remedy)]
 
 
-def counted_failures(failures: list[RecentLogin], until: datetime) -> list[RecentLogin]:
+def counted_failures(failures: list[AccessFailureLog], until: datetime) -> list[AccessFailureLog]:
     """Those that count: each came before its predecessor was forgotten."""
     found, oldest = [], until - settings.LOGIN_LOCK
-    for failure in failures[: settings.LOGIN_FAILURE_LIMIT]:
-        if failure.at < oldest - settings.LOGIN_LOCK:
+    for failure in failures:
+        if failure.attempt_time < oldest - settings.LOGIN_LOCK:
             break
         found.append(failure)
-        oldest = failure.at
+        oldest = failure.attempt_time
     return found
 
 
@@ -177,40 +155,8 @@ def last_seen(user: User) -> datetime | None:
     return newest.values_list("last_used_at", flat=True).first()
 
 
-def relevant_entries(user: User) -> list[AuditEntry]:
-    entries = AuditEntry.objects.filter(user_id=user.pk, kind__in=RELEVANT_KINDS)
-    return list(entries.order_by("-occurred_at", "-pk")[:RECENT_ROWS])
-
-
-def ended_sessions(user: User) -> dict[str, int]:
-    """How many ended lately, by the reason."""
-    lately = Session.objects.filter(user=user, ended_at__gt=timezone.now() - ENDED_RECENTLY).order_by("end_reason")
-    return dict(lately.values_list("end_reason").annotate(Count("pk")))
-
-
-def successes_of(user: User) -> list[RecentLogin]:
-    return [
-        RecentLogin(one.created_at, agent_name(one.user_agent), one.ip, one.outcome)
-        for one in Session.objects.filter(user=user).order_by("-created_at")[:RECENT_ROWS]
-    ]
-
-
-def failures_of(address: str) -> list[RecentLogin]:
-    return [
-        RecentLogin(
-            one.attempt_time, agent_name(one.user_agent), one.ip_address, "locked" if one.locked_out else "refused"
-        )
-        for one in AccessFailureLog.objects.filter(username=address).order_by("-attempt_time", "-pk")[:RECENT_ROWS]
-    ]
-
-
 def last_seen_in_words(found: Explanation) -> str:
     return moment(found.last_seen_at) if found.last_seen_at else "no session is on record"
-
-
-def outcome_in_words(outcome: str) -> str:
-    """Of a login, by its code."""
-    return f"ended by {ENDS[outcome]}" if outcome in ENDS else outcome
 
 
 def who(entry: AuditEntry) -> str:

@@ -7,9 +7,9 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from accounts.admin.timeline import timeline_of
 from accounts.audit.log import Actor
 from accounts.flows import administration
+from accounts.flows.timeline import timeline_of
 from accounts.models import AuditEntry, Mail, Session, User
 from accounts.reset_codes import new_code
 from conftest import PASSWORD, Api, Mailbox, Person, Together, browser_of

@@ -10,10 +10,11 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from accounts.admin.timeline import EVENTS, OF_ENTRIES, timeline_of
+from accounts.admin.base import row_url
 from accounts.audit.log import NO_CLIENT, Actor, Kind
 from accounts.flows import administration
 from accounts.flows.profile import LastAdmin
+from accounts.flows.timeline import EVENTS, OF_ENTRIES, timeline_of
 from accounts.mail.queue import enqueue
 from accounts.models import AuditEntry, Mail, Role, Session
 from conftest import PASSWORD, Api, Mailbox, Person, browser_of, person
@@ -66,7 +67,7 @@ def test_the_timeline_tells_what_happened_in_sentences(
     page = page_of(browser, alice)
     assert all(sentence in page and note in page for sentence, note in told)
     for event in timeline_of(alice.user):
-        assert not event.link or browser.get(event.link).status_code == 200
+        assert event.row is None or (row_url(event.row) in page and browser.get(row_url(event.row)).status_code == 200)
 
 
 def test_a_session_that_its_owner_ended_is_told_as_that(browser: Client, alice: Person, api: Api) -> None:

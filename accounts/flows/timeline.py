@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from axes.models import AccessFailureLog
-from django.urls import reverse
 from django.utils import timezone
 
 from accounts.audit.log import ActorKind, Kind
@@ -37,7 +36,7 @@ OF_ENTRIES = {  # with the facts of the entry
     Kind.ACCOUNT_REACTIVATED: "The account was reactivated.",
     Kind.ACCOUNT_EXPORTED: "The data of the account was exported.",
 }
-OF_ENDS = {  # the others leave an entry
+OF_ENDS: dict[str, str] = {  # the others leave an entry
     Session.EndReason.LOGOUT: "Signed out.",
     Session.EndReason.REVOKED: "Ended one session.",
     Session.EndReason.LIMIT: "The oldest sessions were ended, since there were too many.",
@@ -52,17 +51,24 @@ OF_MAILS: dict[str, str] = {
 
 @dataclass(frozen=True)
 class Happening:
+    """
+    Args:
+        kind: its code, for a program.
+        row: what is stored about it.
+    """
+
     at: datetime
+    kind: str
     sentence: str
     note: str = ""
-    link: str = ""  # the page about it
+    row: Session | Mail | AuditEntry | None = None
 
 
 def timeline_of(user: User) -> list[Happening]:
     """The newest ones. As many are read of each kind, so that none between them is missing."""
     found = [*events_of_sessions(user), *events_of_failures(user), *events_of_mails(user), *events_of_entries(user)]
     if not was_created_by_another(user):
-        found.append(Happening(user.created_at, "Registered."))
+        found.append(Happening(user.created_at, "registered", "Registered."))
     return sorted(found, key=lambda event: event.at, reverse=True)[:EVENTS]
 
 
@@ -73,20 +79,18 @@ def events_of_sessions(user: User) -> Iterator[Happening]:
     ended = own.exclude(ended_at=None).order_by("-ended_at")[:EVENTS]
     for session in {session.pk: session for session in [*begun, *ended]}.values():
         device = joined(agent_name(session.user_agent), session.ip)
-        yield Happening(
-            session.created_at, "Signed in.", device, reverse("admin:accounts_session_change", args=[session.pk])
-        )
+        yield Happening(session.created_at, "signed_in", "Signed in.", device, session)
         if session.ended_at:
-            ends[session.ended_at] = OF_ENDS.get(Session.EndReason(session.end_reason), "")
+            ends[session.ended_at] = session.end_reason
         elif session.refresh_expires_at <= now:
-            yield Happening(session.refresh_expires_at, "A session expired.", device)
-    yield from (Happening(at, sentence) for at, sentence in ends.items() if sentence)
+            yield Happening(session.refresh_expires_at, "session_expired", "A session expired.", device)
+    yield from (Happening(at, reason, OF_ENDS[reason]) for at, reason in ends.items() if reason in OF_ENDS)
 
 
 def events_of_failures(user: User) -> Iterator[Happening]:
     for failure in AccessFailureLog.objects.filter(username=user.email).order_by("-attempt_time", "-pk")[:EVENTS]:
         device = joined(agent_name(failure.user_agent), failure.ip_address)
-        yield Happening(failure.attempt_time, "A wrong password was given.", device)
+        yield Happening(failure.attempt_time, "wrong_password", "A wrong password was given.", device)
 
 
 def events_of_mails(user: User) -> Iterator[Happening]:
@@ -95,8 +99,7 @@ def events_of_mails(user: User) -> Iterator[Happening]:
         outcome = OF_MAILS[mail.state] if mail.sent_at else f"was asked for. It {OF_MAILS[mail.state]}"
         sentence = f"The mail “{subjects[mail.kind]}” {outcome}."
         note = "" if mail.state == Mail.State.SENT else mail.last_error
-        link = reverse("admin:accounts_mail_change", args=[mail.pk])
-        yield Happening(mail.sent_at or mail.created_at, sentence, note, link)
+        yield Happening(mail.sent_at or mail.created_at, f"mail_{mail.state}", sentence, note, mail)
 
 
 def subjects_for(user: User) -> dict[str, str]:
@@ -113,8 +116,7 @@ def events_of_entries(user: User) -> Iterator[Happening]:
     for entry in AuditEntry.objects.filter(user_id=user.pk).order_by("-occurred_at", "-id")[:EVENTS]:
         sentence = OF_ENTRIES.get(Kind(entry.kind), f"{entry.get_kind_display()}.")
         facts = defaultdict(lambda: "?", {name: ROLES.get(fact, fact) for name, fact in entry.facts.items()})
-        link = reverse("admin:accounts_auditentry_change", args=[entry.pk])
-        yield Happening(entry.occurred_at, sentence.format_map(facts), note_of(entry, user), link)
+        yield Happening(entry.occurred_at, entry.kind, sentence.format_map(facts), note_of(entry, user), entry)
 
 
 def note_of(entry: AuditEntry, user: User) -> str:
