@@ -12,11 +12,38 @@ from pygments.lexers import get_lexer_by_name
 
 HIGHLIGHTED_LENGTH = 20_000  # characters
 CPU_SECONDS = 0.5  # lexers take quadratic time for some texts, each token a little
-# The languages that PeerPrep has, by the names that clients give them. Pygments knows each under all of its names.
-HIGHLIGHTED = {
-    *("c", "c++", "cpp", "c#", "cs", "csharp", "go", "golang", "java", "javascript", "js", "kotlin", "php"),
-    *("py", "python", "python2", "python3", "rb", "ruby", "rs", "rust", "scala", "swift", "ts", "typescript"),
-    *("mysql", "postgresql", "sql"),
+LEXERS = {  # of the languages that PeerPrep has, by the names that clients give them
+    "c": "c",
+    "c#": "csharp",
+    "c++": "cpp",
+    "cpp": "cpp",
+    "cs": "csharp",
+    "csharp": "csharp",
+    "go": "go",
+    "golang": "go",
+    "java": "java",
+    "javascript": "javascript",
+    "js": "javascript",
+    "kotlin": "kotlin",
+    "kt": "kotlin",
+    "mysql": "sql",
+    "node": "javascript",
+    "nodejs": "javascript",
+    "php": "php",
+    "postgresql": "sql",
+    "py": "python",
+    "python": "python",
+    "python2": "python",
+    "python3": "python",
+    "rb": "ruby",
+    "rs": "rust",
+    "ruby": "ruby",
+    "rust": "rust",
+    "scala": "scala",
+    "sql": "sql",
+    "swift": "swift",
+    "ts": "typescript",
+    "typescript": "typescript",
 }
 
 
@@ -25,9 +52,9 @@ class LexingTooSlow(Exception):
 
 
 def highlighted(code: str, language: str) -> SafeString:
-    """The code as HTML; plain if the language is none of `HIGHLIGHTED`, or the code is long or takes too long."""
-    name = language.strip().lower()
-    if name in HIGHLIGHTED and len(code) <= HIGHLIGHTED_LENGTH:
+    """The code as HTML; plain if the language is none of `LEXERS`, or the code is long or takes too long."""
+    name = LEXERS.get(language.strip().lower())
+    if name and len(code) <= HIGHLIGHTED_LENGTH:
         try:
             html = format_tokens(tokens_in_time(name, code), HtmlFormatter(cssclass="code"))
             return mark_safe(html)  # noqa: S308 - the formatter escapes

@@ -106,8 +106,13 @@ def with_body(response: Any) -> Any:
         return response
     error = MethodNotAllowed() if response.status_code == HTTPStatus.METHOD_NOT_ALLOWED else ApiError()
     error.status = response.status_code
-    error.headers |= {name: value for name, value in response.headers.items() if name in KEPT_HEADERS}
-    return ErrorResponse(error)
+    answer = ErrorResponse(error)
+    for name, value in response.headers.items():
+        # Those of a static file are about the file, and no error is cached.
+        if name in KEPT_HEADERS or not (response.streaming or name == "Cache-Control"):
+            answer.headers.setdefault(name, value)
+    answer.cookies = response.cookies
+    return answer
 
 
 # --- The access log -------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ TITLES = {
     403: "This is not possible here",
     404: "There is nothing here",
     405: "There is nothing to open here",
-    413: "That was too much",
+    413: "That was too large",
     429: "That was too often",
     503: "The service is not available at the moment",
 }

@@ -182,7 +182,7 @@ RESEND = Action(  # of mails; `run` takes `mail` instead of `user`
     "Send again",
     "forward_to_inbox",
     "Send mail to {who} again",
-    "A mail that is dead is queued again, with all its tries. Any other is left as it is.",
+    "A mail that is dead is queued again, and tried as often as a new one. Any other is left as it is.",
     "Queued again",
     administration.resend_mail,
     inapplicable="the mail is not dead, or there is no more need of it",

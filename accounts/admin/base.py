@@ -73,7 +73,7 @@ class BaseAdmin(ModelAdmin):
             raise IncorrectLookupParameters from None
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
-        if ERROR_FLAG in request.GET:
+        if request.method == "GET" and set(request.GET) == {ERROR_FLAG}:
             self.message_user(request, "That was not understood, so all of the list is shown.", messages.WARNING)
         return super().changelist_view(request, extra_context)
 
@@ -106,7 +106,7 @@ class BaseAdmin(ModelAdmin):
         if not self.csv_columns:
             raise Http404
         if request.method != "POST":  # after signing in again
-            return HttpResponseRedirect(f"../?{request.GET.urlencode()}")
+            return HttpResponseRedirect(changelist_url(self.opts.label_lower.replace(".", "_"), **request.GET.dict()))
         try:
             shown = self.get_changelist_instance(request)
         except IncorrectLookupParameters:

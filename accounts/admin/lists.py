@@ -55,13 +55,14 @@ class Narrowing:
 class OnlyFilter(admin.SimpleListFilter):
     """A filter with one choice."""
 
+    code = "yes"
     choice = ""
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("yes", self.choice)]
+        return [(self.code, self.choice)]
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:
-        if self.value() not in {None, "", "yes"}:
+        if self.value() not in {None, "", self.code}:
             raise IncorrectLookupParameters
         return self.narrowed(queryset) if self.value() else queryset
 

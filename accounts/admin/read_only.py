@@ -195,15 +195,14 @@ class EventAdmin(ReadOnlyAdmin):
         return user_link(event.user_id, event.account_address) if event.account_address else "a deleted user"
 
 
-class SecurityFilter(admin.SimpleListFilter):
+class SecurityFilter(OnlyFilter):
     title = "what"
     parameter_name = "part"
+    code = "security"
+    choice = "Security events: locks, reused tokens, passwords"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("security", "Security events: locks, reused tokens, passwords")]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[AuditEntry]) -> QuerySet[AuditEntry]:
-        return queryset.filter(kind__in=SECURITY_KINDS) if self.value() else queryset
+    def narrowed(self, queryset: QuerySet[AuditEntry]) -> QuerySet[AuditEntry]:
+        return queryset.filter(kind__in=SECURITY_KINDS)
 
 
 @admin.register(AuditEntry)

@@ -22,7 +22,7 @@ from accounts.admin.row_actions import again_url
 from accounts.devices import agent_name
 from accounts.flows import administration
 from accounts.flows.login_report import explain_login, last_seen_in_words
-from accounts.flows.timeline import OF_MAILS, subjects_for, timeline_of
+from accounts.flows.timeline import OF_MAILS, subjects_for, timeline_of, was_created_by_another
 from accounts.models import LoginGuard, Mail, Role, Session, User
 from core.errors import ApiError
 from core.times import moment
@@ -182,7 +182,7 @@ class BaseUserAdmin(BaseAdmin):
         """The sessions and mails that something can be done about, and what happened."""
         live = Session.objects.live().filter(user=user).order_by("-last_used_at")
         mails = Mail.objects.filter(to=user.email).order_by("-created_at")[:PANEL_ROWS]
-        subjects = subjects_for(user)
+        subjects = subjects_for(invited=was_created_by_another(user))
         return {
             "sessions": [(agent_name(session.user_agent), session) for session in live[:PANEL_ROWS]],
             "mails": [

@@ -66,9 +66,12 @@ class Happening:
 
 def timeline_of(user: User) -> list[Happening]:
     """The newest ones. As many are read of each kind, so that none between them is missing."""
-    found = [*events_of_sessions(user), *events_of_failures(user), *events_of_mails(user), *events_of_entries(user)]
-    if not was_created_by_another(user):
-        found.append(Happening(user.created_at, "registered", "Registered."))
+    created_by_another = was_created_by_another(user)
+    mails = events_of_mails(user, subjects_for(invited=created_by_another))
+    found = [*events_of_sessions(user), *events_of_failures(user), *mails, *events_of_entries(user)]
+    if not created_by_another:
+        created = Kind.ACCOUNT_CREATED
+        found.append(Happening(user.created_at, created, OF_ENTRIES[created]))
     return sorted(found, key=lambda event: event.at, reverse=True)[:EVENTS]
 
 
@@ -93,8 +96,7 @@ def events_of_failures(user: User) -> Iterator[Happening]:
         yield Happening(failure.attempt_time, "wrong_password", "A wrong password was given.", device)
 
 
-def events_of_mails(user: User) -> Iterator[Happening]:
-    subjects = subjects_for(user)
+def events_of_mails(user: User, subjects: dict[str, str]) -> Iterator[Happening]:
     for mail in Mail.objects.filter(to=user.email).order_by("-created_at")[:EVENTS]:
         outcome = OF_MAILS[mail.state] if mail.sent_at else f"was asked for. It {OF_MAILS[mail.state]}"
         sentence = f"The mail “{subjects[mail.kind]}” {outcome}."
@@ -102,13 +104,13 @@ def events_of_mails(user: User) -> Iterator[Happening]:
         yield Happening(mail.sent_at or mail.created_at, f"mail_{mail.state}", sentence, note, mail)
 
 
-def subjects_for(user: User) -> dict[str, str]:
-    """The subjects of mails to this user, by their kind: those who were invited get no other verification mails."""
-    return {**SUBJECTS, Mail.Kind.VERIFICATION: SUBJECTS[INVITATION]} if was_created_by_another(user) else SUBJECTS
+def subjects_for(*, invited: bool) -> dict[str, str]:
+    """The subjects of mails to a user, by their kind. The verification mails of an invited one are invitations."""
+    return {**SUBJECTS, Mail.Kind.VERIFICATION: SUBJECTS[INVITATION]} if invited else SUBJECTS
 
 
 def was_created_by_another(user: User) -> bool:
-    """By an admin's invitation, or on the command line."""
+    """By an admin's invitation, or on the command line. The entry is kept for a year."""
     return AuditEntry.objects.filter(user_id=user.pk, kind=Kind.ACCOUNT_CREATED).exists()
 
 

@@ -35,7 +35,7 @@ def test_it_says_that_nothing_is_wrong(alice: Person, api: Api) -> None:
         "Signed in. (an unknown device, 127.0.0.1)",
         "A wrong password was given. (an unknown device, 127.0.0.1)",
         "Signed in. (pytest, 192.0.2.1)",
-        "Registered.",
+        "The account was created.",
     ]
 
 

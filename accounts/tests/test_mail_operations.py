@@ -48,7 +48,10 @@ def resend(browser: Browser) -> str:
     chosen = [str(each) for each in Mail.objects.values_list("pk", flat=True)]
     fields = {"action": "resend", "_selected_action": chosen}
     asked = browser.post(MAILS, fields).content.decode()
-    assert "A mail that is dead is queued again" in asked and not AuditEntry.objects.filter(reason="mended").exists()
+    assert (
+        "A mail that is dead is queued again, and tried" in asked
+        and not AuditEntry.objects.filter(reason="mended").exists()
+    )
     answer = browser.post(MAILS, {**fields, "confirmed": "yes", "reason": "mended"}, follow=True)
     return str(answer.content.decode())
 
@@ -149,11 +152,15 @@ def test_details_are_503_without_a_database(api: Api, db: None) -> None:
 # --- The test mail --------------------------------------------------------------------------------------------------
 
 
-def test_mail_says_how_it_was_sent(mailbox: Mailbox) -> None:
-    out = StringIO()
-    call_command("send_test_mail", "ops@example.com", stdout=out)
-    assert f"127.0.0.1:{mailbox.port} with no TLS, without authentication" in out.getvalue()
+def test_mail_says_how_it_was_sent(mailbox: Mailbox, settings: Any) -> None:
+    out, progress = StringIO(), StringIO()
+    call_command("send_test_mail", "ops@example.com", stdout=out, stderr=progress)
+    assert f"127.0.0.1:{mailbox.port} with no TLS, without authentication" in progress.getvalue()
+    assert out.getvalue().startswith("The server accepted it.")
     assert mailbox.sink.received[0]["To"] == "ops@example.com"
+    settings.EMAIL_PORT = free_port()
+    said, code = reported("send_test_mail", "ops@example.com")
+    assert "nothing listens at" in said and code == 1
 
 
 def complaint() -> str:

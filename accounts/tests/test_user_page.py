@@ -62,7 +62,7 @@ def test_the_timeline_tells_what_happened_in_sentences(
         ("The role was changed from Admin to User.", "by admin root@example.com, the course is over"),
         ("The role was changed from User to Admin.", "by admin root@example.com"),
         ("Signed in.", "pytest, 192.0.2.1"),
-        ("Registered.", ""),
+        ("The account was created.", ""),
     ]
     page = page_of(browser, alice)
     assert all(sentence in page and note in page for sentence, note in told)

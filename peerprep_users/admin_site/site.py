@@ -116,8 +116,8 @@ class Site(UnfoldAdminSite):
         guarded = super().admin_view(view, cacheable)
 
         def kept(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-            is_logout = request.path == reverse("admin:logout")
-            if request.method == "POST" and not is_logout and not self.has_permission(request):
+            is_logout = request.path_info == reverse("admin:logout")
+            if request.method == "POST" and not is_logout and session_of(request) is None:
                 raise StaleForm
             return guarded(request, *args, **kwargs)
 

@@ -65,7 +65,10 @@ def test_a_list_accepts_no_filter_that_it_does_not_offer(browser: Client) -> Non
     ):
         answer: Any = browser.get(f"/admin/{query}")
         assert (answer.status_code, answer.headers["Location"]) == (302, f"/admin/{query.partition('?')[0]}?e=1"), query
-    assert "all of the list is shown" in browser.get(answer.headers["Location"]).content.decode()
+    said = "all of the list is shown"
+    assert said in browser.get(answer.headers["Location"]).content.decode()
+    assert said not in browser.get("/admin/accounts/user/?e=1&locked=yes").content.decode()
+    assert browser.get("/admin/accounts/auditentry/?part=x").headers["Location"].endswith("?e=1")
 
 
 GONE = ["accounts/user/x/change/", f"accounts/session/{UUID(int=0)}/change/", "accounts/auditentry/7/change/"]

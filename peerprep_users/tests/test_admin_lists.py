@@ -18,15 +18,19 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from accounts.audit.log import Actor
+from accounts.flows import administration
 from accounts.models import AuditEntry, Mail, Role, Session, User
 from attempts.models import Attempt, QuestionStatus
 from conftest import PASSWORD, Api, Person, browser_of
+from core import client
 from core.concurrency import Slots
 from core.models import Event
 from peerprep_users.admin_site.sidebar import LISTS
 
 USERS = "/admin/accounts/user/"
 MAILS = "/admin/accounts/mail/"
+DEVICE = client.Client(ip="192.0.2.7", user_agent="curl/8")
 MODELS = [apps.get_model(name) for group in LISTS.values() for name in group]
 SECRET = {"password", "code_hash", "refresh_id", "previous_id", "seal", "hash", "after_hash", "submitted_code"}
 
@@ -212,6 +216,26 @@ def test_security_events_are_told_from_other_entries(browser: Client, alice: Per
 # --- Where one is ---------------------------------------------------------------------------------------------------
 
 
+def test_live_sessions_are_told_from_ended_ones(browser: Client, admin: Person, alice: Person, bob: Person) -> None:
+    alice.api.post("/auth/logout")
+    Session.objects.filter(user=bob.user).update(rotated_at=timezone.now() - timedelta(days=8))
+    shown = browser.get(f"{path_of(Session)}?live=yes").context["cl"].result_list
+    assert {session.user for session in shown} == {admin.user}
+
+
+def test_the_page_of_a_row_says_whose_it_is_and_with_what(browser: Client, admin: Person, alice: Person) -> None:
+    mail = Mail.objects.create(kind=Mail.Kind.RESET_CODE, to=alice.user.email)
+    page = opened(browser, path_of(Mail, "change", mail.pk))
+    assert f'href="/admin/accounts/user/{alice.user.pk}/change/">alice@example.com<' in page
+    assert f"{mail.due_at:%Y-%m-%d %H:%M:%S} UTC" in page
+    assert "pytest" in opened(browser, path_of(Session, "change", alice.session.pk))
+    for by, device in ((Actor.admin(admin.user, DEVICE), True), (Actor.operator(), False)):
+        administration.set_role(user=alice.user, role=Role.ADMIN if device else Role.USER, by=by, reason="x")
+        page = opened(browser, path_of(AuditEntry, "change", AuditEntry.objects.latest("pk").pk))
+        assert ("curl" in page) == device
+    assert "from: ADMIN<br>to: USER" in page
+
+
 def test_a_list_says_how_many_rows_there_are_and_on_which_page_one_is(browser: Client, admin: Person) -> None:
     assert "1 user" in texts(opened(browser, USERS), "p")
     User.objects.bulk_create(User(email=f"user{number}@example.com", name="x") for number in range(101))
@@ -283,7 +307,7 @@ def test_an_export_that_is_refused_is_in_no_audit_trail(
 
 def test_what_exports_nothing(browser: Client, alice: Person) -> None:
     address = f"{USERS}export/"
-    assert browser.get(f"{address}?locked=yes&q=a").headers["Location"] == "../?locked=yes&q=a"
+    assert browser.get(f"{address[:-1]}?locked=yes&q=a").headers["Location"] == f"{USERS}?locked=yes&q=a"
     assert browser.post(f"{address}?locked=no").headers["Location"] == "../?e=1"
     strict = Client(enforce_csrf_checks=True)
     strict.cookies = browser.cookies
@@ -326,6 +350,10 @@ def test_people_are_found_from_every_page(browser: Client, alice: Person, bob: P
         assert found(browser, term) == {"alice@example.com": page}
     assert found(browser, "ali", extended="1") == {"alice@example.com": page}
     assert "Nothing found." in opened(browser, "/admin/search/?s=zoe")
+
+
+def test_a_search_is_called_what_it_looks_for(browser: Client) -> None:
+    assert texts(opened(browser, "/admin/search/?s=192.0.2.1"), "h1") == ["Search for “192.0.2.1”"]
 
 
 def test_what_an_address_without_an_account_left_is_found(browser: Client) -> None:

@@ -49,7 +49,7 @@ def test_a_login_is_explained_to_a_program(alice: Person, api: Api) -> None:
     found, code = document("explain_login", "alice@example.com")
     assert ([reason["code"] for reason in found["reasons"]], found["live_sessions"], code) == (["locked"], 1, 1)
     kinds = [event["kind"] for event in found["timeline"]]
-    assert kinds.count("wrong_password") == 3 and kinds[-2:] == ["signed_in", "registered"]
+    assert kinds.count("wrong_password") == 3 and kinds[-2:] == ["signed_in", "account_created"]
 
 
 def test_a_program_gets_codes_and_an_operator_words(admin: Person) -> None:
@@ -58,7 +58,7 @@ def test_a_program_gets_codes_and_an_operator_words(admin: Person) -> None:
     found, _ = document("explain_login", "root@example.com")
     assert (found["user"]["id"], found["user"]["role"]) == (str(admin.user.pk), "ADMIN")
     kinds = [event["kind"] for event in found["timeline"]]
-    assert sorted(kinds) == ["mail_queued", "password_changed", "registered", "revoked", "signed_in"]
+    assert sorted(kinds) == ["account_created", "mail_queued", "password_changed", "revoked", "signed_in"]
     assert all(event["at"].endswith("Z") for event in [{"at": found["last_seen_at"]}, *found["timeline"]])
     said, _ = reported("explain_login", "root@example.com")
     for words in ("role: Admin\n", "  Ended one session.\n", "  The password was changed. ("):

@@ -86,12 +86,17 @@ def test_a_form_whose_session_has_ended_keeps_what_was_typed(admin: Person, alic
     assert User.objects.get(pk=alice.user.pk).is_active
 
 
-def test_an_address_that_takes_only_forms_is_a_page(admin: Person, api: Api) -> None:
+def test_an_address_that_takes_only_forms_is_a_page(admin: Person) -> None:
     browser = browser_of(admin)
-    assert "only takes forms" in read(
-        browser.get("/admin/logout/", headers=BROWSER), 405, "There is nothing to open here"
-    )
-    assert browser.get("/admin/logout/").json()["code"] == "method_not_allowed"
+    page = browser.get("/admin/logout/", headers=BROWSER)
+    assert "only with the button of a form" in read(page, 405, "There is nothing to open here")
+    answer: Any = browser.get("/admin/logout/")
+    assert answer.json()["code"] == "method_not_allowed"
+    assert (answer.headers["Allow"], answer.headers["X-Frame-Options"]) == ("POST, OPTIONS", "DENY")
+
+
+def test_who_is_signed_out_already_can_sign_out(db: None) -> None:
+    assert send(Client(), "/admin/logout/", {}).headers["Location"] == "/admin/"
 
 
 def test_what_another_site_sends_is_not_repeated(tab: Client) -> None:

@@ -11,9 +11,9 @@ from django.core.management import CommandError, call_command
 from django.db.models import Count, Exists, F, OuterRef, Sum
 from django.utils import timezone
 
-from accounts.models import Mail, Session, User
+from accounts.models import Mail, Role, Session, User
 from attempts.models import Attempt, QuestionStatus
-from conftest import Api, Person, new_browser
+from conftest import Api, Person, new_browser, person
 from peerprep_users.models import DailyFigure
 
 pytestmark = pytest.mark.slow
@@ -108,6 +108,10 @@ def test_all_of_it_can_be_taken_away_and_nothing_else(alice: Person, capsys: pyt
     assert (User.objects.get(), Session.objects.get()) == (alice.user, alice.session)
     assert not (Attempt.objects.exists() or QuestionStatus.objects.exists() or Mail.objects.exists())
     assert not DailyFigure.objects.filter(name="attempts", value__gt=0).exists()
+    person("root@example.com", role=Role.ADMIN)
+    call_command("seed_demo", "--users", "1", "--attempts", "1")
+    call_command("seed_demo", "--remove", "--yes")
+    assert "No admin is left." not in capsys.readouterr().out
     call_command("seed_demo", "--remove")
     assert "There is no user @demo.peerprep.example." in capsys.readouterr().out
 

@@ -30,8 +30,7 @@ send_test_mail ops@example.com
             raise CommandError(f"{address} is not a valid e-mail address.") from None
         if not settings.EMAIL_HOST:
             raise CommandError("MAIL_SERVER is not set: mails are printed instead of sent.")
-        if not self.as_json:
-            self.stdout.write(f"Sending from {settings.MAIL_FROM} to {address} via {route()}.")
+        self.stderr.write(f"Sending from {settings.MAIL_FROM} to {address} via {route()}.", str)  # not as an error
         message = EmailMessage(
             subject=f"Test - {settings.MAIL_FROM_NAME}",
             body=f"{settings.APP_NAME} can send mail. Links in its mails start with {settings.PUBLIC_BASE_URL}.\n",
