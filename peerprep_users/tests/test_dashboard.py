@@ -23,6 +23,7 @@ from attempts.models import Attempt
 from conftest import Api, Person, Together, browser_of, person
 from core.jobs import Turn
 from peerprep_users.admin_site import daily_stats
+from peerprep_users.admin_site.dashboard import totals
 from peerprep_users.models import DailyFigure
 
 pytestmark = pytest.mark.slow
@@ -282,3 +283,9 @@ def test_a_failed_login_leads_to_its_user(admin: Person, bob: Person) -> None:
         link
         in browser.get(f"{path}{AccessFailureLog.objects.get(username=bob.user.email).pk}/change/").content.decode()
     )
+
+
+def test_not_all_are_verified_while_one_is_not(unverified: Person) -> None:
+    User.objects.bulk_create(User(email=f"user{number}@example.com", is_verified=True) for number in range(299))
+    (verified,) = [total for total in totals() if total.title == "Verified"]
+    assert verified.note == "99%"
