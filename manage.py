@@ -22,6 +22,10 @@ def main() -> None:
         finally:
             sys.stdout.flush()
             gc.freeze()  # or Python, as it ends, would look for garbage in all that was loaded
+    except ModuleNotFoundError as exc:
+        if exc.name != "django":
+            raise
+        stop(REFUSED, "Django is not installed for this Python. Use that of .venv, which `make run` makes.")
     except KeyboardInterrupt:
         stop(INTERRUPTED, "Interrupted.", prompted=True)
     except EOFError:

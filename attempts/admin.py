@@ -103,11 +103,18 @@ class AttemptAdmin(PracticeAdmin):
         return highlighted(attempt.submitted_code, attempt.language)
 
 
+class SolvedFilter(admin.EmptyFieldListFilter):
+    def choices(self, changelist: Any) -> Any:
+        for choice, name in zip(super().choices(changelist), ("All", "Unsolved", "Solved"), strict=True):
+            yield {**choice, "display": name}
+
+
 @admin.register(QuestionStatus)
 class QuestionStatusAdmin(PracticeAdmin):
     list_display = ["question_id", "owner", "tries", "best", "best_runtime", "last_attempt_at", "solved_at"]
     user_ordering = ["user", "question_id"]
-    user_filters = [("solved_at", admin.EmptyFieldListFilter), ("last_attempt_at", DayRangeFilter)]
+    user_filters = [("solved_at", SolvedFilter), ("last_attempt_at", DayRangeFilter)]
+    adjectives = {("solved_at__isempty", "1"): "unsolved", ("solved_at__isempty", "0"): "solved"}
     details = ["first_attempt_at"]
     csv_columns = ["user__id", "user__email", *QUESTION_FIELDS]
 

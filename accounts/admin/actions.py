@@ -81,6 +81,7 @@ ACTIONS = [
         "Link queued",
         administration.resend_verification,
         lambda user, locked: user.is_active and not user.is_verified,
+        "is already verified, or deactivated",
     ),
     Action(
         "unlock",
@@ -102,6 +103,7 @@ ACTIONS = [
         "Reset code queued",
         administration.send_reset_code,
         lambda user, locked: user.is_active,
+        "is deactivated",
     ),
     Action(
         "reactivate",

@@ -46,6 +46,7 @@ class BaseAdmin(ModelAdmin):
     link_parameters: ClassVar[Mapping[str, str]] = {}  # lookups that no filter offers, but links: "of", "to" or "from"
     adjectives: ClassVar[Mapping[tuple[str, str], str]] = {}  # the name and value of a filter, as the title says them
     csv_columns: ClassVar[list[str]] = []  # what an export of the list has; without them there is none
+    kept = ""  # for how long its rows are, in a sentence
     list_before_template = "accounts/admin/list_summary.html"
     show_full_result_count = False
     show_facets = ShowFacets.NEVER  # each facet is a count

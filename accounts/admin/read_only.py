@@ -51,6 +51,7 @@ class LiveFilter(OnlyFilter):
 class SessionAdmin(DeviceMixin, RowActionMixin, UserRowsAdmin):
     row_action = END_SESSION
     list_display = ["device", "owner", "ip", "state", "created_at", "last_used_at", "action"]
+    kept = "Sessions are kept for 7 days after their end."
     list_filter = [LiveFilter, ("created_at", DayRangeFilter)]  # sessions_newest
     adjectives = {("live", "yes"): "live"}
     link_parameters = {**UserRowsAdmin.link_parameters, "ip": "from"}  # sessions_newest_of_ip
@@ -114,6 +115,7 @@ class MailAdmin(RowActionMixin, ReadOnlyAdmin):
     link_parameters = {"to": "to"}
     adjectives = {("outcome", state): state for state in ("queued", "failing", "dead")}
     list_display = ["to", "kind", "outcome", "tries", "last_failure", "created_at", "action"]
+    kept = "Mails are kept for 7 days."
     list_filter = [OutcomeFilter, ("created_at", DayRangeFilter)]  # mails_newest
     search_help_text = "E-mail address"
     ordering = ["-created_at", "id"]
@@ -273,7 +275,7 @@ class AuditEntryAdmin(DeviceMixin, ReadOnlyAdmin):
 
     @admin.display(description="facts")
     def details_of(self, entry: AuditEntry) -> str:
-        return format_html_join(mark_safe("<br>"), "{}: {}", entry.facts.items())
+        return format_html_join(mark_safe("<br>"), "{}: {}", sorted(entry.facts.items()))
 
 
 @admin.register(AccessFailureLog)
@@ -282,6 +284,7 @@ class FailedLoginAdmin(DeviceMixin, ReadOnlyAdmin):
     rows_name = "failed logins"
     link_parameters = {"username": "of", "ip_address": "from", "user_agent": "by"}  # of each, axes has an index
     list_display = ["time", "tried", "outcome", "ip", "device"]
+    kept = "Failed logins are kept for 90 days."
     list_filter = [("attempt_time", DayRangeFilter)]  # failed_logins_newest
     search_help_text = "E-mail address that was tried, or IP address"
     ordering = ["-attempt_time", "-id"]  # failed_logins_newest

@@ -8,8 +8,9 @@ from typing import Any
 BLUE, RED, GREEN = "#3b82f6", "#ef4444", "#16a34a"  # contrast of 3:1 at least with the light and the dark background
 PALE = "55"  # the opacity that follows a colour
 UNKNOWN = "#9ca3af" + PALE  # bands over the whole height
-FEW = 4  # with fewer numbers none is an outlier
+FEW = 2  # with fewer numbers none is an outlier
 OUTLIER = 4  # times what three quarters of the numbers stay within
+LEAST = 5  # so much a day is usual in any case
 
 Number = int | float
 
@@ -33,12 +34,18 @@ class Series:
         return sum(number or 0 for number in self.numbers)
 
     @property
+    def covers(self) -> str:
+        """What the total is of, where some of its days are not counted."""
+        counted = sum(number is not None for number in self.numbers)
+        return "" if counted == len(self.numbers) else f" on {counted} counted days"
+
+    @property
     def reach(self) -> Number:
         """How high its bars may go before they are outliers."""
         known = sorted(number for number in self.numbers if number)
         if len(known) < FEW:
             return max(known, default=0)
-        return OUTLIER * known[(len(known) - 1) * 3 // 4]
+        return OUTLIER * max(LEAST, known[(len(known) - 1) * 3 // 4])
 
     def dataset(self, *, last_is_partial: bool) -> dict[str, Any]:
         data = {"label": self.name, "data": self.numbers, "pointHitRadius": 8}
@@ -72,7 +79,7 @@ class Chart:
     @property
     def name(self) -> str:
         """What a screen reader says instead of the picture."""
-        totals = ", ".join(f"{series.name} {series.total:,}" for series in self.bars)
+        totals = ", ".join(f"{series.name} {series.total:,}{series.covers}" for series in self.bars)
         return f"{self.title}, chart. Totals: {totals}. The numbers are in the table below."
 
     @property

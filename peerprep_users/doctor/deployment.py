@@ -72,7 +72,8 @@ def database_answers() -> Finding:
             version = ".".join(map(str, connection.get_database_version()))
             accepts_writes = connection.is_usable()
     except DatabaseError as exc:
-        return DATABASE_DOWN(f"The database does not answer: {' '.join(str(exc).split())}")
+        problem = str(exc).partition("\n")[0]
+        return DATABASE_DOWN(f"The database does not answer: {problem}")
     if not accepts_writes:
         return DATABASE_READ_ONLY(f"{connection.display_name} {version} answers, but accepts no writes.")
     return fine(f"{connection.display_name} {version} answers.")

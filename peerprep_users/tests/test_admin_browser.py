@@ -58,6 +58,13 @@ DRAWN_CHART = """canvas => {
     return {line: line.dataset?.options.borderColor, bar: chart.data.datasets[0].backgroundColor[0],
         ground: getComputedStyle(document.getElementById("main")).backgroundColor}
 }"""
+FORGET_FIRST = """canvas => {
+    const chart = Chart.getChart(canvas)
+    chart.data.datasets[0].data[0] = null
+    chart.update("none")
+    return {x: chart.getDatasetMeta(1).data[0].x, y: chart.chartArea.top + 9}
+}"""
+TOLD = "canvas => Chart.getChart(canvas).tooltip.body.map(item => item.lines[0])"
 MIDDLE_OF_LAST_BAR = """canvas => {
     const bar = Chart.getChart(canvas).getDatasetMeta(0).data.at(-1)
     return {x: bar.x, y: (bar.y + bar.base) / 2}
@@ -78,6 +85,10 @@ def test_the_overview_can_be_read_and_clicked(admins_desktop: Page, service: Ser
         drawn = canvas.evaluate(DRAWN_CHART)
         assert contrast(drawn["line"], drawn["bar"]) >= 3 and contrast(drawn["line"], drawn["ground"]) >= 3, theme
 
+    canvas = page.get_by_role("region", name="Failed logins and locks", exact=True).locator("canvas")
+    canvas.hover(position=canvas.evaluate(FORGET_FIRST))
+    told = canvas.evaluate(TOLD)
+    assert told and "Failed logins: 0" not in told  # what is unknown
     canvas = page.get_by_role("region", name="Registrations", exact=True).locator("canvas")
     canvas.click(position=canvas.evaluate(MIDDLE_OF_LAST_BAR))
     page.wait_for_url(f"**/accounts/user/?created_at_from={timezone.now():%Y-%m-%d}*")

@@ -132,6 +132,7 @@ def test_a_list_that_is_narrowed_says_to_what_and_offers_the_way_out(browser: Cl
         (f"{path_of(AccessFailureLog)}?user_agent=", "Failed logins by an unknown device", ["?"]),
         (f"{path_of(Session)}?live=yes&user__id__exact={pk}", f"Live sessions of {address}", None),
         (f"{USERS}?role__exact=USER", "Users with role User", ["?"]),
+        (f"{path_of(QuestionStatus)}?q=al&solved_at__isempty=1", "Unsolved question statuses matching “al”", None),
         (f"{USERS}?role__exact=OWNER", "Users with role OWNER", ["?"]),
         (f"{USERS}?created_at_from=2020-01-01&created_at_to=2020-01-01", "Users on 2020-01-01", ["?"]),
         (
@@ -164,6 +165,7 @@ def test_a_list_that_is_narrowed_says_to_what_and_offers_the_way_out(browser: Cl
 def test_an_empty_list_says_what_there_is_none_of(browser: Client, path: str, sentence: str) -> None:
     page = opened(browser, path)
     assert sentence in texts(page, "p")
+    assert ("Mails are kept for 7 days." in texts(page, "p")) == path.startswith(MAILS)
     assert "Export as CSV" not in page
 
 

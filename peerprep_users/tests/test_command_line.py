@@ -58,6 +58,12 @@ def test_a_command_that_cannot_go_on_says_why_in_one_line(shell: str, line: str,
     assert (done.stderr.rstrip(), done.returncode) == (line, code)
 
 
+@pytest.mark.any_database
+def test_a_python_without_django_is_told_which_has_it() -> None:
+    done = subprocess.run([sys.executable, "-S", "manage.py"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.stderr.startswith("Django is not installed for this Python.") and done.returncode == 1
+
+
 @pytest.fixture
 def refusal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], django_db_blocker: Any) -> Any:
     """Runs a command on a database in this process, and returns the one line that it ends with."""

@@ -23,6 +23,7 @@ from attempts.models import Attempt
 from conftest import Api, Person, Together, browser_of, person
 from core.jobs import Turn
 from peerprep_users.admin_site import daily_stats
+from peerprep_users.admin_site.charts import Chart, Series
 from peerprep_users.admin_site.dashboard import totals
 from peerprep_users.models import DailyFigure
 
@@ -229,14 +230,33 @@ def test_a_day_is_unknown_where_any_of_its_bars_is(admin: Person, bob: Person) -
     assert rates.series[1].numbers == [None] * 7 and not any(rates.is_unknown)
 
 
+@pytest.mark.parametrize(
+    ("numbers", "limit"),
+    [
+        ([0, 0, 3, 5000, 0, 0, 0], 20),
+        ([0, 0, 0, 0, 6, 5000, 5], 24),
+        ([1, 1, 1, 1, 1, 1, 5], None),
+        ([0, 0, 0, 5000, 0, 0, 0], None),
+        ([100, 90, 5000, 110, None, 80, 95], 400),
+    ],
+)
+def test_few_numbers_have_outliers_too_and_small_ones_have_none(numbers: list[int | None], limit: int | None) -> None:
+    assert Chart("Attacks", "", [str(day) for day in range(7)], [Series("Attacks", numbers)]).limit == limit
+
+
+def test_a_total_says_how_many_days_it_is_of() -> None:
+    series = Series("Logins", [1, None, 2])
+    assert f"{series.total}{series.covers}" == "3 on 2 counted days" and not Series("Logins", [1, 2]).covers
+
+
 def test_one_outlier_is_cut_off_and_told(admin: Person, bob: Person) -> None:
     for age in range(1, 7):
         fail_to_log_in(bob.user.email, days_ago(age), count=400 if age == 3 else 2)
     count_days(6, 1)
     browser = browser_of(admin)
-    assert json.loads(chart_of(browser, "Failed logins and locks", "days=7").options)["scales"]["y"]["max"] == 8
+    assert json.loads(chart_of(browser, "Failed logins and locks", "days=7").options)["scales"]["y"]["max"] == 20
     assert f"up to 400 ({days_ago(3):%-d %b})" in browser.get("/admin/?days=7").content.decode()
-    DailyFigure.objects.filter(name="failed_logins", value=400).update(value=8)
+    DailyFigure.objects.filter(name="failed_logins", value=400).update(value=20)
     assert chart_of(browser, "Failed logins and locks", "days=7").limit is None
 
 

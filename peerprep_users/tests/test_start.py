@@ -305,6 +305,7 @@ class TestWithoutItsDatabase:
             answer = browser.post("/admin/login/", data=sent)
         assert answer.status_code == 503 and "<h1>The service is not available at the moment</h1>" in answer.text
         assert 'href="">Try again</a>' in answer.text and "hush" not in answer.text
+        assert "<dd>root@example.com</dd>" in answer.text
 
     def test_it_refuses_what_needs_no_database_to_be_refused(self, base_url: str) -> None:
         assert httpx.get(f"{base_url}/users/me").status_code == 401

@@ -14,7 +14,8 @@
   colour();
   new MutationObserver(colour).observe(html, { attributeFilter: ["class"] });
 
-  const callbacks = Chart.defaults.plugins.tooltip.callbacks;
+  const { callbacks } = Chart.defaults.plugins.tooltip;
+  Chart.defaults.plugins.tooltip.filter = (item) => item.raw !== null; // or what is unknown would be 0
   const label = callbacks.label;
   callbacks.label = function (item) {
     return item.dataset.yAxisID === "unknown" ? item.dataset.label : label.call(this, item);
