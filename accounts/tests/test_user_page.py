@@ -228,8 +228,9 @@ def test_they_refuse_the_last_admin_before_they_ask(browser: Client, admin: Pers
 
 
 def test_they_ask_for_nothing_that_is_done_already(browser: Client, alice: Person) -> None:
-    answer = browser.get(confirm_url(alice, "reactivate"), follow=True)
-    assert messages_of(answer) == ["alice@example.com is not deactivated."]
+    for action, why in (("reactivate", "not deactivated"), ("resend_verification", "already verified, or deactivated")):
+        answer = browser.get(confirm_url(alice, action), follow=True)
+        assert messages_of(answer) == [f"alice@example.com is {why}."]
 
 
 # --- The audit trail ------------------------------------------------------------------------------------------------
