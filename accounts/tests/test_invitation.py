@@ -7,8 +7,9 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from accounts.audit.log import Actor
+from accounts.audit.log import NO_CLIENT, Actor
 from accounts.flows import administration
+from accounts.flows.registration import EmailTaken
 from accounts.flows.timeline import timeline_of
 from accounts.models import AuditEntry, Mail, Session, User
 from accounts.reset_codes import new_code
@@ -79,6 +80,17 @@ def test_a_link_sets_no_second_password(token: str, api: Api) -> None:
 def test_of_two_uses_at_once_one_sets_the_password(together: Together, token: str) -> None:
     pages = together(lambda number: choose(token, f"{PASSWORD} {number}").content.decode(), 5)
     assert sum("Your password is set" in page for page in pages) == 1
+
+
+def test_of_many_invitations_of_one_address_at_once_one_is_sent(admin: Person, together: Together) -> None:
+    def invited(number: int) -> bool:
+        try:
+            administration.invite(email=NINA["email"], name="", by=Actor.admin(admin.user, NO_CLIENT))
+        except EmailTaken:
+            return False
+        return True
+
+    assert sum(together(invited, 10)) == 1 == Mail.objects.count()
 
 
 def test_a_reset_code_ends_the_invitation_too(token: str, api: Api, mailbox: Mailbox) -> None:
