@@ -20,7 +20,7 @@ test-sqlite: $(VENV)/dev.stamp staticfiles $(NODE_MODULES)
 	@ONLY_SQLITE=1 $(BIN)/python .ci/test
 
 test-fast: $(VENV)/dev.stamp staticfiles
-	@DATABASE_URL= $(BIN)/python -m pytest --numprocesses=auto --dist=worksteal -m "not slow"
+	@DATABASE_URL= $(BIN)/python -m pytest --numprocesses=auto --dist=worksteal -m "not slow" --ignore=tests
 
 faults: $(VENV)/dev.stamp staticfiles
 	@DATABASE_URL= $(BIN)/python -m pytest tests/faults -vv -m ""

@@ -161,6 +161,7 @@ def test_a_mail_that_was_taken_is_sent_however_the_server_says_goodbye(
     assert not [record for record in caplog.records if record.name == "accounts.mail.queue"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["greeting", "EHLO", "MAIL", "content"])
 def test_a_server_that_dribbles_is_cut_off(alice: Person, mailbox: Mailbox, settings: Any, command: str) -> None:
     settings.EMAIL_TIMEOUT = 0.2

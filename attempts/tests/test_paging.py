@@ -160,6 +160,7 @@ def test_a_deep_offset_gives_the_same_page(alice: Person, history: list[str], of
     assert answer.headers["X-Total-Count"] == "10"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("db")
 @settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(

@@ -131,6 +131,7 @@ def test_a_day_is_one_of_the_caller_s_zone(alice: Person, tz: str, expected: dic
     assert active(activity(alice, NOW, tz)) == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("tz", "first"),
     [
