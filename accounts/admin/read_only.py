@@ -9,7 +9,6 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
 from django.utils.html import format_html_join
-from django.utils.safestring import mark_safe
 from unfold.decorators import display
 
 from accounts.addresses import normalised
@@ -275,7 +274,7 @@ class AuditEntryAdmin(DeviceMixin, ReadOnlyAdmin):
 
     @admin.display(description="facts")
     def details_of(self, entry: AuditEntry) -> str:
-        return format_html_join(mark_safe("<br>"), "{}: {}", sorted(entry.facts.items()))
+        return format_html_join("", "{}: {}<br>", sorted(entry.facts.items()))
 
 
 @admin.register(AccessFailureLog)
