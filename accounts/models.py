@@ -28,6 +28,8 @@ NAME_LENGTH = 100
 DEVICE_LENGTH = 100
 RESET_GUESSES = 5
 LAST_USED_PRECISION = timedelta(minutes=5)
+# To answer who was signed in, and from where; and as long as a token of the earlier service may come.
+ENDED_SESSIONS_KEPT = max(timedelta(days=7), settings.REFRESH_TTL)
 
 
 class Role(models.TextChoices):

@@ -17,7 +17,7 @@ from accounts.audit import chain
 from accounts.flows.confirmation import GUESSES_COUNT
 from accounts.flows.profile import delete_unverified
 from accounts.flows.revocations import outdated_revocations
-from accounts.models import ConfirmationGuess, LoginGuard, Mail, PasswordReset, Session, User
+from accounts.models import ENDED_SESSIONS_KEPT, ConfirmationGuess, LoginGuard, Mail, PasswordReset, Session, User
 from attempts.models import IdempotencyKey
 from core.jobs import Turn
 from core.models import RateCount
@@ -26,8 +26,6 @@ from peerprep_users.models import DailyFigure
 log = logging.getLogger(__name__)
 
 PURGE_BATCH = 500
-# Kept that long to answer who was signed in, and from where; and as long as a token of the earlier service may come.
-ENDED_SESSIONS = max(timedelta(days=7), settings.REFRESH_TTL)
 MAILS = timedelta(days=7)
 FAILURES = timedelta(days=90)
 DAILY_FIGURES = timedelta(days=365)
@@ -35,11 +33,11 @@ DAILY_FIGURES = timedelta(days=365)
 
 def expired_rows() -> dict[str, QuerySet[Any]]:
     now = timezone.now()
-    unrefreshed = Q(rotated_at__lte=now - settings.REFRESH_TTL - ENDED_SESSIONS)
+    unrefreshed = Q(rotated_at__lte=now - settings.REFRESH_TTL - ENDED_SESSIONS_KEPT)
     return {
         "revoked tokens": OutstandingToken.objects.filter(expires_at__lte=now),
         "sessions": Session.objects.filter(
-            Q(ended_at__lte=now - ENDED_SESSIONS) | Q(expires_at__lte=now - ENDED_SESSIONS) | unrefreshed
+            Q(ended_at__lte=now - ENDED_SESSIONS_KEPT) | Q(expires_at__lte=now - ENDED_SESSIONS_KEPT) | unrefreshed
         ),
         "reset codes": PasswordReset.objects.filter(Q(expires_at__lte=now) | Q(used_at__isnull=False)),
         "rate counts": RateCount.objects.filter(until__lte=now.timestamp()),

@@ -141,8 +141,8 @@ class FilteredChangeList(ChangeList):
         adjectives = self.model_admin.adjectives
         if adjective := next((adjectives[pair] for pair in given.items() if pair in adjectives), None):
             return Narrowing(adjective, list(given), is_adjective=True)
-        chosen = next((str(choice["display"]) for choice in spec.choices(self) if choice["selected"]), "")
-        chosen = chosen or " ".join(given.values())  # no choice that is offered
+        offered = (str(choice["display"]) for choice in spec.choices(self) if choice["selected"])
+        chosen = next(offered, " ".join(given.values()))
         return Narrowing(f"with {spec.title} {chosen}", list(given))
 
     def phrase(self, noun: str) -> str:

@@ -30,7 +30,7 @@ from accounts.audit.models import SECURITY_KINDS
 from accounts.devices import agent_name
 from accounts.flows.timeline import joined
 from accounts.mail.messages import can_be_sent_again
-from accounts.models import AuditEntry, Mail, Session, SessionQuerySet, User
+from accounts.models import ENDED_SESSIONS_KEPT, AuditEntry, Mail, Session, SessionQuerySet, User
 from core.client import client_address
 from core.models import Event
 from core.times import moment
@@ -50,7 +50,7 @@ class LiveFilter(OnlyFilter):
 class SessionAdmin(DeviceMixin, RowActionMixin, UserRowsAdmin):
     row_action = END_SESSION
     list_display = ["device", "owner", "ip", "state", "created_at", "last_used_at", "action"]
-    kept = "Sessions are kept for 7 days after their end."
+    kept = f"Sessions are kept for {ENDED_SESSIONS_KEPT.days} days after their end."
     list_filter = [LiveFilter, ("created_at", DayRangeFilter)]  # sessions_newest
     adjectives = {("live", "yes"): "live"}
     link_parameters = {**UserRowsAdmin.link_parameters, "ip": "from"}  # sessions_newest_of_ip

@@ -10,11 +10,10 @@ from axes.models import AccessFailureLog
 from django.contrib import admin
 from django.db import connection
 from django.http import HttpRequest
-from django.urls import reverse
 from unfold.dataclasses import SearchResult
 
 from accounts.addresses import EMAIL_LENGTH, normalised
-from accounts.admin.base import changelist_url, user_url
+from accounts.admin.base import changelist_url, row_url, user_url
 from accounts.models import AuditEntry, Mail, Session, User
 from attempts.models import Attempt
 from core.client import client_address
@@ -49,9 +48,7 @@ def rows_with_id(request: HttpRequest, term: str) -> Iterator[SearchResult]:
     for model, field, value in ids_in(term):
         page: Any = admin.site.get_model_admin(model)
         if row := page.get_queryset(request).filter(**{field: value}).first():
-            name = f"{model._meta.app_label}_{model._meta.model_name}"
-            link = reverse(f"admin:{name}_change", args=[row.pk])
-            yield SearchResult(page.title_of(row), f"{page.row_name} {value}", link, "data_object")
+            yield SearchResult(page.title_of(row), f"{page.row_name} {value}", row_url(row), "data_object")
         elif model is User and AuditEntry.objects.filter(user_id=value).exists():
             link = changelist_url("accounts_auditentry", user_id=value)
             yield SearchResult("Audit trail of a deleted user", str(value), link, "history")
