@@ -66,6 +66,7 @@ class AuditEntry(models.Model):
         LEGACY_TOKEN_TAKEN = "legacy_token_taken", "Earlier token accepted"
         PASSWORD_RESET = "password_reset", "Password reset"
         PASSWORD_CHANGED = "password_changed", "Password changed"
+        PASSWORD_CHOSEN = "password_chosen", "First password chosen"
         ACCOUNT_CREATED = "account_created", "Account created"
         ACCOUNT_RENAMED = "account_renamed", "Name changed"
         ADDRESS_VERIFIED = "address_verified", "Address verified"

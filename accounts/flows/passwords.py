@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from accounts import login_guard
-from accounts.audit.log import Actor, ActorKind, Kind, record
+from accounts.audit.log import Actor, Kind, record
 from accounts.flows.confirmation import OldPasswordIncorrect, confirm_password
 from accounts.flows.sessions import end_sessions
 from accounts.hashing import own_slot, own_turn
@@ -69,14 +69,13 @@ def change_password(
 
 
 def set_password(user: User, encoded: str, kind: Kind, *, by: Actor, keep: Session | None = None) -> None:
-    """Stores a new hash and does what goes with it, in the caller's transaction. Owners know of their own first one."""
-    is_own_first = kind == Kind.PASSWORD_CHANGED and by.kind == ActorKind.USER and not user.has_usable_password()
+    """Stores a new hash and does what goes with it, in the caller's transaction. Nobody is told of their own first one."""
     user.password = encoded
     user.save(update_fields=["password", "is_verified", "updated_at"])
     ConfirmationGuess.objects.filter(user=user).delete()
     end_sessions(user, Session.EndReason.PASSWORD, keep=keep)
     record(kind, by=by, address=user.email, user=user)
-    if not is_own_first:
+    if kind != Kind.PASSWORD_CHOSEN:
         enqueue(Mail.Kind.PASSWORD_CHANGED, user.email, circumstances(by.client))
 
 

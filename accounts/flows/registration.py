@@ -120,7 +120,7 @@ def choose_first_password(*, token: str, new_password: str, client: Client) -> b
         invited = User.objects.lock_active(pk=user.pk, password=user.password)
         if invited is None:
             return False  # another request was first
-        set_password_by_mail(invited, encoded, Kind.PASSWORD_CHANGED, client=client)
+        set_password_by_mail(invited, encoded, Kind.PASSWORD_CHOSEN, client=client)
         return True
 
 

@@ -23,6 +23,7 @@ OF_ENTRIES = {  # with the facts of the entry
     Kind.LEGACY_TOKEN_TAKEN: "A token of the earlier service was accepted.",
     Kind.PASSWORD_RESET: "The password was reset by a mailed code.",
     Kind.PASSWORD_CHANGED: "The password was changed.",
+    Kind.PASSWORD_CHOSEN: "The first password was chosen.",
     Kind.ACCOUNT_CREATED: "The account was created.",
     Kind.ACCOUNT_RENAMED: "The name was changed.",
     Kind.ADDRESS_VERIFIED: "The address was marked as verified.",

@@ -21,6 +21,7 @@ class Migration(migrations.Migration):
                     ("legacy_token_taken", "Earlier token accepted"),
                     ("password_reset", "Password reset"),
                     ("password_changed", "Password changed"),
+                    ("password_chosen", "First password chosen"),
                     ("account_created", "Account created"),
                     ("account_renamed", "Name changed"),
                     ("address_verified", "Address verified"),

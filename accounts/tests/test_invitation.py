@@ -54,8 +54,14 @@ def test_an_invited_user_chooses_a_password_and_signs_in(admin: Person, api: Api
     assert "Your password is set" in choose(token).content.decode()
     assert api.post("/auth/login", NINA).status_code == 200
     told = [event.sentence for event in timeline_of(nina)]
-    assert told[-2:] == ["The mail “Choose a password for your account” was sent.", "The account was created."]
-    entry = AuditEntry.objects.get(kind="password_changed")
+    assert told == [
+        "Signed in.",
+        "The first password was chosen.",
+        "A wrong password was given.",
+        "The mail “Choose a password for your account” was sent.",
+        "The account was created.",
+    ]
+    entry = AuditEntry.objects.get(kind="password_chosen")
     assert (entry.user_id, entry.actor_id, entry.ip) == (nina.pk, nina.pk, "127.0.0.1")
 
 
