@@ -207,6 +207,11 @@ def admin(db: None) -> Person:
     return person("root@example.com", role=Role.ADMIN)
 
 
+@pytest.fixture
+def browser(admin: Person) -> Client:
+    return browser_of(admin)
+
+
 @pytest.fixture(scope="session")
 def migrated(tmp_path_factory: pytest.TempPathFactory, django_db_blocker: Any) -> Iterator[str]:
     """The URL of a migrated database that nobody uses: others are copies of it, since migrating takes a second."""

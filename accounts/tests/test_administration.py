@@ -26,12 +26,6 @@ REFUSED = escape(LastAdmin.detail)
 BY_NAME = {action.name: action for action in ACTIONS}
 
 
-@pytest.fixture
-def browser(admin: Person) -> Client:
-    """The admin's, signed in."""
-    return browser_of(admin)
-
-
 def rename(browser: Client, user: User, name: str, **fields: str) -> Any:
     return browser.post(f"{USERS}{user.pk}/change/", {"name": name, **fields}, follow=True)
 

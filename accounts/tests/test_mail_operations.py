@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from accounts.mail.queue import circumstances, deliver_due, enqueue
 from accounts.models import AuditEntry, Mail
-from conftest import PASSWORD, Api, Mailbox, Person
+from conftest import Api, Mailbox, Person
 from core.client import Client
 from core.tests.commands import reported
 from core.tests.failures import raising
@@ -35,13 +35,6 @@ def die(kind: Mail.Kind, to: str, settings: Any) -> Mail:
         deliver_due()
     settings.EMAIL_PORT = working
     return Mail.objects.get(state=Mail.State.DEAD)
-
-
-@pytest.fixture
-def browser(admin: Person) -> Browser:
-    browser = Browser()
-    browser.post("/admin/login/", {"username": admin.user.email, "password": PASSWORD})
-    return browser
 
 
 def resend(browser: Browser) -> str:

@@ -17,15 +17,9 @@ from accounts.flows.profile import LastAdmin
 from accounts.flows.timeline import EVENTS, OF_ENTRIES, timeline_of
 from accounts.mail.queue import enqueue
 from accounts.models import AuditEntry, Mail, Role, Session
-from conftest import PASSWORD, Api, Mailbox, Person, browser_of, person
+from conftest import PASSWORD, Api, Mailbox, Person, person
 
 CONFIRMED = {"confirmed": "yes", "reason": "stolen phone"}
-
-
-@pytest.fixture
-def browser(admin: Person) -> Client:
-    """The admin's, signed in."""
-    return browser_of(admin)
 
 
 def page_of(browser: Client, someone: Person) -> str:

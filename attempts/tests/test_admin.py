@@ -9,17 +9,11 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from attempts.tests.factories import attempt
-from conftest import Person, browser_of
+from conftest import Person
 
 ATTEMPTS = "/admin/attempts/attempt/"
 STATUSES = "/admin/attempts/questionstatus/"
 CODE = "if True:\n    print('<b>hello</b>')"
-
-
-@pytest.fixture
-def browser(admin: Person) -> Client:
-    """The admin's, signed in."""
-    return browser_of(admin)
 
 
 def solve(person: Person, question_id: int = 5, **facts: Any) -> str:

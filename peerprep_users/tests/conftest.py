@@ -1,12 +1,16 @@
-"""What the tests in a real browser share: one of it and one service, for as long as the process of the tests lives."""
+"""Rows for every list; a real browser and a service, for as long as the process of the tests lives."""
 
 from collections.abc import Iterator
 
 import pytest
+from django.test import Client
 from playwright.sync_api import Browser, Cookie, Page, sync_playwright
 
-from conftest import database
+from accounts.models import Mail
+from conftest import Person, database
+from core.models import Event
 from core.tests.services import program
+from peerprep_users.tests.admin_lists import USERS, fail_logins
 from peerprep_users.tests.browsing import DESKTOP, PHONE, Service, create_admin, opened, running, sign_in
 
 
@@ -61,3 +65,17 @@ def admins_phone(chromium: Browser, signed_in: list[Cookie]) -> Iterator[Page]:
 def admins_desktop(chromium: Browser, signed_in: list[Cookie]) -> Iterator[Page]:
     with opened(chromium, DESKTOP, signed_in) as page:
         yield page
+
+
+@pytest.fixture
+def world(browser: Client, alice: Person) -> Client:
+    """The admin's browser, where every list has a row about Alice."""
+    alice.api.post(
+        "/api/v1/attempts",
+        {"question_id": 5, "language": "python", "submitted_code": "x", "passed_tests": 1, "total_tests": 1},
+    )
+    Mail.objects.create(kind=Mail.Kind.RESET_CODE, to=alice.user.email)
+    fail_logins(alice.user.email, 1)
+    browser.post(f"{USERS}{alice.user.pk}/change/", {"name": "Alicia"})
+    Event.objects.create(type=Event.Type.USER_RENAMED, user_id=alice.user.pk, data={})
+    return browser

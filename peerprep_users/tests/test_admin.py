@@ -20,7 +20,7 @@ from accounts.flows.confirmation import TooManyConfirmations
 from accounts.login_guard import AccountLocked
 from accounts.mail.queue import deliver_due
 from accounts.models import AuditEntry, Mail, PasswordReset, Role, Session, User
-from conftest import PASSWORD, Api, Person, Together, browser_of, new_browser, person
+from conftest import PASSWORD, Api, Person, Together, new_browser, person
 
 LOGIN = "/admin/login/"
 USERS = "/admin/accounts/user/"
@@ -36,12 +36,6 @@ def sign_in(email: str, password: str = PASSWORD, client: Client | None = None) 
 def lock(email: str) -> None:
     for _ in range(3):
         sign_in(email, "wrong password")
-
-
-@pytest.fixture
-def browser(admin: Person) -> Client:
-    """The admin's, signed in."""
-    return browser_of(admin)
 
 
 # --- Signing in -----------------------------------------------------------------------------------------------------

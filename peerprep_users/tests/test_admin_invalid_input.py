@@ -12,18 +12,12 @@ from django.urls import reverse
 
 from accounts.admin.base import BaseAdmin
 from accounts.models import AuditEntry, User
-from conftest import Api, Person, browser_of
+from conftest import Api, Person
 
 PAGES = [page for page in django_admin.site._registry.values() if isinstance(page, BaseAdmin)]
 VALUES = ["%00", "1", "9" * 20, "zz", "-1", "", "9999-99-99"]
 LOOKUPS = ["exact", "year", "range", "startswith", "gte", "isnull", "in", "regex", "date__year"]
 OWN = ["o", "p", "q", "all", "_to_field", "_facets", "_changelist_filters", "nonsense", "a__b__c"]
-
-
-@pytest.fixture
-def browser(admin: Person, alice: Person) -> Client:
-    """The admin's, signed in. What a page raises is raised in the test."""
-    return browser_of(admin)
 
 
 def parameters(page: BaseAdmin) -> Iterator[str]:
@@ -42,6 +36,7 @@ def parameters(page: BaseAdmin) -> Iterator[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("alice")
 @pytest.mark.parametrize("page", PAGES, ids=[page.model.__name__ for page in PAGES])
 def test_no_address_of_a_list_is_a_fault(browser: Client, page: BaseAdmin) -> None:
     """Faults raise."""

@@ -12,7 +12,7 @@ from django.urls import reverse
 
 from accounts.addresses import normalised
 from accounts.admin.base import BaseAdmin
-from conftest import PASSWORD, Api, Person, browser_of
+from conftest import PASSWORD, Api, Person
 from peerprep_users.api_docs import document
 
 pytestmark = [pytest.mark.slow, pytest.mark.any_database]
@@ -75,11 +75,6 @@ def test_a_long_token_is_refused_at_once(alice: Person, path: str) -> None:
         assert Api(text).get(f"{path}?token={text}").status_code in {400, 401}
 
     refuses_fast(call, {"header of a JWT": "e30" * 300_000 + ".e30.x", **IN_URLS})
-
-
-@pytest.fixture
-def browser(admin: Person) -> Client:
-    return browser_of(admin)
 
 
 PASSWORDS = {
