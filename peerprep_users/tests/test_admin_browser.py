@@ -1,5 +1,6 @@
 """What an admin does in a real browser: the overview and the failed logins, by keyboard alone, in both themes."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -93,3 +94,34 @@ def test_the_overview_can_be_read_and_clicked(admins_desktop: Page, service: Ser
     canvas.click(position=canvas.evaluate(MIDDLE_OF_LAST_BAR))
     page.wait_for_url(f"**/accounts/user/?created_at_from={timezone.now():%Y-%m-%d}*")
     page.get_by_role("link", name=attacked).wait_for()
+
+
+def test_filters_and_the_own_menu_need_no_mouse(admins_desktop: Page, service: Service, boss: str) -> None:
+    page, day = admins_desktop, f"{timezone.now():%Y-%m-%d}"
+    complaints = complaints_of(page, service.base_url)
+    page.goto(f"{service.base_url}/admin/accounts/user/")
+    activate(page, page.get_by_role("button", name="Filters"))
+    sheet = page.locator("#changelist-filter")
+    expect(sheet.locator(":focus")).to_have_count(1)
+    first = sheet.get_by_label("From")
+    first.focus()
+    page.keyboard.type(f"{timezone.now():%m%d%Y}")
+    activate(page, sheet.get_by_role("button", name="Apply filters"))
+    page.wait_for_url(f"**created_at_from={day}*")
+
+    activate(page, page.get_by_role("button", name=boss))
+    menu = page.locator("nav:has(#logout-form)")
+    expect(menu.locator(":focus")).to_have_count(1)
+    activate(page, menu.get_by_role("button", name="Dark"))
+    expect(page.locator("html")).to_have_class(re.compile(r"\bdark\b"))
+    activate(page, menu.get_by_role("button", name="System"))
+    assert not complaints
+
+
+def test_a_refused_field_has_the_focus(admins_phone: Page, service: Service, attacked: str) -> None:
+    page = admins_phone
+    page.goto(f"{service.base_url}/admin/accounts/user/?q={attacked}")
+    page.locator("#result_list").get_by_role("link", name=attacked).click()
+    page.get_by_label("Name").fill("")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_label("Name")).to_be_focused()
