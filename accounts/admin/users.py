@@ -22,12 +22,21 @@ from accounts.admin.row_actions import again_url
 from accounts.devices import agent_name
 from accounts.flows import administration
 from accounts.flows.login_report import explain_login, last_seen_in_words
-from accounts.flows.timeline import OF_MAILS, subjects_for, timeline_of, was_created_by_another
+from accounts.flows.timeline import (
+    EVENTS,
+    OF_MAILS,
+    WRONG_GUESS,
+    Happening,
+    subjects_for,
+    timeline_of,
+    was_created_by_another,
+)
 from accounts.models import LoginGuard, Mail, Role, Session, User
 from core.errors import ApiError
 from core.times import moment
 
 PANEL_ROWS = 10
+REFUSALS = 3  # that are said; of more, how many
 LABEL_TEMPLATE = "unfold/helpers/label.html"
 REMEDIES = {  # actions, by the code of the reason why a user cannot sign in
     "deactivated": ["reactivate"],
@@ -118,7 +127,7 @@ class BaseUserAdmin(BaseAdmin):
         found = [] if user.is_active else [("danger", "deactivated")]
         found += [] if user.is_verified else [("warning", "unverified")]
         found += [("warning", "locked")] if user.locked_until else []
-        labels = [{"type": kind, "text": text} for kind, text in found or [("success", "active")]]
+        labels = [{"type": kind, "text": text} for kind, text in found or [("success", "can sign in")]]
         shown = format_html_join("\n", "{}", ((render_to_string(LABEL_TEMPLATE, label),) for label in labels))
         return format_html("{} until {}", shown, moment(user.locked_until)) if user.locked_until else shown
 
@@ -185,10 +194,9 @@ class BaseUserAdmin(BaseAdmin):
         subjects = subjects_for(invited=was_created_by_another(user))
         return {
             "sessions": [(agent_name(session.user_agent), session) for session in live[:PANEL_ROWS]],
-            "mails": [
-                (mail, subjects[mail.kind], OF_MAILS[mail.state], again_url(mail, user, applicable)) for mail in mails
-            ],
-            "timeline": [(event, row_url(event.row) if event.row else "") for event in timeline_of(user)],
+            "mails": [(mail, subjects[mail.kind], OF_MAILS[mail.state], again_url(mail, user)) for mail in mails],
+            "timeline": [(event, event_url(event, user)) for event in timeline_of(user)],
+            "most_events": EVENTS,
         }
 
     def counts(self, users: list[User]) -> dict[str, int]:
@@ -217,7 +225,7 @@ class BaseUserAdmin(BaseAdmin):
         action = next((action for action in self.user_actions if action.name == name), None)
         if user is None or action is None:
             raise Http404
-        if response := self.confirm_and_run(request, action, [user]):
+        if response := self.confirm_and_run(request, action, [user], user_url(pk)):
             return response
         exists = User.objects.filter(pk=pk).exists()
         return HttpResponseRedirect(user_url(pk) if exists else changelist_url("accounts_user"))
@@ -226,24 +234,25 @@ class BaseUserAdmin(BaseAdmin):
         """The actions on the users that were ticked in the list."""
         return {action.name: (partial(run_on_selection, action), action.name, action.label) for action in ACTIONS}
 
-    def confirm_and_run(self, request: HttpRequest, action: Action, users: list[User]) -> HttpResponseBase | None:
+    def confirm_and_run(
+        self, request: HttpRequest, action: Action, users: list[User], cancel_url: str
+    ) -> HttpResponseBase | None:
         """Asks first. Then runs the action, and returns None to show the page it was taken on.
 
         Says of those to whom it cannot be done why not, before it asks.
         """
         locks = login_guard.locks_of([user.email for user in users])
-        refusals = [(user, action.refusal(user, is_locked=user.email in locks)) for user in users]
-        for _, refusal in refusals:
-            if refusal:
-                self.message_user(request, refusal, messages.ERROR)
-        users = [user for user, refusal in refusals if not refusal]
+        answers = [(user, action.refusal(user, is_locked=user.email in locks)) for user in users]
+        if refusals := [refusal for _, refusal in answers if refusal]:
+            more = f" So it is with {len(refusals) - REFUSALS:,} more." if len(refusals) > REFUSALS else ""
+            self.message_user(request, " ".join(refusals[:REFUSALS]) + more, messages.ERROR)
+        users = [user for user, refusal in answers if not refusal]
         if not users:
             return None
         form = ReasonForm.of(action, request)
         if form.is_valid():
             return self.run(request, action, users, form.cleaned_data["reason"])
         selected = [(user.pk, user.email, user.name) for user in users]
-        cancel_url = user_url(users[0].pk) if len(users) == 1 else changelist_url("accounts_user")
         title = self.question(action, users)
         return confirmation_page(self, request, action, form, selected, cancel_url, title)
 
@@ -263,5 +272,12 @@ class BaseUserAdmin(BaseAdmin):
         return None
 
 
+def event_url(event: Happening, user: User) -> str:
+    """Where there is more about it, if anywhere."""
+    if event.kind == WRONG_GUESS:
+        return changelist_url("axes_accessfailurelog", username=user.email)
+    return row_url(event.row) if event.row else ""
+
+
 def run_on_selection(action: Action, page: BaseUserAdmin, request: HttpRequest, queryset: QuerySet[User]) -> Any:
-    return page.confirm_and_run(request, action, list(queryset.order_by("email")))
+    return page.confirm_and_run(request, action, list(queryset.order_by("email")), request.get_full_path())

@@ -2,8 +2,9 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import groupby
 
 from axes.models import AccessFailureLog
 from django.utils import timezone
@@ -12,8 +13,11 @@ from accounts.audit.log import ActorKind, Kind
 from accounts.devices import agent_name
 from accounts.mail.messages import INVITATION, SUBJECTS
 from accounts.models import AuditEntry, Mail, Role, Session, User
+from core.times import moment
 
 EVENTS = 50
+WRONG_GUESS = "wrong_password"
+FAILURES = 1000  # most of them are folded
 ROLES = dict(Role.choices)
 OF_ENTRIES = {  # with the facts of the entry
     Kind.ACCOUNT_LOCKED: "The account was locked after too many wrong passwords.",
@@ -45,7 +49,7 @@ OF_ENDS: dict[str, str] = {  # the others leave an entry
 OF_MAILS: dict[str, str] = {
     Mail.State.QUEUED: "waits to be sent",
     Mail.State.SENT: "was sent",
-    Mail.State.DROPPED: "was not sent, since there was no more need",
+    Mail.State.DROPPED: "was not sent: it was no longer needed, or the address was unverified",
     Mail.State.DEAD: "could not be delivered",
 }
 
@@ -73,7 +77,15 @@ def timeline_of(user: User) -> list[Happening]:
     if not created_by_another:
         created = Kind.ACCOUNT_CREATED
         found.append(Happening(user.created_at, created, OF_ENTRIES[created]))
-    return sorted(found, key=lambda event: event.at, reverse=True)[:EVENTS]
+    return list(folded(sorted(found, key=lambda event: event.at, reverse=True)))[:EVENTS]
+
+
+def folded(events: list[Happening]) -> Iterator[Happening]:
+    """With one for wrong passwords that follow each other from the same device."""
+    for _, run in groupby(events, lambda event: event.note if event.kind == WRONG_GUESS else event):
+        first, *earlier = run
+        times = f"{len(earlier) + 1} times since {moment(earlier[-1].at)}" if earlier else ""
+        yield replace(first, note=joined(first.note, times))
 
 
 def events_of_sessions(user: User) -> Iterator[Happening]:
@@ -92,9 +104,9 @@ def events_of_sessions(user: User) -> Iterator[Happening]:
 
 
 def events_of_failures(user: User) -> Iterator[Happening]:
-    for failure in AccessFailureLog.objects.filter(username=user.email).order_by("-attempt_time", "-pk")[:EVENTS]:
+    for failure in AccessFailureLog.objects.filter(username=user.email).order_by("-attempt_time", "-pk")[:FAILURES]:
         device = joined(agent_name(failure.user_agent), failure.ip_address)
-        yield Happening(failure.attempt_time, "wrong_password", "A wrong password was given.", device)
+        yield Happening(failure.attempt_time, WRONG_GUESS, "A wrong password was given.", device)
 
 
 def events_of_mails(user: User, subjects: dict[str, str]) -> Iterator[Happening]:

@@ -5,12 +5,13 @@ from html import unescape
 from typing import Any
 
 import pytest
+from axes.models import AccessFailureLog
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from accounts.admin.base import row_url
+from accounts.admin.base import changelist_url, row_url
 from accounts.audit.log import NO_CLIENT, Actor, Kind
 from accounts.flows import administration
 from accounts.flows.profile import LastAdmin
@@ -18,6 +19,7 @@ from accounts.flows.timeline import EVENTS, OF_ENTRIES, timeline_of
 from accounts.mail.queue import enqueue
 from accounts.models import AuditEntry, Mail, Role, Session
 from conftest import PASSWORD, Api, Mailbox, Person, person
+from core.times import moment
 
 CONFIRMED = {"confirmed": "yes", "reason": "stolen phone"}
 
@@ -48,11 +50,12 @@ def test_the_timeline_tells_what_happened_in_sentences(
     mailbox.all()
     alice.api.post("/auth/logout")
     told = [(event.sentence, event.note) for event in timeline_of(alice.user)]
+    first = AccessFailureLog.objects.earliest("attempt_time")
     assert told == [
         ("Signed out.", ""),
         ("The mail “Your account is temporarily locked” was sent.", ""),
         ("The account was locked after too many wrong passwords.", "curl, 127.0.0.1"),
-        *[("A wrong password was given.", "curl, 127.0.0.1")] * 3,
+        ("A wrong password was given.", f"curl, 127.0.0.1, 3 times since {moment(first.attempt_time)}"),
         ("The role was changed from Admin to User.", "by admin root@example.com, the course is over"),
         ("The role was changed from User to Admin.", "by admin root@example.com"),
         ("Signed in.", "pytest, 192.0.2.1"),
@@ -95,6 +98,22 @@ def test_its_newest_events_are_shown_at_a_constant_cost(browser: Client, alice: 
     assert times[0] == now + timedelta(seconds=EVENTS - 1) and times[-1] == now + timedelta(seconds=EVENTS // 2)
 
 
+def test_an_attack_hides_nothing_else_that_happened(browser: Client, alice: Person) -> None:
+    enqueue(Mail.Kind.RESET_CODE, alice.user.email, {})
+    AccessFailureLog.objects.bulk_create(
+        AccessFailureLog(username=alice.user.email, ip_address=ip, user_agent="", http_accept="", path_info="")
+        for ip in ["192.0.2.8"] + ["192.0.2.7"] * EVENTS
+    )
+    kinds = [event.kind for event in timeline_of(alice.user)]
+    assert kinds == ["wrong_password", "wrong_password", "mail_queued", "signed_in", "account_created"]
+    page = page_of(browser, alice)
+    assert f"192.0.2.7, {EVENTS} times since 20" in page and page.count("A wrong password was given.") == 2
+    assert page.count(f'"{changelist_url("axes_accessfailurelog", username=alice.user.email)}"') == 3
+    assert "These are the newest" not in page
+    Mail.objects.bulk_create(Mail(kind="new_device", to=alice.user.email) for _ in range(EVENTS))
+    assert f"These are the newest {EVENTS}" in page_of(browser, alice)
+
+
 # --- What keeps a user from signing in ------------------------------------------------------------------------------
 
 
@@ -107,7 +126,21 @@ def test_each_remedy_is_a_button_and_stands_there_once(browser: Client, unverifi
         assert page.count(f'{confirm_url(unverified, action)}"') == 1
 
 
+def test_what_cannot_be_ended_is_not_offered(browser: Client, alice: Person) -> None:
+    assert "End all sessions" in page_of(browser, alice)
+    alice.api.post("/auth/logout")
+    assert "End all sessions" not in page_of(browser, alice)
+    answer = browser.get(confirm_url(alice, "end_sessions"), follow=True)
+    assert messages_of(answer) == ["alice@example.com has no live session."]
+
+
 # --- One session ----------------------------------------------------------------------------------------------------
+
+
+def test_admins_are_told_which_session_is_the_one_they_use(browser: Client, admin: Person, alice: Person) -> None:
+    assert Session.objects.live().filter(user=admin.user).count() == 2
+    assert page_of(browser, admin).count("you are using it now") == 1
+    assert "you are using it now" not in page_of(browser, alice)
 
 
 def test_one_session_is_ended_and_the_others_live(browser: Client, admin: Person, alice: Person, api: Api) -> None:
