@@ -3,13 +3,13 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponseRedirect
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
-from accounts.admin.base import UserRowsAdmin, grouped
+from accounts.admin.base import UserRowsAdmin, changelist_url, grouped
 from accounts.admin.lists import DayRangeFilter
 from attempts.highlighting import highlighted
 from attempts.models import Attempt, QuestionStatus, first_id
@@ -44,9 +44,18 @@ class PracticeAdmin(UserRowsAdmin):
     ordering = ["-id"]
     user_ordering: list[str] = []  # by an index that begins with the user
     user_filters: list[Any] = []
+    user_parameters: set[str] = set()  # of those filters that are not offered for the rows of all
 
     def is_of_one_user(self, request: HttpRequest) -> bool:
         return "user__id__exact" in request.GET or bool(request.GET.get("q", "").strip())
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        gone = self.user_parameters & set(request.GET)
+        if not gone or self.is_of_one_user(request):
+            return super().changelist_view(request, extra_context)
+        self.message_user(request, "Filters for the attempts of one user alone were taken off, too.", messages.INFO)
+        rest = {name: value for name, value in request.GET.items() if name not in gone}
+        return HttpResponseRedirect(changelist_url(self.opts.label_lower.replace(".", "_"), **rest))
 
     def get_ordering(self, request: HttpRequest) -> list[str]:
         return self.user_ordering if self.is_of_one_user(request) else self.ordering
@@ -64,6 +73,7 @@ class AttemptAdmin(PracticeAdmin):
     list_filter = [("created_at", AttemptDayFilter)]
     user_ordering = ["-created_at", "-id"]
     user_filters = [LanguageFilter, ("solved", admin.BooleanFieldListFilter), ("created_at", DayRangeFilter)]
+    user_parameters = {"language", "solved__exact"}
     adjectives = {("solved__exact", "1"): "solved", ("solved__exact", "0"): "unsolved"}
     details = ["row_id", "code"]
     csv_columns = [
@@ -114,6 +124,7 @@ class QuestionStatusAdmin(PracticeAdmin):
     list_display = ["question_id", "owner", "tries", "best", "best_runtime", "last_attempt_at", "solved_at"]
     user_ordering = ["user", "question_id"]
     user_filters = [("solved_at", SolvedFilter), ("last_attempt_at", DayRangeFilter)]
+    user_parameters = {"solved_at__isempty", "last_attempt_at_from", "last_attempt_at_to"}
     adjectives = {("solved_at__isempty", "1"): "unsolved", ("solved_at__isempty", "0"): "solved"}
     details = ["first_attempt_at"]
     csv_columns = ["user__id", "user__email", *QUESTION_FIELDS]

@@ -13,7 +13,7 @@ from unfold.widgets import UnfoldAdminTextareaWidget
 from accounts.audit.log import Actor
 from accounts.flows import administration
 from accounts.flows.profile import LastAdmin
-from accounts.models import Role, User
+from accounts.models import Role, Session, User
 
 REASON_LENGTH = 500
 
@@ -135,6 +135,8 @@ ACTIONS = [
         "Signs the user out everywhere at once. The same password signs them in again.",
         "Signed out everywhere",
         administration.end_all_sessions,
+        lambda user, locked: Session.objects.live().filter(user=user).exists(),
+        "has no live session",
         destructive=True,
         takes=("sessions",),
     ),

@@ -174,7 +174,7 @@ class UserRowsAdmin(ReadOnlyAdmin):
 
     link_parameters = {"user__id__exact": "of"}
     list_select_related = ["user"]
-    search_help_text = "E-mail address of a user"
+    search_help_text = "Whole e-mail address of a user"
 
     def title_of(self, row: Any) -> str:
         return f"{capfirst(self.row_name)} of {row.user.email}"

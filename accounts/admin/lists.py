@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
-from typing import Any
+from typing import Any, ClassVar
 
+from django import forms
 from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import SEARCH_VAR
@@ -14,7 +15,9 @@ from django.utils.dateparse import parse_date
 from django.utils.functional import cached_property
 from django.utils.text import capfirst
 from unfold.contrib.filters.admin import RangeDateFilter
+from unfold.contrib.filters.forms import RangeDateForm
 from unfold.views import ChangeList
+from unfold.widgets import INPUT_CLASSES
 
 from accounts.addresses import EMAIL_LENGTH
 from core.estimates import EXACT_UP_TO, RowCount, count_or_estimate
@@ -70,8 +73,22 @@ class OnlyFilter(admin.SimpleListFilter):
         raise NotImplementedError
 
 
+class DayRangeForm(RangeDateForm):
+    """With the browser's own fields for days, which send no other form of them."""
+
+    class Media:
+        js: ClassVar[list[str]] = []
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for field, name in zip(self.fields.values(), ("From", "To"), strict=True):
+            field.widget = forms.DateInput({"type": "date", "class": " ".join(INPUT_CLASSES), "aria-label": name})
+
+
 class DayRangeFilter(RangeDateFilter):
     """From one UTC day to another, both included. It is called what its column is."""
+
+    form_class = DayRangeForm
 
     def __init__(self, field: Any, request: HttpRequest, params: Any, model: Any, page: Any, field_path: str) -> None:
         super().__init__(field, request, params, model, page, field_path)

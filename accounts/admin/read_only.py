@@ -8,7 +8,7 @@ from django.contrib.admin.options import IncorrectLookupParameters
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
-from django.utils.html import format_html_join
+from django.utils.html import format_html, format_html_join
 from unfold.decorators import display
 
 from accounts.addresses import normalised
@@ -25,7 +25,7 @@ from accounts.admin.base import (
 )
 from accounts.admin.failed_logins import Overview
 from accounts.admin.lists import DayRangeFilter, OnlyFilter
-from accounts.admin.row_actions import RowActionMixin
+from accounts.admin.row_actions import RowActionMixin, again_url
 from accounts.audit.models import SECURITY_KINDS
 from accounts.devices import agent_name
 from accounts.flows.timeline import joined
@@ -54,7 +54,7 @@ class SessionAdmin(DeviceMixin, RowActionMixin, UserRowsAdmin):
     list_filter = [LiveFilter, ("created_at", DayRangeFilter)]  # sessions_newest
     adjectives = {("live", "yes"): "live"}
     link_parameters = {**UserRowsAdmin.link_parameters, "ip": "from"}  # sessions_newest_of_ip
-    search_help_text = "E-mail address of a user, or IP address"
+    search_help_text = "Whole e-mail address of a user, or IP address"
     ordering = ["-created_at", "id"]  # sessions_newest
     sortable_by = ["created_at"]
     details = ["ended_at", "expires_at", "agent", "row_id"]
@@ -116,7 +116,7 @@ class MailAdmin(RowActionMixin, ReadOnlyAdmin):
     list_display = ["to", "kind", "outcome", "tries", "last_failure", "created_at", "action"]
     kept = "Mails are kept for 7 days."
     list_filter = [OutcomeFilter, ("created_at", DayRangeFilter)]  # mails_newest
-    search_help_text = "E-mail address"
+    search_help_text = "Whole e-mail address"
     ordering = ["-created_at", "id"]
     sortable_by = ["created_at"]
     details = ["account", "next_try", "sent_at", "error", "row_id"]
@@ -151,24 +151,26 @@ class MailAdmin(RowActionMixin, ReadOnlyAdmin):
     def applies(self, row: Any) -> bool:
         return can_be_sent_again(row, row.owner)
 
+    def action_url(self, row: Any) -> str:
+        return again_url(row, row.owner) if row.owner and row.state == Mail.State.DEAD else super().action_url(row)
+
     def address_of(self, row: Mail) -> str:
         return row.to
 
     @admin.action(description=RESEND.label)
     def resend(self, request: HttpRequest, queryset: QuerySet[Mail]) -> TemplateResponse | None:
-        mails, form = list(queryset), ReasonForm.of(RESEND, request)
-        if not form.is_valid():
-            selected = [(mail.pk, mail.to, mail.get_kind_display()) for mail in mails]
-            title = RESEND.title.format(who=mails[0].to) if len(mails) == 1 else f"Send {len(mails)} mails again"
-            return confirmation_page(self, request, RESEND, form, selected, changelist_url("accounts_mail"), title)
-        by, reason = actor_of(request), form.cleaned_data["reason"]
-        queued = sum(RESEND.run(mail=mail, by=by, reason=reason) for mail in mails)
-        skipped = len(mails) - queued
-        if queued:
-            self.message_user(request, f"{RESEND.done}: {queued}.", messages.SUCCESS)
-        if skipped:
+        chosen, form = self.annotate_page(list(queryset)), ReasonForm.of(RESEND, request)
+        mails = [mail for mail in chosen if self.applies(mail)]
+        if skipped := len(chosen) - len(mails):
             why = "not dead, or there is no more need of them"
             self.message_user(request, f"Left as they are: {skipped} ({why}).", messages.WARNING)
+        if mails and not form.is_valid():
+            selected = [(mail.pk, mail.to, mail.get_kind_display()) for mail in mails]
+            title = RESEND.title.format(who=mails[0].to) if len(mails) == 1 else f"Send {len(mails)} mails again"
+            return confirmation_page(self, request, RESEND, form, selected, request.get_full_path(), title)
+        by = actor_of(request)
+        if queued := sum(RESEND.run(mail=mail, by=by, reason=form.cleaned_data["reason"]) for mail in mails):
+            self.message_user(request, f"{RESEND.done}: {queued}.", messages.SUCCESS)
         return None
 
 
@@ -214,7 +216,7 @@ class AuditEntryAdmin(DeviceMixin, ReadOnlyAdmin):
     adjectives = {("part", "security"): "security"}
     list_display = ["what", "account", "who", "why", "occurred_at", "ip"]
     list_filter = [SecurityFilter, ("occurred_at", DayRangeFilter)]  # audit_trail_security, audit_trail_newest
-    search_help_text = "E-mail address of a user"
+    search_help_text = "Whole e-mail address of a user"
     ordering = ["-occurred_at", "-id"]
     sortable_by = ["occurred_at"]
     details = ["device", "agent", "details_of", "request_id", "row_id", "position"]
@@ -239,7 +241,7 @@ class AuditEntryAdmin(DeviceMixin, ReadOnlyAdmin):
         """The whole addresses of accounts that are still there."""
         addresses = addresses_of({row.user_id for row in rows} | {row.actor_id for row in rows})
         for row in rows:
-            row.account_address = addresses.get(row.user_id, row.address)
+            row.account_address = addresses.get(row.user_id)
             row.actor_address = addresses.get(row.actor_id, row.actor_name)
         return rows
 
@@ -253,8 +255,12 @@ class AuditEntryAdmin(DeviceMixin, ReadOnlyAdmin):
 
     @admin.display(description="user")
     def account(self, entry: Any) -> str:
-        address: str = entry.account_address
-        return user_link(entry.user_id, address or "a user") if entry.user_id else address
+        if entry.account_address:
+            return user_link(entry.user_id, entry.account_address)
+        if entry.user_id is None:
+            return str(entry.address)
+        trail = changelist_url("accounts_auditentry", user_id=entry.user_id)
+        return format_html('<a class="text-link" href="{}">a deleted user</a>', trail)
 
     @admin.display(description="by")
     def who(self, entry: Any) -> str:
@@ -285,7 +291,7 @@ class FailedLoginAdmin(DeviceMixin, ReadOnlyAdmin):
     list_display = ["time", "tried", "outcome", "ip", "device"]
     kept = "Failed logins are kept for 90 days."
     list_filter = [("attempt_time", DayRangeFilter)]  # failed_logins_newest
-    search_help_text = "E-mail address that was tried, or IP address"
+    search_help_text = "Whole e-mail address that was tried, or IP address"
     ordering = ["-attempt_time", "-id"]  # failed_logins_newest
     details = ["agent"]
     list_before_template = "accounts/admin/failed_logins.html"

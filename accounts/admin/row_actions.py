@@ -8,7 +8,7 @@ from django.http import Http404, HttpRequest, HttpResponseBase, HttpResponseRedi
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 
-from accounts.admin.actions import Action, ReasonForm, confirmation_page
+from accounts.admin.actions import ACTIONS, Action, ReasonForm, confirmation_page
 from accounts.admin.base import ReadOnlyAdmin, actor_of, changelist_url, ids_of_user, user_url
 from accounts.mail.messages import can_be_sent_again
 from accounts.models import Mail, User
@@ -38,20 +38,21 @@ class RowActionMixin(ReadOnlyAdmin):
         name = f"accounts_{self.opts.model_name}_act"
         return [path(f"<uuid:pk>/{self.row_action.name}/confirm/", view, name=name), *super().get_urls()]
 
+    def action_url(self, row: Any) -> str:
+        """Where it is taken; empty where it does not apply."""
+        return reverse(f"admin:accounts_{self.opts.model_name}_act", args=[row.pk]) if self.applies(row) else ""
+
     @admin.display(description="action")
     def action(self, row: Any) -> str:
-        if not self.applies(row):
-            return ""
-        url = reverse(f"admin:accounts_{self.opts.model_name}_act", args=[row.pk])
-        return format_html('<a class="text-link" href="{}">{}</a>', url, self.row_action.label)
+        url = self.action_url(row)
+        return format_html('<a class="text-link" href="{}">{}</a>', url, self.row_action.label) if url else ""
 
     def row_action_view(self, request: HttpRequest, pk: UUID) -> HttpResponseBase:
         row = self.get_object(request, str(pk))
         if row is None:
             raise Http404
         action, who = self.row_action, self.address_of(row)
-        owner = ids_of_user(who)
-        back = user_url(owner[0]) if owner else changelist_url(f"accounts_{self.opts.model_name}")
+        back = self.opened_from(request, who)
         form = ReasonForm.of(action, request)
         if self.applies(row) and not form.is_valid():
             selected = [(row.pk, who, self.described(row))]
@@ -62,6 +63,16 @@ class RowActionMixin(ReadOnlyAdmin):
             self.message_user(request, f"{who}: {action.inapplicable}.", messages.WARNING)
         return HttpResponseRedirect(back)
 
+    def opened_from(self, request: HttpRequest, address: str) -> str:
+        """The list with its filters, or else the page of the user."""
+        rows = changelist_url(f"accounts_{self.opts.model_name}")
+        page = request.POST.get("opened_from") or request.headers.get("Referer", "")
+        _, is_narrowed, query = page.partition(f"{rows}?")
+        if is_narrowed:
+            return f"{rows}?{query}"
+        owner = ids_of_user(address)
+        return user_url(owner[0]) if owner and not page.endswith(rows) else rows
+
     def run(self, request: HttpRequest, row: Any, reason: str) -> bool:
         subject = {str(self.opts.model_name): row}
         try:
@@ -70,12 +81,11 @@ class RowActionMixin(ReadOnlyAdmin):
             return False  # the account has just been deleted
 
 
-def again_url(mail: Mail, user: User, applicable: list[Action]) -> str:
+def again_url(mail: Mail, user: User) -> str:
     """Where a mail is sent again, or one like it; empty where that would not help."""
     if can_be_sent_again(mail, user):
         return reverse("admin:accounts_mail_act", args=[mail.pk])
-    renewed_by = RENEWED_BY.get(Mail.Kind(mail.kind))
-    is_over = mail.state != Mail.State.QUEUED
-    if is_over and any(action.name == renewed_by for action in applicable):
-        return reverse("admin:accounts_user_act", args=[user.pk, renewed_by])
+    renewal = next((action for action in ACTIONS if action.name == RENEWED_BY.get(Mail.Kind(mail.kind))), None)
+    if mail.state != Mail.State.QUEUED and renewal and renewal.applies(user, False):
+        return reverse("admin:accounts_user_act", args=[user.pk, renewal.name])
     return ""

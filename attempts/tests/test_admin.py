@@ -57,6 +57,23 @@ def test_the_statuses_of_a_user_are_filtered(browser: Client, some: None) -> Non
     assert rows(browser, f"{STATUSES}?q=alice@example.com&solved_at__isempty=0") == [("Alice", 5)]
 
 
+@pytest.mark.parametrize(
+    ("path", "filters", "left"),
+    [
+        (ATTEMPTS, {"language": "java", "solved__exact": "0", "created_at_from": "2020-01-01"}, ["created_at_from"]),
+        (STATUSES, {"solved_at__isempty": "0", "last_attempt_at_from": "2020-01-01"}, []),
+    ],
+)
+def test_a_list_that_loses_its_user_loses_what_is_filtered_for_one_user_too(
+    browser: Client, alice: Person, some: None, path: str, filters: dict[str, str], left: list[str]
+) -> None:
+    page = browser.get(path, {**filters, "user__id__exact": str(alice.user.pk)})
+    assert page.status_code == 200
+    whole = browser.get(path + dict(page.context["cl"].chips())["of alice@example.com"], follow=True)
+    assert sorted(name for name in whole.context["request"].GET) == left
+    assert "alone were taken off, too." in whole.content.decode() and ("Bob", 5) in rows(browser, path)
+
+
 def test_the_code_is_shown_as_it_was_sent_to_read_only(browser: Client, alice: Person) -> None:
     text = browser.get(f"{ATTEMPTS}{solve(alice)}/change/").content.decode()
     assert '<span class="k">if</span>' in text and "&lt;b&gt;hello" in text and "<b>hello" not in text

@@ -161,6 +161,13 @@ def test_security_events_are_told_from_other_entries(browser: Client, alice: Per
     assert [entry.kind for entry in rows] == ["account_locked"] and AuditEntry.objects.count() == 2
 
 
+def test_the_trail_of_a_deleted_user_is_led_to(browser: Client, alice: Person) -> None:
+    trail = f"{path_of(AuditEntry)}?user_id={alice.user.pk}"
+    browser.post(f"{USERS}{alice.user.pk}/delete/confirm/", {"confirmed": "yes", "reason": "spam"})
+    assert f'href="{trail}">a deleted user</a>' in opened(browser, path_of(AuditEntry))
+    assert texts(opened(browser, trail), "h1") == ["Audit trail of a deleted user"]
+
+
 # --- Where one is ---------------------------------------------------------------------------------------------------
 
 
@@ -192,6 +199,24 @@ def test_a_list_says_how_many_rows_there_are_and_on_which_page_one_is(browser: C
     links = re.findall(r'<a class="text-link" href="([^"]*)" aria-label="Page (\d)"', page)
     assert links == [("?p=1", "1"), ("?p=3", "3")]
     assert "102 users, page 3 of 3" in texts(opened(browser, f"{USERS}?p=9"), "p")
+
+
+CONFIRMED = {"confirmed": "yes", "reason": "a lost phone"}
+
+
+def test_an_action_leads_back_to_the_list_it_was_chosen_in(browser: Client, alice: Person) -> None:
+    sessions, end = f"{path_of(Session)}?live=yes", f"{path_of(Session)}{alice.session.pk}/end/confirm/"
+    asked = browser.get(end, headers={"Referer": f"http://testserver{sessions}"})
+    assert asked.context["cancel_url"] == sessions
+    fields = dict(re.findall(r'name="(opened_from)" value="([^"]*)"', asked.content.decode()))
+    assert browser.post(end, {**CONFIRMED, **fields}).headers["Location"] == sessions
+    page = path_of(User, "change", alice.user.pk)
+    for elsewhere in ("", f"http://testserver{page}", "https://evil.example/?live=yes"):
+        assert browser.get(end, headers={"Referer": elsewhere}, follow=True).redirect_chain == [(page, 302)]
+
+    users, chosen = f"{USERS}?is_verified__exact=1", {"action": "deactivate", "_selected_action": str(alice.user.pk)}
+    assert browser.post(users, chosen).context["cancel_url"] == users
+    assert browser.post(users, {**chosen, **CONFIRMED}).headers["Location"] == users
 
 
 def test_numbers_have_separators(browser: Client, alice: Person) -> None:
