@@ -81,14 +81,15 @@ class DayRangeForm(RangeDateForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        for field, name in zip(self.fields.values(), ("From", "To"), strict=True):
-            field.widget = forms.DateInput({"type": "date", "class": " ".join(INPUT_CLASSES), "aria-label": name})
+        for field, label in zip(self.fields.values(), ("From", "To"), strict=True):
+            field.label, field.widget = label, forms.DateInput({"type": "date", "class": " ".join(INPUT_CLASSES)})
 
 
 class DayRangeFilter(RangeDateFilter):
     """From one UTC day to another, both included. It is called what its column is."""
 
     form_class = DayRangeForm
+    template = "accounts/admin/day_range.html"
 
     def __init__(self, field: Any, request: HttpRequest, params: Any, model: Any, page: Any, field_path: str) -> None:
         super().__init__(field, request, params, model, page, field_path)

@@ -8,6 +8,7 @@ from django.contrib.admin.options import IncorrectLookupParameters
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
+from django.utils.formats import date_format
 from django.utils.html import format_html, format_html_join
 from unfold.decorators import display
 
@@ -140,7 +141,7 @@ class MailAdmin(RowActionMixin, ReadOnlyAdmin):
 
     @admin.display(description="next try")
     def next_try(self, mail: Mail) -> str | None:
-        return moment(mail.due_at) if mail.state == Mail.State.QUEUED else None
+        return date_format(mail.due_at, "DATETIME_FORMAT") if mail.state == Mail.State.QUEUED else None
 
     def annotate_page(self, rows: list[Any]) -> list[Any]:
         users = {user.email: user for user in User.objects.filter(email__in={mail.to for mail in rows})}
@@ -321,7 +322,7 @@ class FailedLoginAdmin(DeviceMixin, ReadOnlyAdmin):
 
     @admin.display(description="time", ordering="attempt_time")
     def time(self, failure: AccessFailureLog) -> str:
-        return moment(failure.attempt_time)
+        return date_format(failure.attempt_time, "DATETIME_FORMAT")
 
     @admin.display(description="IP address")
     def ip(self, failure: AccessFailureLog) -> str | None:

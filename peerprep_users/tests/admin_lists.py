@@ -29,7 +29,7 @@ def texts(html: str, element: str) -> list[str]:
 def opened(browser: Client, path: str) -> str:
     answer = browser.get(path)
     assert answer.status_code == 200, path
-    return answer.content.decode()
+    return str(answer.content.decode().replace("\N{NO-BREAK SPACE}", " "))
 
 
 def fail_logins(email: str, count: int, ip: str = "192.0.2.7") -> None:
