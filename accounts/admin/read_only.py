@@ -213,6 +213,7 @@ class SecurityFilter(OnlyFilter):
 class AuditEntryAdmin(DeviceMixin, ReadOnlyAdmin):
     rows_name = "audit entries"
     list_name = "audit trail"
+    kept = "Entries are kept for a year."
     link_parameters = {"user_id": "of"}
     adjectives = {("part", "security"): "security"}
     list_display = ["what", "account", "who", "why", "occurred_at", "ip"]

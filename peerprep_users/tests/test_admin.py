@@ -55,7 +55,7 @@ def test_signing_in_begins_a_session_that_is_listed(browser: Client, admin: Pers
 
 
 def test_signing_out_ends_that_session_alone(browser: Client, admin: Person) -> None:
-    assert browser.post("/admin/logout/").status_code == 200
+    assert browser.post("/admin/logout/").headers["Location"] == "/admin/login/"
     assert [row["current"] for row in admin.api.get("/auth/sessions").json()] == [True]
 
 
