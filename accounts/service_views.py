@@ -21,6 +21,7 @@ from accounts.service_keys import ServiceKeyAuthentication
 from core.api import ApiViewSet, validated
 from core.client import came_through_proxy
 from core.errors import NotFound
+from core.openapi import raises
 
 
 class ServiceViewSet(ApiViewSet):
@@ -35,6 +36,7 @@ class ServiceViewSet(ApiViewSet):
         super().initial(request, *args, **kwargs)
 
     @extend_schema(request=TokenSerializer, responses=IntrospectionSerializer)
+    @raises(NotFound)
     def introspect_token(self, request: Request) -> Response:
         """Whether an access token is good at this moment (RFC 7662).
 
@@ -43,6 +45,7 @@ class ServiceViewSet(ApiViewSet):
         return Response(introspect(**validated(TokenSerializer, request.data, "body")))
 
     @extend_schema(parameters=[RevocationQuerySerializer], responses=RevocationsSerializer)
+    @raises(NotFound)
     def list_revocations(self, request: Request) -> Response:
         """The sessions that ended before their tokens did, for services that verify tokens by themselves.
 

@@ -44,7 +44,7 @@ from accounts.serializers import (
     TokenPairSerializer,
     VerificationTokenSerializer,
 )
-from accounts.tokens.keys import published
+from accounts.tokens.keys import KeySealed, published
 from core.api import ApiViewSet, uuid_in_path, validated
 from core.client import Client, ip_of
 from core.errors import Invalid, NotFound
@@ -86,7 +86,7 @@ class PublicAuthViewSet(ApiViewSet):
         return [Throttle(name)] if name else []
 
     @extend_schema(request=RegistrationSerializer, responses={201: TokenPairSerializer})
-    @raises(EmailTaken, Busy)
+    @raises(EmailTaken, Busy, KeySealed)
     def register(self, request: Request) -> Response:
         """Create an account; sends the verification mail.
 
@@ -97,7 +97,7 @@ class PublicAuthViewSet(ApiViewSet):
         return Response(asdict(pair), status=201)
 
     @extend_schema(request=LoginSerializer, responses=TokenPairSerializer)
-    @raises(InvalidCredentials, EmailNotVerified, AccountLocked, Busy)
+    @raises(InvalidCredentials, EmailNotVerified, AccountLocked, Busy, KeySealed)
     def login(self, request: Request) -> Response:
         """Sign in with e-mail and password.
 
@@ -107,7 +107,7 @@ class PublicAuthViewSet(ApiViewSet):
         return Response(asdict(login.log_in(**body, client=Client.of(request))))
 
     @extend_schema(request=RefreshSerializer, responses=RefreshedTokenPairSerializer)
-    @raises(InvalidRefreshToken, RefreshTokenReused, EmailNotVerified, RateLimited)
+    @raises(InvalidRefreshToken, RefreshTokenReused, EmailNotVerified, RateLimited, KeySealed)
     def refresh(self, request: Request) -> Response:
         """Exchange a refresh token for the next pair; each works once.
 

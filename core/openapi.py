@@ -13,7 +13,7 @@ from drf_spectacular.utils import OpenApiExample, OpenApiResponse
 from rest_framework import exceptions, serializers
 
 from core.api import ApiSerializer
-from core.errors import ApiError, Failed, Invalid, Problem, TooLarge, Unavailable, UrlTooLong
+from core.errors import ApiError, Failed, HeadersTooLarge, Invalid, Problem, TooLarge, Unavailable, UrlTooLong
 from core.rate_limits import RateLimited
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -79,6 +79,7 @@ HEADERS: dict[str, dict[str, Any]] = {
     "RateLimit-Reset": {"description": "Seconds to its end.", "schema": {"type": "integer"}, "example": 42},
     "RateLimit-Policy": {"description": "Both in one.", "schema": {"type": "string"}, "example": "60;w=60"},
 }
+ERRORS_OF_EVERY_CALL = (UrlTooLong, HeadersTooLarge, Failed, Unavailable)
 RATE_LIMIT_HEADERS = [name for name in HEADERS if name.startswith("RateLimit-")]
 
 
@@ -181,11 +182,9 @@ class ApiSchema(AutoSchema):
             yield from (InvalidExample, TooLarge, UnsupportedMediaType)
         elif sources & {"query", "path"}:
             yield InvalidExample
-        if "query" in sources:
-            yield UrlTooLong
         for source in (*self.view.get_authenticators(), self.action_method, *self.view.get_throttles()):
             yield from getattr(source, "errors", ())
-        yield from (Failed, Unavailable)
+        yield from ERRORS_OF_EVERY_CALL
 
     def error_response(self, errors: list[type[ApiError]]) -> dict[str, Any]:
         codes = dict.fromkeys(error.code for error in errors)

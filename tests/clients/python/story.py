@@ -78,9 +78,9 @@ def why_not(password: str) -> str:
     match answer.code:
         case "invalid_credentials" | "email_not_verified" | "account_locked":
             return answer.code
-        case "validation_error" | "body_too_large" | "unsupported_media_type":
+        case "validation_error" | "body_too_large" | "request_too_large" | "unsupported_media_type":
             return "a fault of this program"
-        case "rate_limited" | "busy" | "service_unavailable" | "internal_error":
+        case "rate_limited" | "busy" | "service_unavailable" | "signing_key_sealed" | "internal_error":
             return "later, perhaps"
         case _:
             assert_never(answer.code)  # mypy says so if there is one more

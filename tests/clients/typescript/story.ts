@@ -40,11 +40,13 @@ async function whyNot(password: string): Promise<string> {
       return error.code;
     case "validation_error":
     case "body_too_large":
+    case "request_too_large":
     case "unsupported_media_type":
       return "a fault of this program";
     case "rate_limited":
     case "busy":
     case "service_unavailable":
+    case "signing_key_sealed":
     case "internal_error":
       return "later, perhaps"; // the compiler says so if there is one more
   }
