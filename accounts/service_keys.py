@@ -28,7 +28,7 @@ class InvalidServiceKey(NotAuthenticated):
 class ServiceKeyAuthentication(BaseAuthentication):
     """A key counts only where the call came directly: the gateway must not make anybody a service."""
 
-    errors = (NotAuthenticated, InvalidServiceKey)
+    errors = (InvalidServiceKey,)
 
     def authenticate(self, request: Request) -> tuple[Service, None] | None:
         sent = request.META.get("HTTP_X_SERVICE_KEY")

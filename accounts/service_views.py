@@ -1,6 +1,6 @@
 """What other services ask: on the internal network only, with a service key."""
 
-from typing import Any
+from typing import Any, NoReturn
 
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
@@ -17,7 +17,7 @@ from accounts.serializers import (
     RevocationsSerializer,
     TokenSerializer,
 )
-from accounts.service_keys import ServiceKeyAuthentication
+from accounts.service_keys import InvalidServiceKey, ServiceKeyAuthentication
 from core.api import ApiViewSet, validated
 from core.client import came_through_proxy
 from core.errors import NotFound
@@ -34,6 +34,9 @@ class ServiceViewSet(ApiViewSet):
         if came_through_proxy(request):
             raise NotFound
         super().initial(request, *args, **kwargs)
+
+    def permission_denied(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise InvalidServiceKey
 
     @extend_schema(request=TokenSerializer, responses=IntrospectionSerializer)
     @raises(NotFound)

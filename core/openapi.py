@@ -190,7 +190,7 @@ class ApiSchema(AutoSchema):
         codes = dict.fromkeys(error.code for error in errors)
         kinds = [self.resolve_serializer(form_of(code), "response").ref for code in codes]
         return json_response(
-            " or ".join(f"`{error.code}`" for error in errors),
+            " or ".join(f"`{code}`" for code in codes),
             kinds[0] if len(kinds) == 1 else {"oneOf": kinds},
             {error.code: {"detail": error.detail, "code": error.code} for error in errors},
         )

@@ -48,7 +48,10 @@ class TestKey:
         assert Api(**{"X-Service-Key": ""})(*call).status_code == 401
 
     def test_a_user_is_no_service(self, alice: Person, call: tuple[str, str, Any]) -> None:
-        assert alice.api(*call).status_code == 401
+        assert alice.api(*call).json() == {
+            "detail": "This call needs a valid X-Service-Key.",
+            "code": "invalid_service_key",
+        }
 
     @pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "X-Real-IP"])
     def test_nothing_is_there_behind_a_proxy(self, matching: Api, call: tuple[str, str, Any], header: str) -> None:

@@ -121,7 +121,7 @@ def test_it_documents_missing_and_invalid_tokens_and_keys_where_it_needs_one(nam
     unauthorized = json.dumps(OPERATIONS[name]["responses"].get("401"))
     needed = {scheme for schemes in OPERATIONS[name].get("security", []) for scheme in schemes}
     wanted = {
-        "not_authenticated": bool(needed),
+        "not_authenticated": "bearer" in needed,
         "invalid_token": "bearer" in needed,
         "invalid_service_key": "serviceKey" in needed,
     }
@@ -180,6 +180,13 @@ def test_it_enumerates_the_codes_of_every_error(name: str) -> None:
         content = response["content"]["application/json"]
         shown = [example["value"]["code"] for example in content["examples"].values()]
         assert codes(content["schema"]) == shown
+
+
+@pytest.mark.parametrize("name", OF_THE_API)
+def test_it_names_each_code_of_an_error_once(name: str) -> None:
+    for response in errors_of(name):
+        named = re.findall("`(.+?)`", response["description"])
+        assert len(named) == len(set(named)) == len(response["content"]["application/json"]["examples"])
 
 
 def objects(part: Any) -> Iterator[dict[str, Any]]:
