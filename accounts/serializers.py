@@ -4,6 +4,7 @@ import re
 from typing import Any
 from uuid import UUID
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from accounts.addresses import EMAIL_LENGTH, normalised, validate_address
@@ -135,8 +136,15 @@ class TokenSerializer(ApiSerializer):
     example = {"token": EXAMPLE_TOKENS["access_token"]}
 
 
+@extend_schema_field({"type": "string", "pattern": "^[0-9]{1,17}$"})
+class RevocationCursor(QueryInteger):
+    """Text for clients, as `next` is."""
+
+
 class RevocationQuerySerializer(ApiSerializer):
-    since = QueryInteger(min_value=0, max_value=LATEST, default=0, help_text="The last answer's `next`.")
+    since = RevocationCursor(
+        min_value=0, max_value=LATEST, required=False, help_text="The `next` of the last answer; all without it."
+    )
 
     example = {"since": "1764072000000000"}
 

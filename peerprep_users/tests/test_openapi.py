@@ -261,15 +261,19 @@ def test_it_tells_a_key_that_was_used_from_input_that_does_not_validate() -> Non
     assert [example["value"]["code"] for example in examples.values()] == ["validation_error", "idempotency_key_reused"]
 
 
-@pytest.mark.parametrize("name", [name for name in OF_THE_API if "/attempts" in name])
-def test_it_has_an_example_of_every_parameter_that_the_service_takes(alice: Person, name: str) -> None:
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_it_has_examples_of_parameters_that_fit_their_schemas(name: str) -> None:
     parameters = [each for each in OPERATIONS[name].get("parameters", []) if each["in"] != "path"]
     for parameter in parameters:
         for example in parameter["schema"]["examples"]:
             jsonschema.Draft202012Validator(parameter["schema"]).validate(example)
+
+
+@pytest.mark.parametrize("name", [name for name in OF_THE_API if "/attempts" in name])
+def test_it_has_an_example_of_every_parameter_that_the_service_takes(alice: Person, name: str) -> None:
     asked = {
         each["name"]: json.dumps(example).strip('"')
-        for each in parameters
+        for each in OPERATIONS[name].get("parameters", [])
         if each["in"] == "query"
         for example in each["schema"]["examples"]
     }

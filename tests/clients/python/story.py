@@ -20,6 +20,7 @@ from peerprep.api.auth import (
     verify_password,
     verify_reset_code,
 )
+from peerprep.api.services import list_revocations
 from peerprep.api.users import delete_me, export_me, home, is_admin, read_me
 from peerprep.models import (
     AccountExport,
@@ -42,6 +43,7 @@ from peerprep.models import (
     RegistrationRequest,
     ResetCodeRequest,
     ResetRequest,
+    Revocations,
     Role,
     ShownAttempt,
     Summary,
@@ -50,11 +52,12 @@ from peerprep.models import (
     VerificationTokenRequest,
 )
 
-BASE_URL = sys.argv[1]
+BASE_URL, SERVICE_KEY = sys.argv[1:]
 EMAIL = f"newcomer-{uuid4().hex[:8]}@example.com"
 PASSWORD, NEW_PASSWORD = "correct horse battery", "another horse altogether"
 
 nobody = Client(BASE_URL)
+service = AuthenticatedClient(BASE_URL, SERVICE_KEY, prefix="", auth_header_name="X-Service-Key")
 
 
 def mailed(what: str) -> str:
@@ -158,9 +161,17 @@ def comes_back_and_leaves(pair: TokenPair) -> None:
     assert why_not(NEW_PASSWORD) == "invalid_credentials"
 
 
+def is_heard_of_by_other_services() -> None:
+    told = list_revocations.sync(client=service)
+    assert isinstance(told, Revocations)
+    assert told.events[-1].reason == "deleted"
+    assert isinstance(list_revocations.sync(client=service, since=told.next_), Revocations)
+
+
 registers()
 first = logs_in(PASSWORD)
 submits_attempts(signed_in(first))
 looks_back(signed_in(first))
 forgets_the_password_and_resets_it(signed_in(first))
 comes_back_and_leaves(logs_in(NEW_PASSWORD))
+is_heard_of_by_other_services()

@@ -11,7 +11,7 @@ import type { components, paths } from "./schema.ts";
 
 type Pair = components["schemas"]["TokenPair"] | components["schemas"]["RefreshedTokenPair"];
 
-const [, , baseUrl = ""] = process.argv;
+const [, , baseUrl = "", serviceKey = ""] = process.argv;
 const email = `newcomer-${randomUUID().slice(0, 8)}@example.com`;
 const password = "correct horse battery";
 const newPassword = "another horse altogether";
@@ -22,6 +22,7 @@ const mailed = (what: string) => terminal.question(`${what} ${email}\n`);
 const nobody = createClient<paths>({ baseUrl });
 const signedIn = (pair: Pair) =>
   createClient<paths>({ baseUrl, headers: { Authorization: `Bearer ${pair.access_token}` } });
+const service = createClient<paths>({ baseUrl, headers: { "X-Service-Key": serviceKey } });
 type Client = typeof nobody;
 
 async function good<Data>(answer: Promise<{ data?: Data; error?: { code: string } }>): Promise<Data> {
@@ -120,10 +121,17 @@ async function comesBackAndLeaves({ refresh_token }: Pair): Promise<void> {
   equal(await whyNot(newPassword), "invalid_credentials");
 }
 
+async function isHeardOfByOtherServices(): Promise<void> {
+  const { events, next } = await good(service.GET("/internal/revocations"));
+  equal(events.at(-1)?.reason, "deleted");
+  await good(service.GET("/internal/revocations", { params: { query: { since: next } } }));
+}
+
 await registers();
 const first = await logsIn(password);
 await submitsAttempts(signedIn(first));
 await looksBack(signedIn(first));
 await forgetsThePasswordAndResetsIt(signedIn(first));
 await comesBackAndLeaves(await logsIn(newPassword));
+await isHeardOfByOtherServices();
 terminal.close();
