@@ -9,11 +9,11 @@ from typing import Any, TypeVar
 
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.plumbing import ResolvedComponent
-from drf_spectacular.utils import OpenApiExample, OpenApiResponse
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
 from rest_framework import exceptions, serializers
 
-from core.api import ApiSerializer
-from core.errors import ApiError, Failed, HeadersTooLarge, Invalid, Problem, TooLarge, Unavailable, UrlTooLong
+from core.api import ApiSerializer, uuid_in_path, validated
+from core.errors import ApiError, Failed, HeadersTooLarge, Invalid, TooLarge, Unavailable, UrlTooLong
 from core.rate_limits import RateLimited
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -27,7 +27,7 @@ class ErrorSerializer(ApiSerializer):
 
 class ProblemSerializer(ApiSerializer):
     loc = serializers.ListField(
-        child=serializers.CharField(), help_text="`body`, `query` or `path`, then the field if it is about one."
+        child=serializers.CharField(), help_text="`body`, `query`, `path` or `header`, then the field, if any."
     )
     msg = serializers.CharField(help_text="A sentence for a person, which names the field.")
     type = serializers.CharField(help_text="Stable: decide by it.")
@@ -47,10 +47,17 @@ def form_of(code: str) -> type[ErrorSerializer]:
     return type(f"{name}ErrorSerializer", (base,), {"code": serializers.ChoiceField([code])})
 
 
-class InvalidExample(Invalid):
-    """What `Invalid` says of a missing field."""
-
-    detail: list[Problem] = [{"loc": ["body", "email"], "msg": "Enter an e-mail address.", "type": "missing"}]
+def invalid_example(where: str, described: Any) -> type[Invalid]:
+    """What the service says of a wrong id in a path, or of a wrong first field of a body or a query."""
+    try:
+        if isinstance(described, OpenApiParameter):
+            uuid_in_path(described.name, "")
+        else:
+            others = described.example if where == "body" else {}
+            validated(described, {**others, next(iter(described().fields)): "x" * 100_000}, where)
+    except Invalid as refusal:
+        return type("InvalidExample", (Invalid,), {"detail": refusal.problems})
+    raise AssertionError(described)
 
 
 class UnsupportedMediaType(ApiError):
@@ -177,11 +184,10 @@ class ApiSchema(AutoSchema):
 
     def errors(self, operation: dict[str, Any]) -> Iterator[type[ApiError]]:
         """What the operation may answer with instead."""
-        sources = {parameter["in"] for parameter in operation.get("parameters", [])}
         if "requestBody" in operation:
-            yield from (InvalidExample, TooLarge, UnsupportedMediaType)
-        elif sources & {"query", "path"}:
-            yield InvalidExample
+            yield from (invalid_example("body", self.get_request_serializer()), TooLarge, UnsupportedMediaType)
+        elif parameters := self.get_override_parameters():
+            yield invalid_example("query", parameters[0])
         for source in (*self.view.get_authenticators(), self.action_method, *self.view.get_throttles()):
             yield from getattr(source, "errors", ())
         yield from ERRORS_OF_EVERY_CALL

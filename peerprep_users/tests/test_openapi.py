@@ -246,6 +246,21 @@ def content_of(name: str, status: str) -> dict[str, Any]:
     return found
 
 
+def inputs(operation: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for parameter in operation.get("parameters", []):
+        yield parameter["in"], parameter["name"]
+    for content in operation.get("requestBody", {}).get("content", {}).values():
+        for name in DOCUMENT["components"]["schemas"][content["schema"]["$ref"].rpartition("/")[2]]["properties"]:
+            yield "body", name
+
+
+@pytest.mark.parametrize("name", [name for name in OPERATIONS if "422" in OPERATIONS[name]["responses"]])
+def test_its_example_of_invalid_input_is_about_what_the_call_takes(name: str) -> None:
+    examples = content_of(name, "422")["application/json"]["examples"]
+    (problem,) = examples["validation_error"]["value"]["detail"]
+    assert tuple(problem["loc"]) in inputs(OPERATIONS[name])
+
+
 def test_it_documents_both_forms_of_an_export() -> None:
     forms = content_of("GET /api/v1/attempts/me/export", "200")
     assert {kind: each["schema"]["type"] for kind, each in forms.items()} == {
