@@ -48,7 +48,7 @@ class StoredSessionSerializer(ApiSerializer):
     rotated_at = serializers.DateTimeField()
     expires_at = serializers.DateTimeField()
     ended_at = serializers.DateTimeField(allow_null=True)
-    end_reason = serializers.CharField(help_text="Empty while it is live.")
+    end_reason = serializers.CharField(help_text="Empty while the session is live.")
 
 
 class KnownDeviceSerializer(ApiSerializer):

@@ -118,7 +118,7 @@ class PasswordSerializer(ApiSerializer):
 
 
 class VerificationTokenSerializer(ApiSerializer):
-    token = Token(help_text="What the link in the mail has.")
+    token = Token(help_text="The token from the link in the mail.")
 
     example = {"token": "WyIwYjZjMWY1ZSIsImFsaWNlQGV4YW1wbGUuY29tIl0:1vN:c2ln"}
 
@@ -143,7 +143,7 @@ class RevocationCursor(QueryInteger):
 
 class RevocationQuerySerializer(ApiSerializer):
     since = RevocationCursor(
-        min_value=0, max_value=LATEST, required=False, help_text="The `next` of the last answer; all without it."
+        min_value=0, max_value=LATEST, required=False, help_text="The `next` of the previous response."
     )
 
     example = {"since": "1764072000000000"}
@@ -156,7 +156,7 @@ class Ids(QueryText):
     documented = {"pattern": f"^{UUID_PATTERN}(,{UUID_PATTERN}){{0,{MOST_NAMES - 1}}}$"}
 
     def __init__(self) -> None:
-        super().__init__(help_text=f"Up to {MOST_NAMES}, separated by commas.")
+        super().__init__(help_text=f"Up to {MOST_NAMES} ids of users, separated by commas.")
 
     def to_internal_value(self, data: Any) -> list[UUID]:  # type: ignore[override]
         sent = super().to_internal_value(data).split(",", MOST_NAMES)
@@ -332,6 +332,6 @@ class RevocationsSerializer(ApiSerializer):
 class NameSerializer(ApiSerializer):
     id = serializers.UUIDField()
     name = serializers.CharField(required=False)
-    deleted = serializers.BooleanField(required=False, help_text="`true` for a deleted user, and else absent.")
+    deleted = serializers.BooleanField(required=False, help_text="`true` for a deleted user, otherwise absent.")
 
     example = {"id": "0b6c1f5e-8f5f-4a53-a0bb-3f6a2a4f2c9d", "name": "Alice"}

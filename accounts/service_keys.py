@@ -54,5 +54,5 @@ class ServiceKeyScheme(OpenApiAuthenticationExtension):
             "type": "apiKey",
             "in": "header",
             "name": "X-Service-Key",
-            "description": "The key of a service on the inside network. Through a proxy it counts for nothing.",
+            "description": "The key of a service on the internal network. It is ignored in a call through a proxy.",
         }

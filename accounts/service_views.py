@@ -41,19 +41,19 @@ class ServiceViewSet(ApiViewSet):
     @extend_schema(request=TokenSerializer, responses=IntrospectionSerializer)
     @raises(NotFound)
     def introspect_token(self, request: Request) -> Response:
-        """Whether an access token is good at this moment (RFC 7662).
+        """Whether an access token is valid at this moment (RFC 7662).
 
-        Of one that is not, the answer is `{"active": false}` alone, for every reason.
+        If it is not, the response is `{"active": false}` alone, whatever the reason.
         """
         return Response(introspect(**validated(TokenSerializer, request.data, "body")))
 
     @extend_schema(parameters=[RevocationQuerySerializer], responses=RevocationsSerializer)
     @raises(NotFound)
     def list_revocations(self, request: Request) -> Response:
-        """The sessions that ended before their tokens did, for services that verify tokens by themselves.
+        """The sessions that ended before their tokens expired.
 
-        Ask again with `since` set to the last answer's `next`. No session is left out; one may come more than once.
-        They are kept for as long as an access token lives.
+        For services that verify tokens themselves. Call again with `since` set to the `next` of the previous response.
+        No session is left out; one may come more than once. They are kept for as long as an access token lives.
         """
         query = validated(RevocationQuerySerializer, request.query_params.dict(), "query")
         return Response(list_revocations(**query))
@@ -69,6 +69,6 @@ class NameViewSet(ApiViewSet):
     def list_names(self, request: Request) -> Response:
         """The names of up to 100 users.
 
-        Whoever is gone, or never was, is `{"id": …, "deleted": true}`.
+        A user who is gone, or never existed, is `{"id": …, "deleted": true}`.
         """
         return Response(names_of(**validated(NamesQuerySerializer, request.query_params.dict(), "query")))

@@ -62,7 +62,7 @@ LIMITS = {
 }
 
 SESSION_ID = OpenApiParameter(
-    "session_id", OpenApiTypes.UUID, OpenApiParameter.PATH, description="What `GET /auth/sessions` has as `id`."
+    "session_id", OpenApiTypes.UUID, OpenApiParameter.PATH, description="An `id` from `GET /auth/sessions`."
 )
 
 
@@ -88,9 +88,9 @@ class PublicAuthViewSet(ApiViewSet):
     @extend_schema(request=RegistrationSerializer, responses={201: TokenPairSerializer})
     @raises(EmailTaken, Busy, KeySealed)
     def register(self, request: Request) -> Response:
-        """Create an account; sends the verification mail.
+        """Create an account, and mail a verification link.
 
-        The tokens work until the access token expires; login and refresh need a verified address.
+        The access token works until it expires; login and refresh need a verified address.
         """
         body = validated(RegistrationSerializer, request.data, "body")
         pair = registration.register(**body, client=Client.of(request))
@@ -101,7 +101,7 @@ class PublicAuthViewSet(ApiViewSet):
     def login(self, request: Request) -> Response:
         """Sign in with e-mail and password.
 
-        Wrong passwords in a row lock the account for a while; `Retry-After` says how long.
+        Repeated wrong passwords lock the account for a while; `Retry-After` says for how long.
         """
         body = validated(LoginSerializer, request.data, "body")
         return Response(asdict(login.log_in(**body, client=Client.of(request))))
@@ -109,9 +109,9 @@ class PublicAuthViewSet(ApiViewSet):
     @extend_schema(request=RefreshSerializer, responses=RefreshedTokenPairSerializer)
     @raises(InvalidRefreshToken, RefreshTokenReused, EmailNotVerified, RateLimited, KeySealed)
     def refresh(self, request: Request) -> Response:
-        """Exchange a refresh token for the next pair; each works once.
+        """Exchange a refresh token for the next pair of tokens.
 
-        For some seconds a used token gives its successor again. After that it ends the session.
+        Each works once. For a few seconds a used one returns the same successor again; after that it ends the session.
         """
         try:
             body = validated(RefreshSerializer, request.data, "body")
@@ -123,9 +123,9 @@ class PublicAuthViewSet(ApiViewSet):
 
     @extend_schema(request=AddressSerializer, responses=OkSerializer)
     def forgot_password(self, request: Request) -> Response:
-        """Mail a reset code, if there is such an account.
+        """Mail a reset code, if the address has an account.
 
-        The answer is the same for every address.
+        The response is the same for every address.
         """
         resets.request_code(**validated(AddressSerializer, request.data, "body"), client=Client.of(request))
         return ok()
@@ -135,7 +135,7 @@ class PublicAuthViewSet(ApiViewSet):
     def verify_reset_code(self, request: Request) -> Response:
         """Check a reset code without using it up.
 
-        Every error is the same, whether or not there is such an account. Wrong guesses use a code up.
+        All errors are alike, whether or not the account exists. Too many wrong guesses invalidate a code.
         """
         resets.verify_code(**validated(ResetCodeSerializer, request.data, "body"), client=Client.of(request))
         return ok()
@@ -143,9 +143,9 @@ class PublicAuthViewSet(ApiViewSet):
     @extend_schema(request=ResetSerializer, responses=OkSerializer)
     @raises(InvalidResetCode, Busy)
     def reset_password(self, request: Request) -> Response:
-        """Choose a new password with a reset code; ends every session.
+        """Set a new password with a reset code.
 
-        Also opens a lock and marks the address verified, since the code proves the mailbox.
+        Ends every session and any lock, and marks the address verified, since the code proves the mailbox.
         """
         resets.reset_password(**validated(ResetSerializer, request.data, "body"), client=Client.of(request))
         return ok()
@@ -153,7 +153,7 @@ class PublicAuthViewSet(ApiViewSet):
     @extend_schema(request=VerificationTokenSerializer, responses=OkSerializer)
     @raises(InvalidVerificationToken)
     def verify_email(self, request: Request) -> Response:
-        """Verify an address with the token of the mail.
+        """Verify an address with the token from the mail.
 
         Works any number of times until the token expires.
         """
@@ -165,7 +165,7 @@ class PublicAuthViewSet(ApiViewSet):
     def verify_email_link(self, request: Request) -> Response:
         """Verify an address with the token in the query.
 
-        Verifies at once, so also for a mail scanner that opens links: let pages send `POST`.
+        Verifies at once, even if a mail scanner opens the link. A page should send `POST` instead.
         """
         registration.verify_email(**validated(VerificationTokenSerializer, request.query_params.dict(), "query"))
         return ok()
@@ -174,7 +174,7 @@ class PublicAuthViewSet(ApiViewSet):
     def resend_verification(self, request: Request) -> Response:
         """Mail a new verification link, if there is an account that needs one.
 
-        The answer is the same for every address.
+        The response is the same for every address.
         """
         body = validated(AddressSerializer, request.data, "body")
         registration.request_verification(**body, client=Client.of(request))
@@ -182,7 +182,7 @@ class PublicAuthViewSet(ApiViewSet):
 
     @extend_schema(responses=KeySetSerializer)
     def read_key_set(self, request: Request) -> Response:
-        """The public keys that tokens are verified with (RFC 7517).
+        """The public keys for verifying tokens (RFC 7517).
 
         Cache them for 10 minutes at most. There are none while a shared secret signs.
         """
@@ -199,7 +199,7 @@ class AuthViewSet(ApiViewSet):
     def logout(self, request: SignedInRequest) -> Response:
         """Sign out everywhere: every session of the user ends at once.
 
-        The answer is the same where the session, or the account, is gone already; other sessions then stay.
+        The response is the same if the session or the account is already gone; other sessions then stay.
         """
         sessions.log_out(user=request.user)
         return logged_out()
@@ -211,9 +211,9 @@ class AuthViewSet(ApiViewSet):
 
     @extend_schema(responses=ListedSessionSerializer(many=True))
     def list_sessions(self, request: SignedInRequest) -> Response:
-        """The user's live sessions, the last used first.
+        """The user's live sessions, most recently used first.
 
-        One for each login or registration; `current` marks that of the token which was sent.
+        One for each login or registration; `current` marks the one that the access token belongs to.
         """
         return Response(sessions.list_sessions(user=request.user, current=request.auth))
 
@@ -222,7 +222,7 @@ class AuthViewSet(ApiViewSet):
     def revoke_session(self, request: SignedInRequest, session_id: str) -> Response:
         """End one of the user's sessions.
 
-        Its tokens stop working at once. The id of another user's session is 404 like one that never was.
+        Its tokens stop working at once. Another user's session is 404, as if it did not exist.
         """
         sessions.revoke(user=request.user, session_id=uuid_in_path("session_id", session_id))
         return Response(status=204)
@@ -232,7 +232,7 @@ class AuthViewSet(ApiViewSet):
     def verify_password(self, request: SignedInRequest) -> Response:
         """Whether this is the user's password.
 
-        A wrong password is `{"ok": false}`. After ten different ones within 15 minutes further ones are not evaluated.
+        A wrong password returns `{"ok": false}`. After ten different ones within 15 minutes, others get 429.
         """
         body = validated(PasswordSerializer, request.data, "body")
         return Response({"ok": confirmation.verify_password(user=request.user, **body)})
@@ -247,7 +247,7 @@ class ProfileViewSet(ApiViewSet):
     def read_me(self, request: SignedInRequest) -> Response:
         """Who is signed in.
 
-        The role is the present one: no token holds it.
+        The role is the current one; no token contains it.
         """
         return Response(profile_of(request.user))
 
@@ -256,7 +256,7 @@ class ProfileViewSet(ApiViewSet):
     def update_me(self, request: SignedInRequest) -> Response:
         """Change the name, the password, or both.
 
-        A new password needs `old_password`. It ends every other session and keeps this one.
+        A new password needs `old_password`, and ends every session but this one.
         """
         body = validated(ProfileChangeSerializer, request.data, "body")
         user = profile_flow.update_profile(user=request.user, session=request.auth, client=Client.of(request), **body)
@@ -267,16 +267,16 @@ class ProfileViewSet(ApiViewSet):
     def patch_me(self, request: SignedInRequest) -> Response:
         """Change the name, the password, or both, as PUT does.
 
-        A new password needs `old_password`. It ends every other session and keeps this one.
+        A new password needs `old_password`, and ends every session but this one.
         """
         return self.update_me(request)
 
     @extend_schema(responses={200: MessageSerializer})
     @raises(LastAdmin)
     def delete_me(self, request: SignedInRequest) -> Response:
-        """Delete the account and all that is the user's.
+        """Delete the account and all of its data.
 
-        At once and for good: no password is asked for, and every token stops working. The last admin cannot.
+        At once and for good: no password is asked for, and every token stops working. The last admin cannot do this.
         """
         profile_flow.delete_account(user=request.user, client=Client.of(request))
         return Response({"message": "Account deleted successfully."})
@@ -285,7 +285,7 @@ class ProfileViewSet(ApiViewSet):
     def is_admin(self, request: SignedInRequest) -> Response:
         """Whether the user is an admin.
 
-        For other services, which must not take the role from a token.
+        For other services: no token contains the role.
         """
         return Response({"is_admin": request.user.is_admin})
 

@@ -18,8 +18,8 @@ LONGEST_PAGE = 200
 DAYS = 365
 MOST_DAYS = 366
 
-LIMIT = "How many at most."
-CURSOR = "What `Link` of the page before has."
+LIMIT = "How many to return at most."
+CURSOR = "From the `Link` of the previous page."
 
 EXAMPLE_CODE = "print(sum(map(int, input().split())))"
 
@@ -69,11 +69,11 @@ class AttemptQuerySerializer(ApiSerializer):
     limit = QueryInteger(min_value=1, max_value=LONGEST_PAGE, default=PAGE, help_text=LIMIT)
     offset = QueryInteger(min_value=0, max_value=LARGEST, default=0, help_text="How many to skip, without a `cursor`.")
     cursor = HistoryCursor(required=False, help_text=CURSOR)
-    question_id = QueryInteger(min_value=1, max_value=LARGEST, required=False, help_text="Only at this question.")
+    question_id = QueryInteger(min_value=1, max_value=LARGEST, required=False, help_text="Only for this question.")
     language = QueryText(max_length=LANGUAGE_LENGTH, required=False, help_text="Only in exactly this language.")
-    solved = QueryBoolean(required=False, help_text="Only those that solved the question, or that did not.")
-    since = Moment(required=False, help_text="Only from this time on.")
-    until = Moment(required=False, help_text="Only before this time.")
+    solved = QueryBoolean(required=False, help_text="Only attempts that solved the question, or only others.")
+    since = Moment(required=False, help_text="Only attempts at or after this time.")
+    until = Moment(required=False, help_text="Only attempts before this time.")
 
     example = {
         "limit": 20,
@@ -95,14 +95,14 @@ class QuestionQuerySerializer(ApiSerializer):
 
 
 class ActivityQuerySerializer(ApiSerializer):
-    tz = TimeZone(default=ZoneInfo("UTC"), help_text="The time zone that counts the days.")
-    days = QueryInteger(min_value=1, max_value=MOST_DAYS, default=DAYS, help_text="How many days, with today.")
+    tz = TimeZone(default=ZoneInfo("UTC"), help_text="The time zone in which days are counted.")
+    days = QueryInteger(min_value=1, max_value=MOST_DAYS, default=DAYS, help_text="How many days, including today.")
 
     example = {"tz": "Asia/Singapore", "days": 30}
 
 
 class ExportQuerySerializer(ApiSerializer):
-    format = Choice(["json", "csv"], default="json", help_text="The kind of file.")
+    format = Choice(["json", "csv"], default="json", help_text="The format of the file.")
 
     example = {"format": "csv"}
 

@@ -50,7 +50,7 @@ class AttemptViewSet(ApiViewSet):
     def record_attempt(self, request: SignedInRequest) -> Response:
         """Record an attempt.
 
-        Solved means at least one test, and all passed.
+        It is solved if there was at least one test and all passed.
         """
         key = idempotency_key(request.META.get("HTTP_IDEMPOTENCY_KEY"))
         facts = validated(NewAttemptSerializer, request.data, "body")
@@ -73,7 +73,7 @@ class AttemptViewSet(ApiViewSet):
 
     @extend_schema(responses=SummarySerializer)
     def summarise_attempts(self, request: SignedInRequest) -> Response:
-        """Totals; `solved` counts distinct questions.
+        """How many attempts there are, and how many questions are solved.
 
         `last_attempt_at` is `null` before the first attempt.
         """
@@ -84,19 +84,19 @@ class AttemptViewSet(ApiViewSet):
         responses=QuestionSerializer(many=True),
     )
     def list_questions(self, request: SignedInRequest) -> Response:
-        """What the user has reached on each question, by the question's number.
+        """The user's progress on each question, by question number.
 
-        `solved_at` is the first time, and `best_runtime_ms` the least runtime of an attempt that solved it; both may be
-        `null`.
+        `solved_at` is the time of the first attempt that solved it, and `best_runtime_ms` the shortest runtime of those
+        that did; both may be `null`.
         """
         query = validated(QuestionQuerySerializer, request.query_params.dict(), "query")
         return listed(request, history.list_questions(user=request.user, **query), query, QuestionCursor)
 
     @extend_schema(parameters=[ActivityQuerySerializer], responses=ActivitySerializer)
     def show_activity(self, request: SignedInRequest) -> Response:
-        """Attempts of each of the last days, as a time zone counts days, and streaks.
+        """Attempts on each of the last days, and streaks.
 
-        Today is the last one; `tz` is a name from the IANA database. A streak is a run of days with an attempt.
+        Today is the last day; `tz` is a name from the IANA database. A streak is a run of days with an attempt.
         """
         query = validated(ActivityQuerySerializer, request.query_params.dict(), "query")
         return Response(progress.show_activity(user=request.user, **query))
@@ -105,7 +105,7 @@ class AttemptViewSet(ApiViewSet):
     def show_statistics(self, request: SignedInRequest) -> Response:
         """Rates, and attempts by language.
 
-        The rates are `null` where there is nothing to divide by.
+        A rate is `null` if there is no data for it.
         """
         return Response(progress.show_statistics(user=request.user))
 
@@ -128,7 +128,7 @@ class AttemptViewSet(ApiViewSet):
     def read_attempt(self, request: SignedInRequest, attempt_id: str) -> Response:
         """One of the user's own attempts, with its code.
 
-        The id of another user's attempt is 404 like one that never was.
+        Another user's attempt is 404, as if it did not exist.
         """
         return Response(history.show_attempt(user=request.user, attempt_id=uuid_in_path("attempt_id", attempt_id)))
 

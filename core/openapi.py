@@ -30,7 +30,7 @@ class ProblemSerializer(ApiSerializer):
         child=serializers.CharField(), help_text="`body`, `query`, `path` or `header`, then the field, if any."
     )
     msg = serializers.CharField(help_text="A sentence for a person, which names the field.")
-    type = serializers.CharField(help_text="Stable: decide by it.")
+    type = serializers.CharField(help_text="A stable code for programs to branch on.")
 
 
 class InvalidSerializer(ErrorSerializer):
@@ -70,7 +70,7 @@ class UnsupportedMediaType(ApiError):
 
 HEADERS: dict[str, dict[str, Any]] = {
     "X-Request-ID": {
-        "description": "The id of this request: the caller's, if it sent a sane one. Quote it to report a problem.",
+        "description": "The id of this request: the caller's own, if it is a valid one. Quote it to report a problem.",
         "required": True,
         "schema": {"type": "string"},
         "example": "7f9c2ba4e88f41d29b1f0c5a3ea6e3c1",
@@ -81,10 +81,10 @@ HEADERS: dict[str, dict[str, Any]] = {
         "schema": {"type": "integer", "minimum": 1},
         "example": 60,
     },
-    "RateLimit-Limit": {"description": "Calls in a window.", "schema": {"type": "integer"}, "example": 60},
-    "RateLimit-Remaining": {"description": "How many are left.", "schema": {"type": "integer"}, "example": 59},
-    "RateLimit-Reset": {"description": "Seconds to its end.", "schema": {"type": "integer"}, "example": 42},
-    "RateLimit-Policy": {"description": "Both in one.", "schema": {"type": "string"}, "example": "60;w=60"},
+    "RateLimit-Limit": {"description": "Calls allowed in a window.", "schema": {"type": "integer"}, "example": 60},
+    "RateLimit-Remaining": {"description": "Calls left in this window.", "schema": {"type": "integer"}, "example": 59},
+    "RateLimit-Reset": {"description": "Seconds until the window ends.", "schema": {"type": "integer"}, "example": 42},
+    "RateLimit-Policy": {"description": "Limit and window.", "schema": {"type": "string"}, "example": "60;w=60"},
 }
 ERRORS_OF_EVERY_CALL = (UrlTooLong, HeadersTooLarge, Failed, Unavailable)
 RATE_LIMIT_HEADERS = [name for name in HEADERS if name.startswith("RateLimit-")]

@@ -25,7 +25,7 @@ TAGS = [
     {"name": "auth", "description": "Registering, signing in and out, sessions and passwords."},
     {"name": "users", "description": "The signed-in user's own account, and the names of others."},
     {"name": "attempts", "description": "The signed-in user's coding attempts, and what they add up to."},
-    {"name": "services", "description": "For other services on the inside network, with a key of their own."},
+    {"name": "services", "description": "For other services on the internal network, each with its own key."},
     {"name": "health", "description": "For load balancers and orchestrators."},
 ]
 METHODS = ["get", "post", "put", "patch", "delete"]

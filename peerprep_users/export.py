@@ -56,6 +56,6 @@ class ExportViewSet(ApiViewSet):
     def export_me(self, request: SignedInRequest) -> HttpResponseBase:
         """All that the service holds about the user, as a file.
 
-        Each row as it is stored, less its secrets: no hash, no code, no id of a refresh token.
+        Each row as it is stored, without its secrets: no hash, no code, no id of a refresh token.
         """
         return download(request, json_object(export_user(user=request.user)), "application/json", "account.json")

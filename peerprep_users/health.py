@@ -97,12 +97,12 @@ def document_health(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
     liveness = {
         "operationId": "checkLiveness",
         "summary": "Whether the process answers",
-        "description": "It asks neither the database nor any other service.",
+        "description": "It needs neither the database nor any other service.",
     }
     readiness = {
         "operationId": "checkReadiness",
-        "summary": "Whether what a request needs is there",
-        "description": "That is a database which answers and accepts writes.",
+        "summary": "Whether calls can be served",
+        "description": "They need a database that answers and accepts writes.",
     }
     result["paths"] |= {
         "/healthz": {"get": {**liveness, "tags": ["health"], "responses": {"200": ok}}},

@@ -60,6 +60,11 @@ def test_it_names_every_operation_once() -> None:
     assert len(set(names)) == len(set(summaries)) == len(OPERATIONS)
 
 
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_its_summaries_are_plain_text(name: str) -> None:
+    assert "`" not in OPERATIONS[name]["summary"]  # both pages would show it
+
+
 def test_it_has_the_methods_of_a_path_in_one_order() -> None:
     assert list(DOCUMENT["paths"]["/users/me"]) == ["get", "put", "patch", "delete"]
 
