@@ -48,7 +48,7 @@ class StoredSessionSerializer(ApiSerializer):
     rotated_at = serializers.DateTimeField()
     expires_at = serializers.DateTimeField()
     ended_at = serializers.DateTimeField(allow_null=True)
-    end_reason = serializers.CharField(help_text="Empty while the session is live.")
+    end_reason = serializers.ChoiceField(["", *Session.EndReason.values], help_text="Empty while the session is live.")
 
 
 class KnownDeviceSerializer(ApiSerializer):
@@ -93,7 +93,7 @@ class EntrySerializer(ApiSerializer):
     address = serializers.CharField()
     request_id = serializers.CharField()
     reason = serializers.CharField()
-    facts = FactsField()
+    facts = FactsField(help_text="Which ones there are depends on `kind`.")
 
 
 class SecurityEventSerializer(EntrySerializer):

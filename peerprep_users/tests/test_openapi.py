@@ -13,7 +13,7 @@ import pytest
 
 from accounts.audit.log import Actor
 from accounts.flows import administration
-from accounts.models import Role
+from accounts.models import Role, Session
 from accounts.tests.test_export import exported, live
 from accounts.tokens.keys import ring
 from accounts.views import LIMITS
@@ -223,6 +223,13 @@ def test_it_documents_all_that_an_export_holds(alice: Person, mailbox: Mailbox) 
     found = exported(alice)
     assert [name for name, value in found.items() if not value] == []
     check("AccountExport", found)
+
+
+def test_it_documents_why_a_session_ended() -> None:
+    for reason in ["", *Session.EndReason]:
+        check("StoredSession/properties/end_reason", reason)
+    with pytest.raises(jsonschema.ValidationError):
+        check("StoredSession/properties/end_reason", "any other")
 
 
 @pytest.mark.usefixtures("db")
