@@ -98,6 +98,16 @@ def test_its_introduction_quotes_what_the_service_answers(api: Api) -> None:
     assert [json.loads(each) for each in quoted] == [answer.json() for answer in answers]
 
 
+def test_its_introduction_names_the_lists_that_have_pages() -> None:
+    paged = {
+        name
+        for name in OPERATIONS
+        if "X-Total-Count" in OPERATIONS[name]["responses"].get("200", {}).get("headers", {})
+    }
+    pages = DOCUMENT["info"]["description"].partition("## Pages")[2].partition("##")[0]
+    assert set(re.findall("`(GET .+?)`", pages)) == paged
+
+
 @pytest.mark.parametrize("name", OF_THE_API)
 def test_it_documents_what_any_call_may_get(name: str) -> None:
     assert {"414", "431", "500", "503"} <= OPERATIONS[name]["responses"].keys()
