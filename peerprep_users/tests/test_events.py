@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -109,6 +110,14 @@ def test_an_invited_user_is_told_and_verified_by_the_first_password(db: None) ->
 def test_a_new_admin_is_told_as_one(db: None) -> None:
     administration.create_admin(email="new@example.com", password=PASSWORD, by=Actor.operator())
     assert told() == [("user.registered", {"role": "ADMIN", "is_verified": True})]
+
+
+@pytest.mark.slow
+def test_of_demo_users_only_the_admin_is_told_until_they_are_removed(db: None) -> None:
+    call_command("seed_demo", "--users", "2", "--attempts", "10")
+    assert types() == ["user.registered"]
+    call_command("seed_demo", "--remove", "--yes")
+    assert types().count("user.deleted") == 3
 
 
 def test_the_end_of_a_session_is_told_with_its_reason(alice: Person) -> None:
