@@ -23,7 +23,7 @@ from django.db.models import F
 from accounts.models import Mail
 from peerprep_users.admin_site.daily_stats import count_due_days
 AccessFailureLog.objects.update(attempt_time=F("attempt_time") - timedelta(1), ip_address="192.0.2.7")
-Mail.objects.create(kind="verification", to="{EMAIL}", state="dead", tries=9, error="550 No such mailbox")
+Mail.objects.create(kind="verification", to="{EMAIL}", state="dead", tries=1, error="550 No such mailbox")
 count_due_days()
 """
 
