@@ -53,7 +53,8 @@ class Series:
             return {**data, "type": "line", "yAxisID": "percent", "order": -1, "borderWidth": 2, "pointRadius": 2}
         whole = len(self.numbers) - last_is_partial
         fills = [self.colour] * whole + [self.colour + PALE] * last_is_partial
-        return {**data, "backgroundColor": fills, "borderColor": self.colour, "borderWidth": 1, "minBarLength": 2}
+        border = {"borderColor": self.colour, "borderWidth": {"top": 1}}  # none at the sides of bars 1.5 pixels wide
+        return {**data, "backgroundColor": fills, **border, "minBarLength": 2}
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,7 @@ class Chart:
         names = {"grid": {"display": False}}
         if self.sideways:
             return {"x": values, "y": names | titled(self.first)}
-        days = {**names, "ticks": {"maxTicksLimit": 7, "maxRotation": 0}, **titled(f"{self.first}; today is not over")}
+        days = {**names, "ticks": {"autoSkip": False, "maxRotation": 0}, **titled(f"{self.first}; today is not over")}
         scales = {"x": days, "y": values | ({"max": self.limit} if self.limit else {})}
         if any(self.is_unknown):
             scales["unknown"] = {"display": False, "min": 0, "max": 1}

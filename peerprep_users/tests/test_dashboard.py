@@ -15,6 +15,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from playwright.sync_api import Page
 
 from accounts.admin.base import changelist_url, user_url
 from accounts.models import Mail, Session, User
@@ -26,6 +27,7 @@ from peerprep_users.admin_site import daily_stats
 from peerprep_users.admin_site.charts import Chart, Series
 from peerprep_users.admin_site.dashboard import totals
 from peerprep_users.models import DailyFigure
+from peerprep_users.tests.browsing import Service
 
 pytestmark = pytest.mark.slow
 
@@ -213,7 +215,7 @@ def test_unknown_days_and_days_with_nothing_look_different(admin: Person) -> Non
     assert (band["label"], band["data"][0], band["data"][-1]) == ("Not counted", 1, None)
     assert bars["minBarLength"]  # of 0
     *whole, partial = bars["backgroundColor"]
-    assert partial not in whole
+    assert partial not in whole and bars["borderWidth"] == {"top": 1}  # or thin bars would be all border
     count_days(6, 1)
     assert len(json.loads(chart_of(browser, "Registrations", "days=7").data)["datasets"]) == 1
 
@@ -258,6 +260,19 @@ def test_one_outlier_is_cut_off_and_told(admin: Person, bob: Person) -> None:
     assert f"up to 400 ({days_ago(3):%-d %b})" in browser.get("/admin/?days=7").content.decode()
     DailyFigure.objects.filter(name="failed_logins", value=400).update(value=20)
     assert chart_of(browser, "Failed logins and locks", "days=7").limit is None
+
+
+@pytest.mark.any_database
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("days", [7, 30, 90])
+def test_the_axis_names_today_and_some_days_before(
+    admins_desktop: Page, service: Service, width: int, days: int
+) -> None:
+    admins_desktop.set_viewport_size({"width": width, "height": 900})
+    admins_desktop.goto(f"{service.base_url}/admin/?days={days}")
+    canvas = admins_desktop.get_by_role("region", name="Registrations", exact=True).locator("canvas")
+    *before, last = canvas.evaluate("canvas => Chart.getChart(canvas).scales.x.ticks.map(tick => tick.label)")
+    assert last == "today" and 3 <= len(before) <= 7
 
 
 # --- Failed logins ----------------------------------------------------------------------------------------------------

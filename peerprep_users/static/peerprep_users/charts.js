@@ -1,5 +1,6 @@
 (() => {
   const html = document.documentElement;
+  const DAY_WIDTH = 50; // of the name of a day, in CSS pixels
   const linksOf = (chart) => (chart.canvas.dataset.links || "").split(" ");
 
   // The colour of the charts' text and lines follows the theme, with a contrast of 3:1 to the bars. Registered before
@@ -19,6 +20,14 @@
   const label = callbacks.label;
   callbacks.label = function (item) {
     return item.dataset.yAxisID === "unknown" ? item.dataset.label : label.call(this, item);
+  };
+
+  // Of days as many are named as have room, from the last one back: today always is.
+  Chart.defaults.scales.category.afterBuildTicks = (scale) => {
+    if (scale.axis !== "x") return;
+    const last = scale.ticks.length - 1;
+    const step = Math.ceil((scale.ticks.length * DAY_WIDTH) / scale.width);
+    scale.ticks = scale.ticks.filter((_, index) => (last - index) % step === 0);
   };
 
   // A click on a day opens its list.
