@@ -1,8 +1,10 @@
 """The index page of the admin site: what it shows, and where each number leads."""
 
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
+from django.db.models import Min
 from django.http import HttpRequest
 
 from accounts.admin.base import changelist_url
@@ -80,8 +82,11 @@ def charts_by_day(stats: DailyStats) -> list[Chart]:
     def series(title: str, name: str, label: str = "", colour: str = BLUE) -> Series:
         return Series(title, stats.series(name, label), colour, before=stats.sum_before(name, label))
 
-    def chart(title: str, rows: str, time: str, *lines: Series) -> Chart:
-        links = [changelist_url(rows, **{f"{time}_from": day, f"{time}_to": day}) for day in stats.dates]
+    def chart(title: str, rows: str, time: str, *lines: Series, since: date = stats.dates[0]) -> Chart:
+        links = [
+            changelist_url(rows, **{f"{time}_from": day, f"{time}_to": day}) if day >= since else ""
+            for day in stats.dates
+        ]
         days = [*(f"{day:%-d %b}" for day in stats.dates[:-1]), "today"]
         return Chart(title, changelist_url(rows), days, lines, links)
 
@@ -91,7 +96,7 @@ def charts_by_day(stats: DailyStats) -> list[Chart]:
     mails, dead = series("Mails", "mails"), series("Dead", "mails", "dead", RED)
     return [
         chart("Registrations", "accounts_user", "created_at", series("Registrations", "registrations")),
-        chart("Logins", "accounts_session", "created_at", series("Logins", "logins")),
+        chart("Logins", "accounts_session", "created_at", series("Logins", "logins"), since=oldest_day(Session)),
         chart("Failed logins and locks", "axes_accessfailurelog", "attempt_time", failed, locks),
         chart(
             "Attempts and solve rate",
@@ -100,8 +105,14 @@ def charts_by_day(stats: DailyStats) -> list[Chart]:
             attempts,
             Series("Solved, %", rates, percent=True),
         ),
-        chart("Mails", "accounts_mail", "created_at", mails, dead),
+        chart("Mails", "accounts_mail", "created_at", mails, dead, since=oldest_day(Mail)),
     ]
+
+
+def oldest_day(model: type[Session | Mail]) -> date:
+    """The first day with rows: those of days before are purged."""
+    oldest = model.objects.aggregate(oldest=Min("created_at"))["oldest"]
+    return oldest.date() if oldest else date.max
 
 
 def chart_of_languages(stats: DailyStats) -> Chart:
