@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from html import unescape
 from typing import Any
 from uuid import uuid4
 
@@ -9,12 +10,14 @@ import pytest
 from axes.models import AccessFailureLog
 from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.models import AuditEntry, Mail, Session, User
 from attempts.models import Attempt
 from conftest import PASSWORD, Person
 from core.models import Event
+from peerprep_users.admin_site import search
 from peerprep_users.tests.admin_lists import MAILS, USERS, fail_logins, opened, path_of, texts
 
 
@@ -35,6 +38,24 @@ def test_people_are_found_from_every_page(browser: Client, alice: Person, bob: P
         assert found(browser, term) == {"alice@example.com": page}
     assert found(browser, "ali", extended="1") == {"alice@example.com": page}
     assert "Nothing found." in opened(browser, "/admin/search/?s=zoe")
+
+
+def test_of_many_people_the_first_are_found_and_the_list_of_all(browser: Client) -> None:
+    addresses = [f"al{number}@example.com" for number in range(100, 110)]
+    User.objects.bulk_create(User(email=address, name="x") for address in reversed(addresses))
+    assert list(found(browser, "AL1")) == addresses
+    User.objects.create(email="al110@example.com")
+    *shown, more = found(browser, "AL1").items()
+    assert [address for address, _ in shown] == addresses
+    assert more == ("More users match “al1”", f"{USERS}?q=al1")
+
+
+def test_where_nothing_is_found_the_page_says_what_is(browser: Client, alice: Person) -> None:
+    page = opened(browser, "/admin/search/?s=al")
+    assert "its beginning (three characters at least)" in page
+    User.objects.filter(pk=alice.user.pk).update(name="Zoe & Co")
+    (link,) = re.findall(r'found by <a class="text-link" href="([^"]*)"', opened(browser, "/admin/search/?s=zoe+%26"))
+    assert alice.user.email in opened(browser, unescape(link))
 
 
 def test_a_search_is_called_what_it_looks_for(browser: Client) -> None:
@@ -95,6 +116,19 @@ def test_a_search_for_people_is_planned_for_what_is_searched_for(browser: Client
     with connection.cursor() as cursor:
         cursor.execute("SELECT statement FROM pg_prepared_statements WHERE statement LIKE '%LIKE%LIMIT%'")
         assert cursor.fetchall() == []
+
+
+def test_of_many_people_the_first_are_found_by_an_index(db: None) -> None:
+    if connection.vendor != "postgresql":
+        pytest.skip("about PostgreSQL's plans")
+    User.objects.bulk_create(User(email=f"{name}{number}@a.example") for name in "ab" for number in range(5_000))
+    with connection.cursor() as cursor, CaptureQueriesContext(connection) as queries:
+        cursor.execute("ANALYZE users")
+        list(search.people("b12"))
+        (query,) = [each["sql"] for each in queries if "users" in each["sql"] and "LIKE" in each["sql"]]
+        cursor.execute(f"EXPLAIN {query}")
+        plan = "".join(line for (line,) in cursor.fetchall())
+    assert "users_email_unique" in plan and "Index Cond" in plan
 
 
 def test_the_sessions_of_a_client_address_are_found_by_an_index(alice: Person) -> None:
