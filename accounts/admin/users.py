@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import admin, messages
+from django.db import connection
 from django.db.models import Count, Max, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.template.loader import render_to_string
@@ -33,6 +34,7 @@ from accounts.flows.timeline import (
 )
 from accounts.models import LoginGuard, Mail, Role, Session, User
 from core.errors import ApiError
+from core.postgresql import unprepared
 from core.times import moment
 
 PANEL_ROWS = 10
@@ -81,6 +83,10 @@ class BaseUserAdmin(BaseAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False  # deleting is an action, which requires a reason
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        with unprepared(connection):  # its search is by LIKE
+            return super().get_changelist_instance(request)
 
     def get_search_results(self, request: HttpRequest, queryset: QuerySet[User], search_term: str) -> Any:
         terms = search_term.split()[:SEARCH_WORDS]

@@ -108,11 +108,12 @@ def test_a_client_address_leads_to_failed_logins_and_to_sessions_and_so_to_users
     assert found(browser, "192.0.2.99") == {}
 
 
-def test_a_search_for_people_is_planned_for_what_is_searched_for(browser: Client) -> None:
+@pytest.mark.parametrize("path", ["/admin/search/?s=nobody", f"{USERS}?q=nobody", f"{USERS}?q=nobody@example.com"])
+def test_a_search_for_people_is_planned_for_what_is_searched_for(browser: Client, path: str) -> None:
     if connection.vendor != "postgresql":
         pytest.skip("about PostgreSQL's plans")
     for _ in range(10):
-        found(browser, "nobody")
+        opened(browser, path)
     with connection.cursor() as cursor:
         cursor.execute("SELECT statement FROM pg_prepared_statements WHERE statement LIKE '%LIKE%LIMIT%'")
         assert cursor.fetchall() == []
