@@ -92,8 +92,8 @@ class BaseUserAdmin(BaseAdmin):
         terms = search_term.split()[:SEARCH_WORDS]
         lookup = "contains" if any(len(term) >= TRIGRAM for term in terms) else "startswith"
         for term in terms:
-            if "@" in term.strip("@"):
-                queryset = queryset.filter(email=normalised(term))
+            if "@" in term[1:]:
+                queryset = queryset.filter(email__startswith=normalised(term))
             else:
                 queryset = queryset.filter(
                     Q(**{f"email__{lookup}": normalised(term)}) | Q(**{f"name__i{lookup}": term})

@@ -119,6 +119,25 @@ def test_a_search_for_people_is_planned_for_what_is_searched_for(browser: Client
         assert cursor.fetchall() == []
 
 
+@pytest.mark.parametrize(
+    ("term", "count"),
+    [
+        ("alice", 2),
+        ("alice@", 1),
+        ("ALICE@ex", 1),
+        ("alice@example.com", 1),
+        ("lice@ex", 0),
+        ("alice@ex al", 1),
+        ("@ex", 4),
+    ],
+)
+def test_the_list_finds_users_by_the_beginning_of_their_address(
+    browser: Client, alice: Person, bob: Person, term: str, count: int
+) -> None:
+    User.objects.create(email="malice@example.com")
+    assert len(browser.get(USERS, {"q": term}).context["cl"].result_list) == count
+
+
 def test_of_many_people_the_first_are_found_by_an_index(db: None) -> None:
     if connection.vendor != "postgresql":
         pytest.skip("about PostgreSQL's plans")
