@@ -47,7 +47,7 @@ OF_ENDS: dict[str, str] = {  # the others leave an entry
     Session.EndReason.LIMIT: "The oldest sessions were ended, since there were too many.",
 }
 OF_MAILS: dict[str, str] = {
-    Mail.State.QUEUED: "waits to be sent",
+    Mail.State.QUEUED: "is queued",
     Mail.State.SENT: "was sent",
     Mail.State.DROPPED: "was not sent: it was no longer needed, or the address was unverified",
     Mail.State.DEAD: "could not be delivered",

@@ -73,7 +73,7 @@ def totals() -> list[Total]:
         ),
         Total("Admins", admins, changelist_url("accounts_user", role__exact=Role.ADMIN)),
         Total("Locked now", locked, changelist_url("accounts_user", locked="yes")),
-        Total("Mails waiting", waiting, changelist_url("accounts_mail", outcome="queued")),
+        Total("Queued mails", waiting, changelist_url("accounts_mail", outcome="queued")),
         Total("Dead mails", dead, changelist_url("accounts_mail", outcome="dead"), alarm=dead.value > 0),
     ]
 
