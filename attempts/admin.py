@@ -50,10 +50,10 @@ class PracticeAdmin(UserRowsAdmin):
         return "user__id__exact" in request.GET or bool(request.GET.get("q", "").strip())
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
-        gone = self.user_parameters & set(request.GET)
+        gone = {name for name in self.user_parameters if request.GET.get(name)}
         if not gone or self.is_of_one_user(request):
             return super().changelist_view(request, extra_context)
-        self.message_user(request, "Filters for the attempts of one user alone were taken off, too.", messages.INFO)
+        self.message_user(request, "Some filters work for the rows of one user only, and were removed.", messages.INFO)
         rest = {name: value for name, value in request.GET.items() if name not in gone}
         return HttpResponseRedirect(changelist_url(self.opts.label_lower.replace(".", "_"), **rest))
 

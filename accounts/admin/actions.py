@@ -13,7 +13,7 @@ from unfold.widgets import UnfoldAdminTextareaWidget
 from accounts.audit.log import Actor
 from accounts.flows import administration
 from accounts.flows.profile import LastAdmin
-from accounts.models import Role, Session, User
+from accounts.models import Role, User
 
 REASON_LENGTH = 500
 
@@ -27,7 +27,7 @@ class Action:
         effect: what will happen, for the page that asks first.
         done: what has happened, before a colon and the user's address.
         run: takes keyword arguments `user`, `by` and `reason`.
-        applies: whether there is anything to do for this user, who is locked or not.
+        applies: whether there is anything to do for this user, with what the list of users adds to each.
         inapplicable: what is said of a user to whom it does not apply. Empty: `run` says it, by raising an error.
         destructive: takes something away, so it requires a reason.
         takes: what goes with it, such as `sessions`, for the title.
@@ -41,15 +41,15 @@ class Action:
     effect: str
     done: str
     run: Callable[..., Any]
-    applies: Callable[[User, bool], bool] = lambda user, locked: True
+    applies: Callable[[Any], bool] = lambda user: True
     inapplicable: str = ""
     destructive: bool = False
     takes: tuple[str, ...] = ()
     needs_other_admin: bool = False
 
-    def refusal(self, user: User, *, is_locked: bool) -> str:
+    def refusal(self, user: User) -> str:
         """Why it cannot be taken on a user, as far as that can be said before it is confirmed. Empty if it can."""
-        if self.inapplicable and not self.applies(user, is_locked):
+        if self.inapplicable and not self.applies(user):
             return f"{user.email} {self.inapplicable}."
         if self.needs_other_admin and user.is_last_admin:
             return f"{user.email}: {LastAdmin.detail}"
@@ -69,7 +69,7 @@ ACTIONS = [
         "Marks the address as verified, without the link that was mailed to it.",
         "Verified",
         administration.verify_address,
-        lambda user, locked: not user.is_verified,
+        lambda user: not user.is_verified,
         "is already verified",
     ),
     Action(
@@ -80,7 +80,7 @@ ACTIONS = [
         "Mails a new link, which works for two days. For an invited user it leads to the choice of a password.",
         "Link queued",
         administration.resend_verification,
-        lambda user, locked: user.is_active and not user.is_verified,
+        lambda user: user.is_active and not user.is_verified,
         "is already verified, or deactivated",
     ),
     Action(
@@ -91,7 +91,7 @@ ACTIONS = [
         "Opens the lock at once and clears the count of wrong passwords.",
         "Unlocked",
         open_lock,
-        lambda user, locked: locked,
+        lambda user: user.locked_until is not None,
         "is not locked",
     ),
     Action(
@@ -102,7 +102,7 @@ ACTIONS = [
         "Mails the user a code to choose a new password with. You will not see it.",
         "Reset code queued",
         administration.send_reset_code,
-        lambda user, locked: user.is_active,
+        lambda user: user.is_active,
         "is deactivated",
     ),
     Action(
@@ -113,7 +113,7 @@ ACTIONS = [
         "Lets the user sign in again. Sessions that were ended stay ended.",
         "Reactivated",
         administration.reactivate,
-        lambda user, locked: not user.is_active,
+        lambda user: not user.is_active,
         "is not deactivated",
     ),
     Action(
@@ -124,7 +124,7 @@ ACTIONS = [
         "Lets the user sign in to this site, see everyone's data and do everything you can do here.",
         "Admin role granted",
         partial(administration.set_role, role=Role.ADMIN),
-        lambda user, locked: not user.is_admin,
+        lambda user: not user.is_admin,
         "is already an admin",
     ),
     Action(
@@ -135,7 +135,7 @@ ACTIONS = [
         "Signs the user out everywhere at once. The same password signs them in again.",
         "Signed out everywhere",
         administration.end_all_sessions,
-        lambda user, locked: Session.objects.live().filter(user=user).exists(),
+        lambda user: user.live_sessions > 0,
         "has no live session",
         destructive=True,
         takes=("sessions",),
@@ -148,7 +148,7 @@ ACTIONS = [
         "Bars the user from this site. The account itself stays.",
         "Admin role revoked",
         partial(administration.set_role, role=Role.USER),
-        lambda user, locked: user.is_admin,
+        lambda user: user.is_admin,
         "is not an admin",
         destructive=True,
         needs_other_admin=True,
@@ -161,7 +161,7 @@ ACTIONS = [
         "Ends every session at once and blocks signing in until the account is reactivated.",
         "Deactivated",
         administration.deactivate,
-        lambda user, locked: user.is_active,
+        lambda user: user.is_active,
         "is already deactivated",
         destructive=True,
         takes=("sessions",),

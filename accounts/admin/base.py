@@ -84,6 +84,9 @@ class BaseAdmin(ModelAdmin):
             selected = queryset.filter(pk__in=request.POST.getlist(ACTION_CHECKBOX_NAME))
         except IMPOSSIBLE_VALUE:
             return HttpResponseRedirect(f"{request.path}?{ERROR_FLAG}=1")
+        if request.POST.getlist(ACTION_CHECKBOX_NAME) and not selected.exists():
+            self.message_user(request, "What was chosen is no longer there.", messages.WARNING)
+            return HttpResponseRedirect(request.get_full_path())
         return super().response_action(request, selected)
 
     def subject(self, parameter: str, value: str) -> str:
@@ -200,6 +203,13 @@ class DeviceMixin:
 def actor_of(request: HttpRequest) -> Actor:
     user: Any = request.user
     return Actor.admin(user, Client.of(request))
+
+
+def way_back(request: HttpRequest, rows: str, *, otherwise: str) -> str:
+    """The list that an action was opened from, with its filters, or else another page."""
+    page = request.POST.get("opened_from") or request.headers.get("Referer", "")
+    _, is_list, query = page.partition(rows)
+    return f"{rows}{query}" if is_list and query[:1] in {"", "?"} else otherwise
 
 
 def ids_of_user(address: str) -> list[UUID]:

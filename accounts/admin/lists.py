@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
-from typing import Any, ClassVar
+from typing import Any
 
 from django import forms
 from django.contrib import admin
@@ -75,9 +75,6 @@ class OnlyFilter(admin.SimpleListFilter):
 
 class DayRangeForm(RangeDateForm):
     """With the browser's own fields for days, which send no other form of them."""
-
-    class Media:
-        js: ClassVar[list[str]] = []
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

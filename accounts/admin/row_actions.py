@@ -9,7 +9,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 
 from accounts.admin.actions import ACTIONS, Action, ReasonForm, confirmation_page
-from accounts.admin.base import ReadOnlyAdmin, actor_of, changelist_url, ids_of_user, user_url
+from accounts.admin.base import ReadOnlyAdmin, actor_of, changelist_url, ids_of_user, user_url, way_back
 from accounts.mail.messages import can_be_sent_again
 from accounts.models import Mail, User
 from core.errors import ApiError
@@ -52,7 +52,8 @@ class RowActionMixin(ReadOnlyAdmin):
         if row is None:
             raise Http404
         action, who = self.row_action, self.address_of(row)
-        back = self.opened_from(request, who)
+        owner, rows = ids_of_user(who), changelist_url(f"accounts_{self.opts.model_name}")
+        back = way_back(request, rows, otherwise=user_url(owner[0]) if owner else rows)
         form = ReasonForm.of(action, request)
         if self.applies(row) and not form.is_valid():
             selected = [(row.pk, who, self.described(row))]
@@ -62,16 +63,6 @@ class RowActionMixin(ReadOnlyAdmin):
         else:
             self.message_user(request, f"{who}: {action.inapplicable}.", messages.WARNING)
         return HttpResponseRedirect(back)
-
-    def opened_from(self, request: HttpRequest, address: str) -> str:
-        """The list with its filters, or else the page of the user."""
-        rows = changelist_url(f"accounts_{self.opts.model_name}")
-        page = request.POST.get("opened_from") or request.headers.get("Referer", "")
-        _, is_narrowed, query = page.partition(f"{rows}?")
-        if is_narrowed:
-            return f"{rows}?{query}"
-        owner = ids_of_user(address)
-        return user_url(owner[0]) if owner and not page.endswith(rows) else rows
 
     def run(self, request: HttpRequest, row: Any, reason: str) -> bool:
         subject = {str(self.opts.model_name): row}
@@ -86,6 +77,6 @@ def again_url(mail: Mail, user: User) -> str:
     if can_be_sent_again(mail, user):
         return reverse("admin:accounts_mail_act", args=[mail.pk])
     renewal = next((action for action in ACTIONS if action.name == RENEWED_BY.get(Mail.Kind(mail.kind))), None)
-    if mail.state != Mail.State.QUEUED and renewal and renewal.applies(user, False):
+    if mail.state != Mail.State.QUEUED and renewal and renewal.applies(user):
         return reverse("admin:accounts_user_act", args=[user.pk, renewal.name])
     return ""

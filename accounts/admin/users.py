@@ -16,7 +16,7 @@ from unfold.decorators import display
 from accounts import login_guard
 from accounts.addresses import normalised
 from accounts.admin.actions import ACTIONS, Action, ReasonForm, confirmation_page
-from accounts.admin.base import BaseAdmin, actor_of, changelist_url, grouped, row_url, user_url
+from accounts.admin.base import BaseAdmin, actor_of, changelist_url, grouped, row_url, user_url, way_back
 from accounts.admin.invitation import invitation_page
 from accounts.admin.lists import DayRangeFilter, OnlyFilter
 from accounts.admin.row_actions import again_url
@@ -92,12 +92,7 @@ class BaseUserAdmin(BaseAdmin):
         terms = search_term.split()[:SEARCH_WORDS]
         lookup = "contains" if any(len(term) >= TRIGRAM for term in terms) else "startswith"
         for term in terms:
-            if "@" in term[1:]:
-                queryset = queryset.filter(email__startswith=normalised(term))
-            else:
-                queryset = queryset.filter(
-                    Q(**{f"email__{lookup}": normalised(term)}) | Q(**{f"name__i{lookup}": term})
-                )
+            queryset = queryset.filter(Q(**{f"email__{lookup}": normalised(term)}) | Q(**{f"name__i{lookup}": term}))
         return queryset, False
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: Any) -> None:
@@ -132,6 +127,7 @@ class BaseUserAdmin(BaseAdmin):
     def state(self, user: Any) -> str:
         found = [] if user.is_active else [("danger", "deactivated")]
         found += [] if user.is_verified else [("warning", "unverified")]
+        found += [] if user.has_usable_password() else [("warning", "no password")]
         found += [("warning", "locked")] if user.locked_until else []
         labels = [{"type": kind, "text": text} for kind, text in found or [("success", "can sign in")]]
         shown = format_html_join("\n", "{}", ((render_to_string(LABEL_TEMPLATE, label),) for label in labels))
@@ -166,11 +162,11 @@ class BaseUserAdmin(BaseAdmin):
 
     def panels(self, user: User) -> dict[str, Any]:
         """What the page shows above and below the form."""
-        is_locked = login_guard.locked_until(user.email) is not None
         explanation = explain_login(address=user.email)
         if explanation.user is None:
             raise Http404  # deleted just now
-        applicable = [action for action in self.user_actions if action.applies(user, is_locked)]
+        (annotated,) = self.annotate_page([user])
+        applicable = [action for action in self.user_actions if action.applies(annotated)]
         remedies = [
             (reason, [action for action in applicable if action.name in REMEDIES[reason.code]])
             for reason in explanation.reasons
@@ -231,10 +227,11 @@ class BaseUserAdmin(BaseAdmin):
         action = next((action for action in self.user_actions if action.name == name), None)
         if user is None or action is None:
             raise Http404
-        if response := self.confirm_and_run(request, action, [user], user_url(pk)):
+        back = way_back(request, changelist_url("accounts_mail"), otherwise=user_url(pk))
+        if response := self.confirm_and_run(request, action, [user], back):
             return response
         exists = User.objects.filter(pk=pk).exists()
-        return HttpResponseRedirect(user_url(pk) if exists else changelist_url("accounts_user"))
+        return HttpResponseRedirect(back if exists else changelist_url("accounts_user"))
 
     def get_actions(self, request: HttpRequest) -> dict[str, tuple[Any, str, str]]:
         """The actions on the users that were ticked in the list."""
@@ -247,10 +244,9 @@ class BaseUserAdmin(BaseAdmin):
 
         Says of those to whom it cannot be done why not, before it asks.
         """
-        locks = login_guard.locks_of([user.email for user in users])
-        answers = [(user, action.refusal(user, is_locked=user.email in locks)) for user in users]
+        answers = [(user, action.refusal(user)) for user in self.annotate_page(users)]
         if refusals := [refusal for _, refusal in answers if refusal]:
-            more = f" So it is with {len(refusals) - REFUSALS:,} more." if len(refusals) > REFUSALS else ""
+            more = f" {len(refusals) - REFUSALS} more are left as they are." if len(refusals) > REFUSALS else ""
             self.message_user(request, " ".join(refusals[:REFUSALS]) + more, messages.ERROR)
         users = [user for user, refusal in answers if not refusal]
         if not users:

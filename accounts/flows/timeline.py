@@ -71,21 +71,29 @@ class Happening:
 
 def timeline_of(user: User) -> list[Happening]:
     """The newest ones. As many are read of each kind, so that none between them is missing."""
+    failures = list(events_of_failures(user))
     created_by_another = was_created_by_another(user)
     mails = events_of_mails(user, subjects_for(invited=created_by_another))
-    found = [*events_of_sessions(user), *events_of_failures(user), *mails, *events_of_entries(user)]
+    found = [*events_of_sessions(user), *failures, *mails, *events_of_entries(user)]
     if not created_by_another:
         created = Kind.ACCOUNT_CREATED
         found.append(Happening(user.created_at, created, OF_ENTRIES[created]))
+    if len(failures) == FAILURES:  # there may be more
+        found = [event for event in found if event.at >= failures[-1].at]
     return list(folded(sorted(found, key=lambda event: event.at, reverse=True)))[:EVENTS]
 
 
 def folded(events: list[Happening]) -> Iterator[Happening]:
-    """With one for wrong passwords that follow each other from the same device."""
-    for _, run in groupby(events, lambda event: event.note if event.kind == WRONG_GUESS else event):
-        first, *earlier = run
+    """With one for wrong passwords that follow each other."""
+    for is_guess, run in groupby(events, lambda event: event.kind == WRONG_GUESS):
+        if not is_guess:
+            yield from run
+            continue
+        newest, *earlier = run
+        devices = {event.note for event in [newest, *earlier]}
+        device = newest.note if len(devices) == 1 else f"{len(devices)} devices"
         times = f"{len(earlier) + 1} times since {moment(earlier[-1].at)}" if earlier else ""
-        yield replace(first, note=joined(first.note, times))
+        yield replace(newest, note=joined(device, times))
 
 
 def events_of_sessions(user: User) -> Iterator[Happening]:

@@ -7,7 +7,9 @@ from uuid import UUID
 
 import pytest
 from django.contrib import admin as django_admin
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from accounts.admin.base import BaseAdmin
@@ -114,5 +116,26 @@ def test_what_does_not_apply_to_many_is_said_once(browser: Client) -> None:
     answer: Any = browser.post("/admin/accounts/user/", {"action": "unlock", "_selected_action": chosen}, follow=True)
     (said,) = [str(each) for each in answer.context["messages"]]
     assert said == " ".join(
-        [*(f"user{number}@example.com is not locked." for number in range(3)), "So it is with 2 more."]
+        [*(f"user{number}@example.com is not locked." for number in range(3)), "2 more are left as they are."]
     )
+
+
+def test_an_action_on_rows_that_are_gone_says_so(browser: Client) -> None:
+    for path, action in {"accounts/user": "delete", "accounts/mail": "resend"}.items():
+        fields = {"action": action, "_selected_action": str(UUID(int=0)), "confirmed": "yes", "reason": "mistaken"}
+        answer: Any = browser.post(f"/admin/{path}/", fields, follow=True)
+        assert [str(each) for each in answer.context["messages"]] == ["What was chosen is no longer there."]
+
+
+def test_an_action_on_many_costs_as_many_queries_as_on_one_to_ask(browser: Client, alice: Person) -> None:
+    costs = []
+    for action in ("end_sessions", "unlock", "deactivate"):
+        for count in (1, 20):
+            for number in range(count):
+                User.objects.get_or_create(email=f"user{number}@example.com")
+            chosen = [str(pk) for pk in User.objects.filter(role="USER").values_list("pk", flat=True)[: count + 1]]
+            fields = {"action": action, "_selected_action": chosen}
+            with CaptureQueriesContext(connection) as queries:
+                browser.post("/admin/accounts/user/", fields)
+            costs.append(len(queries))
+    assert costs[0::2] == costs[1::2]

@@ -147,6 +147,13 @@ def test_every_time_has_one_form_and_nothing_reads_like_code(world: Client, alic
     assert re.search(f"locked until {ONE_FORM.pattern}", " ".join(texts(opened(world, USERS), "td")))
 
 
+def test_who_has_no_password_cannot_sign_in(browser: Client, alice: Person) -> None:
+    assert "can sign in" in texts(opened(browser, f"{USERS}?q=alice"), "td")
+    alice.user.set_unusable_password()
+    alice.user.save()
+    assert "no password" in texts(opened(browser, f"{USERS}?q=alice"), "td")
+
+
 def test_the_list_of_users_says_all_that_keeps_somebody_out(browser: Client, unverified: Person) -> None:
     lock(unverified)
     User.objects.filter(pk=unverified.user.pk).update(is_active=False)
@@ -211,8 +218,12 @@ def test_an_action_leads_back_to_the_list_it_was_chosen_in(browser: Client, alic
     fields = dict(re.findall(r'name="(opened_from)" value="([^"]*)"', asked.content.decode()))
     assert browser.post(end, {**CONFIRMED, **fields}).headers["Location"] == sessions
     page = path_of(User, "change", alice.user.pk)
-    for elsewhere in ("", f"http://testserver{page}", "https://evil.example/?live=yes"):
+    for elsewhere in ("", f"http://testserver{page}", "https://evil.example/?live=yes", f"{path_of(Session)}x/y/"):
         assert browser.get(end, headers={"Referer": elsewhere}, follow=True).redirect_chain == [(page, 302)]
+    assert browser.get(end, headers={"Referer": path_of(Session)}).headers["Location"] == path_of(Session)
+
+    dead, code = f"{MAILS}?outcome=dead", f"{page.removesuffix('change/')}send_reset_code/confirm/"
+    assert browser.get(code, headers={"Referer": f"http://testserver{dead}"}).context["cancel_url"] == dead
 
     users, chosen = f"{USERS}?is_verified__exact=1", {"action": "deactivate", "_selected_action": str(alice.user.pk)}
     assert browser.post(users, chosen).context["cancel_url"] == users

@@ -123,15 +123,15 @@ def test_a_search_for_people_is_planned_for_what_is_searched_for(browser: Client
     ("term", "count"),
     [
         ("alice", 2),
-        ("alice@", 1),
-        ("ALICE@ex", 1),
-        ("alice@example.com", 1),
-        ("lice@ex", 0),
-        ("alice@ex al", 1),
+        ("malice@", 1),
+        ("MALICE@ex", 1),
+        ("lice@ex", 2),
+        ("alice@ex mal", 1),
+        ("alice@exa.com", 0),
         ("@ex", 4),
     ],
 )
-def test_the_list_finds_users_by_the_beginning_of_their_address(
+def test_the_list_finds_users_by_a_part_of_their_address(
     browser: Client, alice: Person, bob: Person, term: str, count: int
 ) -> None:
     User.objects.create(email="malice@example.com")

@@ -10,10 +10,10 @@ addEventListener("load", () => {
   if (document.activeElement === document.body) document.querySelector("[aria-invalid], [autofocus]")?.focus()
 })
 
-// Some controls of the theme can be pressed by mouse alone. What they open gets the focus.
+// Some controls of the theme can be pressed by mouse alone. What they open gets the focus, and Escape gives it back.
 const OPENED = {
   "filterOpen = true": "#changelist-filter",
-  "openUserLinks = !openUserLinks": "nav:has(#logout-form)",
+  "openUserLinks = !openUserLinks": 'nav[x-show="openUserLinks"]',
 }
 document.addEventListener("DOMContentLoaded", () => {
   document.querySelectorAll("[x-on\\:click]:is(a:not([href]), div:not(:empty), span)").forEach((control) => {
@@ -24,8 +24,20 @@ document.addEventListener("DOMContentLoaded", () => {
       if (event.key !== "Enter" && event.key !== " ") return
       event.preventDefault()
       control.click()
-      const opened = OPENED[control.getAttribute("x-on:click")]
-      if (opened) setTimeout(() => document.querySelector(`${opened} :is(a, button, input)`)?.focus(), 100)
     })
+    const opened = document.querySelector(OPENED[control.getAttribute("x-on:click")] ?? "none")
+    if (!opened) return
+    control.addEventListener("click", () => {
+      setTimeout(() => opened.querySelector("a, button, input:not([type=hidden])").focus(), 100)
+    })
+    opened.addEventListener("keydown", (event) => {
+      if (event.key === "Escape") control.focus()
+    })
+  })
+
+  // Nor does the focus go under the filters.
+  const filters = document.getElementById("changelist-filter")
+  filters?.addEventListener("focusout", (event) => {
+    if (event.relatedTarget && !filters.contains(event.relatedTarget)) filters.firstElementChild.click()
   })
 })
