@@ -43,7 +43,12 @@ class DjangoOptions(BaseCommand):
 
 
 class Parser(CommandParser):
-    """Answers wrong usage with a sentence, and then the usage."""
+    """Answers wrong usage with a sentence, and then the usage. Each part of a command has one, and takes `--json`."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        text = "print one JSON document instead, for a program"
+        self.add_argument("--json", action="store_true", default=SUPPRESS, help=text)
 
     def error(self, message: str) -> NoReturn:
         sentence = escaped(f"{message[:1].upper()}{message[1:]}.")
@@ -124,10 +129,6 @@ def positive(text: str) -> int:
     if not re.fullmatch(r"[1-9]\d{0,8}", text, re.ASCII):
         raise ArgumentTypeError("a whole number from 1 on")
     return int(text)
-
-
-def add_json_argument(parser: ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="print one JSON document instead, for a program")
 
 
 def add_reason_argument(parser: ArgumentParser) -> None:

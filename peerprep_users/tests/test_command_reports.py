@@ -4,21 +4,28 @@ import json
 from typing import Any
 
 import pytest
+from django.db import transaction
 
 from attempts.models import QuestionStatus
 from attempts.tests.factories import attempt
 from conftest import PASSWORD, Api, Person
 from core.tests.commands import reported
 
+WHY = "--reason=asked for it"
 REPORTS = [
     ("audit", "list"),
     ("audit", "verify"),
+    ("delete_user", "alice@example.com", "--yes", WHY),
     ("deliver_mail",),
     ("explain_login", "alice@example.com"),
     ("keys", "list"),
     ("purge_expired",),
+    ("revoke_sessions", "alice@example.com", "--yes", WHY),
+    ("seed_demo", "--remove"),
+    ("set_role", "alice@example.com", "ADMIN"),
     ("stats", "verify"),
     ("stats", "rebuild"),
+    ("unlock", "alice@example.com"),
 ]
 
 
@@ -29,7 +36,9 @@ def document(*arguments: str) -> tuple[dict[str, Any], int]:
 
 @pytest.mark.parametrize("command", REPORTS, ids=" ".join)
 def test_the_document_has_the_verdict_that_is_the_first_line_otherwise(alice: Person, command: tuple[str]) -> None:
-    first_line = reported(*command)[0].splitlines()[0]
+    with transaction.atomic():
+        first_line = reported(*command)[0].splitlines()[0]
+        transaction.set_rollback(True)
     found, code = document(*command)
     assert (list(found)[:2], found["verdict"], found["ok"], code) == (["ok", "verdict"], first_line, True, 0)
 
@@ -41,6 +50,19 @@ def test_a_bad_verdict_is_exit_code_1_in_a_document_too(alice: Person) -> None:
     assert (found["ok"], code) == (False, 1)
     assert [(one["side"], one["attempts"]) for one in found["differences"]] == [("counted", 1), ("stored", 99)]
     assert {one["user_id"] for one in found["differences"]} == {str(alice.user.pk)}
+
+
+def test_a_lock_of_an_address_without_an_account_is_opened_for_a_program(api: Api, db: None) -> None:
+    for _ in range(3):
+        api.post("/auth/login", {"email": "x@example.com", "password": "wrong password"})
+    found, code = document("unlock", "x@example.com")
+    assert (found["ok"], found["locked_until"][-1], code) == (False, "Z", 1)
+
+
+def test_a_program_gets_the_passwords_of_demo_users(db: None, api: Api) -> None:
+    found, _ = document("seed_demo", "--users=1", "--attempts=1")
+    assert (found["users"], found["attempts"]) == (1, 1)
+    assert [api.post("/auth/login", login).status_code for login in found["logins"]] == [200, 200]
 
 
 def test_a_login_is_explained_to_a_program(alice: Person, api: Api) -> None:

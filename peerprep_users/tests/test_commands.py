@@ -13,6 +13,7 @@ from accounts.flows.administration import deactivate
 from accounts.flows.profile import LastAdmin
 from accounts.models import AuditEntry, Role, Session, User
 from conftest import PASSWORD, Api, Person, person
+from core.tests.commands import reported
 
 COMMANDS = [
     ("accounts", "audit changepassword createsuperuser delete_user deliver_mail explain_login keys"),
@@ -161,11 +162,11 @@ def test_unlock_opens_a_lock_and_tells_of_it(alice: Person, api: Api) -> None:
 
 def test_unlock_says_that_nobody_has_the_address(api: Api, db: None) -> None:
     nobody = "There is no account with the address x@example.com. It was"
-    assert refusal("unlock", "x@example.com") == (f"{nobody} not locked.", 1)
+    assert reported("unlock", "x@example.com") == (f"{nobody} not locked.\n", 1)
     for _ in range(3):
         api.post("/auth/login", {"email": "x@example.com", "password": "wrong password"})
-    text, code = refusal("unlock", "x@example.com")
-    assert text.startswith(f"{nobody} locked until ") and text.endswith(" and is now unlocked.") and code == 1
+    text, code = reported("unlock", "x@example.com")
+    assert text.startswith(f"{nobody} locked until ") and text.endswith(" and is now unlocked.\n") and code == 1
 
 
 def test_createsuperuser_asks_and_refuses_in_one_line(alice: Person, terminal: list[str]) -> None:

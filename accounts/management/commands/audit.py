@@ -15,7 +15,6 @@ from accounts.audit.verify import AuditFailure, Link, verify
 from accounts.flows.login_report import who
 from accounts.management.base import (
     Operation,
-    add_json_argument,
     add_reason_argument,
     add_yes_argument,
     confirm,
@@ -75,7 +74,6 @@ audit restart --reason "restored from a copy without its head"
         check.add_argument(
             "--head", type=parse_head, metavar="POSITION:HASH", help="a head that the chain must contain"
         )
-        add_json_argument(check)
         shown = parts.add_parser("list", help="lists entries, the newest first")
         shown.add_argument("--user", metavar="EMAIL|ID", help="about this account; a deleted one by its id")
         kinds = ", ".join(AuditEntry.Kind.values)
@@ -84,7 +82,6 @@ audit restart --reason "restored from a copy without its head"
         shown.add_argument(
             "--last", type=positive, default=LAST_SHOWN, metavar="N", help="how many at most (default: %(default)s)"
         )
-        add_json_argument(shown)
         again = parts.add_parser("restart", help="recreates a missing head, and records that")
         add_reason_argument(again)
         add_yes_argument(again)
@@ -101,7 +98,7 @@ audit restart --reason "restored from a copy without its head"
                     yes=options["yes"],
                 )
                 head = restart(by=Actor.operator(), reason=require_reason(options["reason"]))
-                self.stdout.write(f"The audit chain continues from position {head.position}.")
+                self.report(f"The audit chain continues from position {head.position}.", position=head.position)
 
     def verify(self, head: Link | None) -> None:
         try:

@@ -17,4 +17,4 @@ class Command(Operation):
         user = get_user(email or ask("E-mail address: "))
         password = ask_new_password()
         administration.change_password(user=user, new_password=password, by=Actor.operator())
-        self.stdout.write(f"{user.email} has a new password and has to sign in again.")
+        self.report(f"{user.email} has a new password and has to sign in again.")

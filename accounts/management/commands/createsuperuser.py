@@ -39,4 +39,4 @@ createsuperuser --noinput --email boss@example.com    # password from DJANGO_SUP
             raise CommandError("--email and DJANGO_SUPERUSER_PASSWORD are required.", returncode=USAGE)
         user = create_admin(email=email, password=password, by=Actor.operator())
         if options["verbosity"]:
-            self.stdout.write(f"{user.email} is now an admin.")
+            self.report(f"{user.email} is now an admin.")

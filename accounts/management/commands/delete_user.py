@@ -25,4 +25,4 @@ delete_user alice@example.com --yes --reason "asked for it by mail"
             raise LastAdmin
         confirm(f"Permanently delete {user.email} ({user.name}) and everything stored about them?", yes=yes)
         administration.delete(user=user, by=Actor.operator(), reason=require_reason(reason))
-        self.stdout.write(f"{user.email} was deleted.")
+        self.report(f"{user.email} was deleted.")

@@ -1,16 +1,12 @@
-from argparse import ArgumentParser
 from typing import Any
 
 from accounts.mail.queue import deliver_due
-from accounts.management.base import Operation, add_json_argument
+from accounts.management.base import Operation
 
 
 class Command(Operation):
     help = "Tries once to deliver every mail that is due. `manage.py work` keeps delivering."
     examples = "deliver_mail"
-
-    def add_arguments(self, parser: ArgumentParser) -> None:
-        add_json_argument(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         taken = deliver_due()

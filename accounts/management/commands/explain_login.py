@@ -6,7 +6,7 @@ from typing import Any
 from accounts.addresses import normalised
 from accounts.flows.login_report import Explanation, explain_login, last_seen_in_words
 from accounts.flows.timeline import Happening, timeline_of
-from accounts.management.base import Operation, add_json_argument
+from accounts.management.base import Operation
 from accounts.models import User
 from core.times import moment
 
@@ -19,7 +19,6 @@ class Command(Operation):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("email")
-        add_json_argument(parser)
 
     def handle(self, *args: Any, email: str, **options: Any) -> None:
         found = explain_login(address=normalised(email))

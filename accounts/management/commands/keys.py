@@ -4,7 +4,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import CommandError
 
-from accounts.management.base import Operation, add_json_argument, add_yes_argument, confirm
+from accounts.management.base import Operation, add_yes_argument, confirm
 from accounts.models import SigningKey
 from accounts.tokens import rotation
 from accounts.tokens.keys import is_symmetric
@@ -26,8 +26,8 @@ keys retire OLD_KID    # a week later: tokens of the old key stop working
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         steps = parser.add_subparsers(dest="step", required=True)
-        add_json_argument(steps.add_parser("list", help="lists the keys and their states"))
-        add_json_argument(steps.add_parser("stage", help="publishes a new key"))
+        steps.add_parser("list", help="lists the keys and their states")
+        steps.add_parser("stage", help="publishes a new key")
         for name, text in (
             ("activate", "starts signing with a staged key"),
             ("retire", "stops accepting tokens of a key"),
@@ -38,7 +38,6 @@ keys retire OLD_KID    # a week later: tokens of the old key stop working
                 "--force", action="store_true", help="do not wait, for a leaked key: valid tokens may be rejected"
             )
             add_yes_argument(step)
-            add_json_argument(step)
 
     def handle(self, *args: Any, step: str, **options: Any) -> None:
         try:

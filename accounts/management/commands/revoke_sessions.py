@@ -3,6 +3,7 @@ from contextlib import suppress
 from typing import Any
 
 from django.db.models import QuerySet
+from django.template.defaultfilters import pluralize
 from django.utils import timezone
 from tqdm import tqdm
 
@@ -42,7 +43,7 @@ revoke_sessions --all --yes --reason "the signing key leaked"
                     bar.update()
                 if not everyone:
                     break
-        self.stdout.write(f"Ended {ended} session{'' if ended == 1 else 's'}.")
+        self.report(f"Ended {ended} session{pluralize(ended)}.", sessions=ended)
 
 
 def signed_in() -> QuerySet[User]:

@@ -8,7 +8,7 @@ from django.core.mail import EmailMessage
 from django.core.management.base import CommandError
 
 from accounts.addresses import normalised, validate_address
-from accounts.management.base import Operation, add_json_argument
+from accounts.management.base import Operation
 from core.smtp import connected, explained
 
 
@@ -20,7 +20,6 @@ send_test_mail ops@example.com
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("address", help="where to send it")
-        add_json_argument(parser)
 
     def handle(self, *args: Any, address: str, **options: Any) -> None:
         address = normalised(address)

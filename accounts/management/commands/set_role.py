@@ -29,4 +29,4 @@ set_role alice@example.com USER --reason "left the team"
             confirm(f"Take the role ADMIN from {user.email}?", yes=yes)
             reason = require_reason(reason)
         administration.set_role(user=user, role=role, by=Actor.operator(), reason=reason)
-        self.stdout.write(f"{user.email} now has the role {role}.")
+        self.report(f"{user.email} now has the role {role}.", role=role)

@@ -1,8 +1,6 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import CommandError
-
 from accounts.addresses import normalised
 from accounts.audit.log import Actor
 from accounts.flows import administration
@@ -23,6 +21,6 @@ class Command(Operation):
         address = normalised(email)
         end = administration.unlock(address=address, by=Actor.operator(), reason=reason)
         was = f"was locked until {moment(end)} and is now unlocked" if end else "was not locked"
-        if not User.objects.filter(email=address).exists():
-            raise CommandError(f"There is no account with the address {address}. It {was}.")
-        self.stdout.write(f"{address} {was}.")
+        is_known = User.objects.filter(email=address).exists()
+        subject = address if is_known else f"There is no account with the address {address}. It"
+        self.report(f"{subject} {was}.", ok=is_known, locked_until=end)

@@ -1,7 +1,7 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from accounts.management.base import Operation, add_json_argument
+from accounts.management.base import Operation
 from attempts.flows import stats
 
 
@@ -17,7 +17,6 @@ stats rebuild
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("step", choices=["verify", "rebuild"])
-        add_json_argument(parser)
 
     def handle(self, *args: Any, step: str, **options: Any) -> None:
         if step == "rebuild":

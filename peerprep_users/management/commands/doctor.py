@@ -3,7 +3,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from accounts.management.base import Operation, add_json_argument
+from accounts.management.base import Operation
 from peerprep_users.doctor.findings import Finding, Level
 from peerprep_users.doctor.report import run_checks
 
@@ -18,7 +18,6 @@ doctor --json      # for a program
     requires_system_checks = ()  # they are among what it checks
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        add_json_argument(parser)
         parser.add_argument("--strict", action="store_true", help="treat warnings as problems")
 
     def handle(self, *args: Any, strict: bool, **options: Any) -> None:

@@ -39,4 +39,4 @@ export_user alice@example.com --output alice.json --reason "her letter of 3 May"
                 self.stdout.write(piece.decode(), ending="")
         if out:
             out.close()
-            self.stdout.write(f"Wrote {output}.")
+            self.report(f"Wrote {output}.")

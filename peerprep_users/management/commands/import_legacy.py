@@ -13,7 +13,7 @@ from django.db import Error as DatabaseError
 from django.db import ProgrammingError, connection
 from tqdm import tqdm
 
-from accounts.management.base import USAGE, Operation, add_json_argument, add_yes_argument, confirm
+from accounts.management.base import USAGE, Operation, add_yes_argument, confirm
 from core.postgresql import limit_statements
 from core.schema_lock import schema_lock
 from peerprep_users.admin_site import daily_stats
@@ -84,7 +84,6 @@ import_legacy --undo        # restores what --in-place has moved
         parser.add_argument(
             "--users-at-once", type=batch_size, default=USERS_AT_ONCE, metavar="N", help="in each transaction"
         )
-        add_json_argument(parser)
         add_yes_argument(parser)
 
     def handle(self, *args: Any, source: str | None, undo: bool, dry_run: bool, **options: Any) -> None:

@@ -1,10 +1,9 @@
-from argparse import ArgumentParser
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import CommandError
 
-from accounts.management.base import Operation, add_json_argument
+from accounts.management.base import Operation
 from core.estimates import count_or_estimate
 from core.jobs import Turn
 from core.models import Event
@@ -17,9 +16,6 @@ class Command(Operation):
         "publishing."
     )
     examples = "publish_events"
-
-    def add_arguments(self, parser: ArgumentParser) -> None:
-        add_json_argument(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         if not settings.RABBITMQ_URL:

@@ -1,10 +1,9 @@
-from argparse import ArgumentParser
 from typing import Any
 
 from tqdm import tqdm
 
 from accounts.audit.chain import chain_entries
-from accounts.management.base import Operation, add_json_argument
+from accounts.management.base import Operation
 from peerprep_users.admin_site import daily_stats
 from peerprep_users.purge import purges
 
@@ -18,9 +17,6 @@ class Command(Operation):
 purge_expired
 purge_expired 2> /dev/null    # without the progress bar
 """
-
-    def add_arguments(self, parser: ArgumentParser) -> None:
-        add_json_argument(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         daily_stats.count_due_days()  # they may count rows that are deleted now

@@ -1,5 +1,6 @@
 import time
 from argparse import ArgumentParser
+from dataclasses import asdict
 from typing import Any
 
 from django.conf import settings
@@ -43,25 +44,30 @@ seed_demo --remove
         with progress_bar("attempts", attempts) as bar:
             logins = seed(users=users, attempts=attempts, progress=bar.update)
         recount_figures()
-        self.stdout.write(f"{users} users and {attempts} attempts in {time.monotonic() - started:.1f} s")
-        self.stdout.write("An admin and a user can sign in. Their passwords are shown only now:")
-        for login in logins:
-            self.stdout.write(f"  {login.email}  {login.password}")
-        self.stdout.write("`manage.py seed_demo --remove` takes all of it away.")
+        self.report(
+            f"{users} users and {attempts} attempts in {time.monotonic() - started:.1f} s",
+            [
+                "An admin and a user can sign in. Their passwords are shown only now:",
+                *(f"  {login.email}  {login.password}" for login in logins),
+                "`manage.py seed_demo --remove` takes all of it away.",
+            ],
+            users=users,
+            attempts=attempts,
+            logins=[asdict(login) for login in logins],
+        )
 
     def remove(self, *, yes: bool) -> None:
         users = demo_users()
         count = users.count()
         if not count:
-            self.stdout.write(f"There is no user @{DOMAIN}.")
+            self.report(f"There is no user @{DOMAIN}.", users=0)
             return
         confirm(f"Permanently delete {count} users @{DOMAIN} and everything stored about them?", yes=yes)
         with progress_bar("users", count) as bar:
             remove(users, progress=bar.update)
         recount_figures()
-        self.stdout.write(f"{count} users @{DOMAIN} were deleted.")
-        if not User.objects.admins().exists():
-            self.stdout.write("No admin is left. `manage.py createsuperuser` makes one.")
+        left = [] if User.objects.admins().exists() else ["No admin is left. `manage.py createsuperuser` makes one."]
+        self.report(f"{count} users @{DOMAIN} were deleted.", left, users=count)
 
 
 def recount_figures() -> None:
