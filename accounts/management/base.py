@@ -6,16 +6,17 @@ import logging
 import re
 import sys
 from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from logging.handlers import MemoryHandler
 from pathlib import Path
 from typing import Any, NoReturn
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.exceptions import ValidationError
+from django.core.management.base import BaseCommand, CommandError, CommandParser, SystemCheckError
 from django.core.serializers.json import DjangoJSONEncoder
 
-from accounts.addresses import normalised
+from accounts.addresses import normalised, validate_address
 from accounts.models import User
 from accounts.text import escaped
 from core.errors import ApiError
@@ -89,7 +90,15 @@ class Operation(BaseCommand):
             return super().execute(*args, **options)
         except ApiError as error:
             messages = [error.detail] if isinstance(error.detail, str) else [item["msg"] for item in error.detail]
-            raise CommandError(" ".join(messages)) from None
+            refusal = CommandError(" ".join(messages))
+        except SystemCheckError:
+            raise
+        except CommandError as error:
+            refusal = error
+        if not self._called_from_command_line:
+            raise refusal
+        self.stderr.write(str(refusal))  # Django would write the exception's name before it
+        sys.exit(refusal.returncode)
 
     def line(self, text: str) -> None:
         """Writes one line, with line breaks and control characters escaped."""
@@ -125,10 +134,28 @@ def log_lines_at_the_end() -> Iterator[None]:
         root.handlers = shown
 
 
-def positive(text: str) -> int:
-    if not re.fullmatch(r"[1-9]\d{0,8}", text, re.ASCII):
-        raise ArgumentTypeError("a whole number from 1 on")
-    return int(text)
+def whole_number(first: int, last: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not (re.fullmatch(r"\d{1,9}", text, re.ASCII) and first <= int(text) <= last):
+            raise ArgumentTypeError(f"a whole number from {first} to {last}")
+        return int(text)
+
+    return parse
+
+
+def address(text: str) -> str:
+    """An e-mail address, normalised."""
+    try:
+        validate_address(normalised(text))
+    except ValidationError:
+        raise ArgumentTypeError("enter a valid e-mail address") from None
+    return normalised(text)
+
+
+def file(text: str) -> Path:
+    if not text:
+        raise ArgumentTypeError("a file has a name")
+    return Path(text)
 
 
 def add_reason_argument(parser: ArgumentParser) -> None:

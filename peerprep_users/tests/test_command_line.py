@@ -45,7 +45,7 @@ def test_a_reader_that_stops_reading_is_no_error(arguments: list[str]) -> None:
         ("unlock a@example.com", "The database does not answer: unable to open database file", 1),
         (
             "createsuperuser <&- >&-",
-            "CommandError: Cannot ask without a terminal. Use --noinput and DJANGO_SUPERUSER_PASSWORD.",
+            "Cannot ask without a terminal. Use --noinput and DJANGO_SUPERUSER_PASSWORD.",
             2,
         ),
     ],
@@ -147,7 +147,7 @@ def test_no_log_line_comes_between_a_question_and_its_answer(
         terminal = Terminal("createsuperuser", DATABASE_URL=url)
         terminal.answer("E-mail address: ", b"boss@example.com\r")
         (_, answer, _), code = terminal.end()
-        assert "CommandError: An account with this" in answer and code == 1
+        assert "An account with this" in answer and "CommandError" not in answer and code == 1
 
 
 @pytest.mark.parametrize(

@@ -119,7 +119,20 @@ def test_a_question_is_no_part_of_the_output(db: None, terminal: list[str], caps
 
 
 @pytest.mark.parametrize(
-    "arguments", [["unlock"], ["audit", "list", "--since=ago"], ["keys", "melt"], ["doctor", "-x"]]
+    "arguments",
+    [
+        ["unlock"],
+        ["unlock", "nobody"],
+        ["explain_login", ""],
+        ["send_test_mail", "nobody@localhost"],
+        ["export_user", "alice@example.com", "--output="],
+        ["audit", "list", "--since=ago"],
+        ["audit", "list", "--last=0"],
+        ["seed_demo", "--users=abc"],
+        ["keys", "melt"],
+        ["doctor", "-x"],
+    ],
+    ids=" ".join,
 )
 def test_wrong_usage_is_a_sentence_and_then_the_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     name = arguments[0]

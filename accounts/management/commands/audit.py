@@ -19,8 +19,8 @@ from accounts.management.base import (
     add_yes_argument,
     confirm,
     get_user,
-    positive,
     require_reason,
+    whole_number,
 )
 from accounts.models import AuditEntry
 from core.times import in_utc, moment
@@ -80,7 +80,11 @@ audit restart --reason "restored from a copy without its head"
         shown.add_argument("--kind", choices=AuditEntry.Kind.values, metavar="KIND", help=f"one of {kinds}")
         shown.add_argument("--since", type=parse_time, metavar="TIME", help="today, yesterday or an ISO time, in UTC")
         shown.add_argument(
-            "--last", type=positive, default=LAST_SHOWN, metavar="N", help="how many at most (default: %(default)s)"
+            "--last",
+            type=whole_number(1, 1_000_000),
+            default=LAST_SHOWN,
+            metavar="N",
+            help="how many at most (default: %(default)s)",
         )
         again = parts.add_parser("restart", help="recreates a missing head, and records that")
         add_reason_argument(again)

@@ -3,10 +3,9 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from accounts.addresses import normalised
 from accounts.flows.login_report import Explanation, explain_login, last_seen_in_words
 from accounts.flows.timeline import Happening, timeline_of
-from accounts.management.base import Operation
+from accounts.management.base import Operation, address
 from accounts.models import User
 from core.times import moment
 
@@ -18,10 +17,10 @@ class Command(Operation):
     examples = "explain_login alice@example.com"
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("email")
+        parser.add_argument("email", type=address)
 
     def handle(self, *args: Any, email: str, **options: Any) -> None:
-        found = explain_login(address=normalised(email))
+        found = explain_login(address=email)
         timeline = timeline_of(found.user) if found.user else []
         self.report(
             found.verdict,

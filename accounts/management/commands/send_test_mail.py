@@ -3,12 +3,10 @@ from email.utils import formataddr
 from typing import Any
 
 from django.conf import settings
-from django.core.exceptions import ValidationError
 from django.core.mail import EmailMessage
 from django.core.management.base import CommandError
 
-from accounts.addresses import normalised, validate_address
-from accounts.management.base import Operation
+from accounts.management.base import Operation, address
 from core.smtp import connected, explained
 
 
@@ -19,14 +17,9 @@ send_test_mail ops@example.com
 """
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("address", help="where to send it")
+        parser.add_argument("address", type=address, help="where to send it")
 
     def handle(self, *args: Any, address: str, **options: Any) -> None:
-        address = normalised(address)
-        try:
-            validate_address(address)
-        except ValidationError:
-            raise CommandError(f"{address} is not a valid e-mail address.") from None
         if not settings.EMAIL_HOST:
             raise CommandError("MAIL_SERVER is not set: mails are printed instead of sent.")
         self.stderr.write(f"Sending from {settings.MAIL_FROM} to {address} via {route()}.", str)  # not as an error

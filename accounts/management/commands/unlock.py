@@ -1,10 +1,9 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from accounts.addresses import normalised
 from accounts.audit.log import Actor
 from accounts.flows import administration
-from accounts.management.base import Operation, add_reason_argument
+from accounts.management.base import Operation, add_reason_argument, address
 from accounts.models import User
 from core.times import moment
 
@@ -14,13 +13,12 @@ class Command(Operation):
     examples = 'unlock alice@example.com\nunlock alice@example.com --reason "called, was herself"'
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("email", help="an address, with or without an account")
+        parser.add_argument("email", type=address, help="an address, with or without an account")
         add_reason_argument(parser)
 
     def handle(self, *args: Any, email: str, reason: str, **options: Any) -> None:
-        address = normalised(email)
-        end = administration.unlock(address=address, by=Actor.operator(), reason=reason)
+        end = administration.unlock(address=email, by=Actor.operator(), reason=reason)
         was = f"was locked until {moment(end)} and is now unlocked" if end else "was not locked"
-        is_known = User.objects.filter(email=address).exists()
-        subject = address if is_known else f"There is no account with the address {address}. It"
+        is_known = User.objects.filter(email=email).exists()
+        subject = email if is_known else f"There is no account with the address {email}. It"
         self.report(f"{subject} {was}.", ok=is_known, locked_until=end)

@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import CommandError
 
 from accounts.audit.log import Actor
-from accounts.management.base import Operation, add_reason_argument, get_user
+from accounts.management.base import Operation, add_reason_argument, file, get_user
 from core.downloads import json_object, pieces
 from peerprep_users.export import export_for_admin
 
@@ -20,7 +20,7 @@ export_user alice@example.com --output alice.json --reason "her letter of 3 May"
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("email")
-        parser.add_argument("--output", type=Path, metavar="FILE", help="a new file, readable only by its owner")
+        parser.add_argument("--output", type=file, metavar="FILE", help="a new file, readable only by its owner")
         add_reason_argument(parser)
 
     def handle(self, *args: Any, email: str, output: Path | None, reason: str, **options: Any) -> None:

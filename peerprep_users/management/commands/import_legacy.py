@@ -1,6 +1,5 @@
 import os
-import re
-from argparse import ArgumentParser, ArgumentTypeError
+from argparse import ArgumentParser
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
@@ -13,7 +12,7 @@ from django.db import Error as DatabaseError
 from django.db import ProgrammingError, connection
 from tqdm import tqdm
 
-from accounts.management.base import USAGE, Operation, add_yes_argument, confirm
+from accounts.management.base import USAGE, Operation, add_yes_argument, confirm, file, whole_number
 from core.postgresql import limit_statements
 from core.schema_lock import schema_lock
 from peerprep_users.admin_site import daily_stats
@@ -31,12 +30,6 @@ USERS_AT_ONCE = 5_000
 MOST_AT_ONCE = 30_000  # each is a parameter, of which SQLite takes 32,766
 
 
-def batch_size(text: str) -> int:
-    if not (re.fullmatch("[0-9]{1,5}", text) and 1 <= int(text) <= MOST_AT_ONCE):
-        raise ArgumentTypeError(f"a whole number from 1 to {MOST_AT_ONCE}")
-    return int(text)
-
-
 @contextmanager
 def created(path: Path) -> Iterator[IO[str]]:
     """The file, emptied. It holds addresses, so it is its owner's alone."""
@@ -44,8 +37,8 @@ def created(path: Path) -> Iterator[IO[str]]:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     except OSError as exc:
         raise CommandError(f"{path}: {exc.strerror}.", returncode=FAILED) from None
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        yield file
+    with os.fdopen(descriptor, "w", encoding="utf-8") as report:
+        yield report
 
 
 @contextmanager
@@ -80,9 +73,10 @@ import_legacy --undo        # restores what --in-place has moved
         what.add_argument("--in-place", action="store_true", help="move its tables to the schema legacy, then import")
         what.add_argument("--undo", action="store_true", help="delete our tables and move the earlier ones back")
         parser.add_argument("--dry-run", action="store_true", help="read and check everything, write nothing")
-        parser.add_argument("--report", type=Path, metavar="FILE", help="a line of JSON for each row with a problem")
+        parser.add_argument("--report", type=file, metavar="FILE", help="a line of JSON for each row with a problem")
+        at_once = whole_number(1, MOST_AT_ONCE)
         parser.add_argument(
-            "--users-at-once", type=batch_size, default=USERS_AT_ONCE, metavar="N", help="in each transaction"
+            "--users-at-once", type=at_once, default=USERS_AT_ONCE, metavar="N", help="in each transaction"
         )
         add_yes_argument(parser)
 
@@ -148,8 +142,8 @@ import_legacy --undo        # restores what --in-place has moved
         users_at_once: int,
         **options: Any,
     ) -> None:
-        with created(report) if report else nullcontext() as file, opening as source:
-            importer = Importer(source, Report(file), users_at_once)
+        with created(report) if report else nullcontext() as lines, opening as source:
+            importer = Importer(source, Report(lines), users_at_once)
             with tqdm(total=importer.rows, unit="rows", leave=False, disable=None) as bar:
                 if dry_run:
                     importer.rehearse(bar.update)
