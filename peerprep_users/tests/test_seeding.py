@@ -31,7 +31,7 @@ def attempts_by_user() -> dict[UUID, int]:
 def test_it_fills_the_database_with_what_might_be_real(alice: Person, capsys: pytest.CaptureFixture[str]) -> None:
     call_command("seed_demo", "--users", "50", "--attempts", "3000")
     assert (User.objects.count(), Attempt.objects.count()) == (52, 3000)
-    assert "50 users and 3000 attempts in " in capsys.readouterr().out
+    assert "Added an admin, 50 users and 3000 attempts in " in capsys.readouterr().out
     assert len(set(Attempt.objects.values_list("language", flat=True))) == 12
     times = sorted(Attempt.objects.values_list("created_at", flat=True))
     assert 360 < (times[-1] - times[0]).days <= 365
@@ -104,7 +104,7 @@ def test_all_of_it_can_be_taken_away_and_nothing_else(alice: Person, capsys: pyt
     assert User.objects.count() == 9
     call_command("seed_demo", "--remove", "--yes")
     said = capsys.readouterr().out
-    assert "8 users @demo.peerprep.example were deleted." in said and "No admin is left." in said
+    assert "Deleted 8 users @demo.peerprep.example." in said and "No admin is left." in said
     assert (User.objects.get(), Session.objects.get()) == (alice.user, alice.session)
     assert not (Attempt.objects.exists() or QuestionStatus.objects.exists() or Mail.objects.exists())
     assert not DailyFigure.objects.filter(name="attempts", value__gt=0).exists()
@@ -124,7 +124,25 @@ def test_it_adds_to_what_is_there(alice: Person) -> None:
     call_command("stats", "verify")
 
 
-@pytest.mark.parametrize("sent", [["--users", "0"], ["--attempts", "-1"]])
+def test_one_of_something_is_named_in_the_singular(db: None, capsys: pytest.CaptureFixture[str]) -> None:
+    call_command("seed_demo", "--users", "1", "--attempts", "1")
+    assert "Added an admin, 1 user and 1 attempt in " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        ["--users=0"],
+        ["--users=abc"],
+        ["--users=100001"],
+        ["--attempts=-1"],
+        ["--attempts=1000001"],
+        ["--remove", "--users=1"],
+        ["--remove", "--attempts=0"],
+    ],
+    ids=" ".join,
+)
 def test_it_refuses_what_makes_no_sense(sent: list[str], db: None) -> None:
-    with pytest.raises(CommandError):
+    with pytest.raises(CommandError) as refused:
         call_command("seed_demo", *sent)
+    assert refused.value.returncode == 2
