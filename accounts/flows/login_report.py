@@ -47,7 +47,7 @@ def explain_login(*, address: str) -> Explanation:
         address: normalised.
     """
     user = User.objects.filter(email=address).first()
-    locked = lock_of(address)
+    locked = lock_of(address, user)
     if user is None:
         return Explanation(address, reasons=[UNKNOWN, *locked])
     return Explanation(
@@ -115,7 +115,7 @@ def link_ends(mail: Mail) -> datetime | None:
     return mail.sent_at + settings.VERIFICATION_TTL if mail.sent_at else None
 
 
-def lock_of(address: str) -> list[Reason]:
+def lock_of(address: str, user: User | None) -> list[Reason]:
     until = login_guard.locked_until(address)
     newest = AccessFailureLog.objects.filter(username=address).order_by("-attempt_time", "-pk")
     failures = list(newest[: settings.LOGIN_FAILURE_LIMIT])
@@ -126,8 +126,9 @@ def lock_of(address: str) -> list[Reason]:
         for failure in counted_failures(failures, until)
     ]
     by = f" by wrong passwords from {', '.join(dict.fromkeys(tries))}" if tries else ""
-    remedy = "Resetting the password, `manage.py unlock` or the user's page unlocks it at once."
-    return [Reason("locked", f"The account is locked until {moment(until)}{by}. It opens by itself.", remedy)]
+    what, others = ("account", "Resetting the password, the user's page or ") if user else ("address", "")
+    remedy = f"{others}`manage.py unlock` unlocks it at once."
+    return [Reason("locked", f"The {what} is locked until {moment(until)}{by}. It opens by itself.", remedy)]
 
 
 def counted_failures(failures: list[AccessFailureLog], until: datetime) -> list[AccessFailureLog]:

@@ -49,6 +49,13 @@ def test_it_knows_an_address_that_nobody_has(db: None) -> None:
     assert "There is no account with this address." in explained("x@example.com")
 
 
+def test_it_says_how_the_lock_of_an_address_without_an_account_is_opened(db: None, api: Api) -> None:
+    for _ in range(3):
+        api.post("/auth/login", {"email": "x@example.com", "password": "wrong"})
+    *_, lock, remedy = explained("x@example.com").splitlines()
+    assert lock.startswith("The address is locked until ") and remedy == "  `manage.py unlock` unlocks it at once."
+
+
 @pytest.mark.parametrize(
     ("state", "facts", "said"),
     [
