@@ -3,13 +3,16 @@
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
+from typing import Any
 
 import psycopg
 import pytest
+from django.core.management import CommandError, call_command
 from django.db import connection
 from django_migration_linter import MigrationLinter
 
-from conftest import database
+from conftest import connected_to, database
 from core.tests.servers import ROOT
 
 COMMAND = [sys.executable, "manage.py", "migrate", "--noinput"]
@@ -43,12 +46,37 @@ def test_one_applies_the_migrations_and_the_others_wait(tmp_path_factory: pytest
 
 @on_postgresql
 def test_a_table_in_use_is_left_to_its_users_and_tried_again(fresh_database: str) -> None:
-    with psycopg.connect(fresh_database) as user, start(fresh_database, "peerprep_users", "zero") as migration:
+    with psycopg.connect(fresh_database) as user, start(fresh_database, "peerprep_users", "zero", "--yes") as migration:
         user.execute("LOCK TABLE daily_figures IN ACCESS SHARE MODE")
         assert migration.stdout
         assert any("A table is in use. Trying again." in line for line in migration.stdout)
         user.rollback()
         assert migration.wait(300) == 0
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("migrated")
+def test_it_goes_back_only_where_that_is_confirmed(
+    migrated: str, tmp_path_factory: pytest.TempPathFactory, django_db_blocker: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    typed = ["n", "y"]
+    monkeypatch.setattr("builtins.input", lambda: typed.pop(0))
+    with database(tmp_path_factory, of=migrated) as url, django_db_blocker.unblock(), connected_to(url):
+        for terminal, options, said, code in (
+            (True, ["--noinput"], "Use --yes.", 2),
+            (False, [], "without a terminal", 2),
+            (True, [], "Nothing changed.", 1),
+        ):
+            monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda terminal=terminal: terminal))
+            with pytest.raises(CommandError, match=said) as refused:
+                call_command("migrate", "attempts", "zero", *options)
+            assert (refused.value.returncode, "attempts" in tables()) == (code, True)
+        call_command("migrate", "attempts", "zero")
+        assert (typed, "attempts" in tables()) == ([], False)
+
+
+def tables() -> list[str]:
+    return connection.introspection.table_names()
 
 
 @on_postgresql

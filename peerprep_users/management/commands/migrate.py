@@ -3,11 +3,12 @@
 import time
 from typing import Any
 
-from django.core.management.base import CommandError
+from django.core.management.base import CommandError, CommandParser
 from django.core.management.commands import migrate
 from django.db import OperationalError, connections
 from psycopg.errors import LockNotAvailable
 
+from accounts.management.base import USAGE, add_yes_argument, confirm
 from core.postgresql import limit_statements
 from core.schema_lock import schema_lock
 from peerprep_users.legacy.detection import TAKE_OVER, holds_earlier_tables
@@ -19,9 +20,25 @@ PAUSE_SECONDS = 1.0  # in which those go on that have waited
 class Command(migrate.Command):
     """Waits for those that are running, then finds what they have left to do."""
 
+    may_go_back = False
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        add_yes_argument(parser)
+
+    def migration_progress_callback(self, action: str, migration: Any = None, fake: bool = False) -> None:
+        """Called before each step: asks before the first one back."""
+        if action == "unapply_start" and not self.may_go_back:
+            if not self.interactive:
+                raise CommandError("Reversing migrations may delete data. Use --yes.", returncode=USAGE)
+            confirm(f"Reverse migrations, first {migration}? That may delete what is stored.", yes=False)
+            self.may_go_back = True
+        super().migration_progress_callback(action, migration, fake)
+
     def execute(self, *args: Any, **options: Any) -> str | None:
         """Not only `handle`: the checks before it query the database too."""
         connection = connections[options["database"]]
+        self.may_go_back = options["yes"]
         limit_statements(connection, None)
         with schema_lock(connection):
             if holds_earlier_tables(connection):
