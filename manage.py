@@ -44,13 +44,13 @@ def explained(error: Exception) -> str:
     """What is wrong with the database."""
     from django.db import Error, connection  # noqa: PLC0415
 
-    from peerprep_users.doctor.deployment import unapplied_migrations  # noqa: PLC0415
+    from peerprep_users.doctor.deployment import schema_fault  # noqa: PLC0415
 
     problem = str(error).partition("\n")[0]
     try:
         connection.close()  # it may be what failed
-        if unapplied_migrations():
-            return f"The database has an older schema: {problem}. Run `manage.py migrate`."
+        if fault := schema_fault():
+            return fault
     except Error:
         return f"The database does not answer: {problem}"
     return f"The database failed: {problem}"

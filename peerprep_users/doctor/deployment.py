@@ -21,6 +21,7 @@ from core.smtp import connected, explained
 from peerprep_users.doctor.findings import Fault, Finding, Level, fine
 from peerprep_users.env import is_guessable
 from peerprep_users.health import outboxes
+from peerprep_users.legacy.detection import TAKE_OVER, holds_earlier_tables
 from peerprep_users.settings import DEVELOPMENT_KEY
 
 MIB = 1024**2
@@ -82,6 +83,15 @@ def database_answers() -> Finding:
 def unapplied_migrations() -> list[Migration]:
     executor = MigrationExecutor(connection)
     return [step for step, _ in executor.migration_plan(executor.loader.graph.leaf_nodes())]
+
+
+def schema_fault() -> str:
+    """Why the service cannot work with this database's tables; empty if it can."""
+    if holds_earlier_tables(connection):
+        return TAKE_OVER
+    if plan := unapplied_migrations():
+        return f"The database has an older schema: {plan[0]} is not applied. Run `manage.py migrate`."
+    return ""
 
 
 def migrations() -> Iterator[Finding]:

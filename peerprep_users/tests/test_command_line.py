@@ -81,12 +81,27 @@ def refusal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
     return refusal
 
 
-def test_a_missing_migration_is_named(refusal: Any, migrated: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+COMMANDS = [["unlock", "a@example.com"], ["explain_login", "a@example.com", "--json"], ["purge_expired"], ["work"]]
+
+
+def test_a_missing_migration_is_named(
+    refusal: Any, migrated: str, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.jobs.Worker.run", lambda self: None)
     with database(tmp_path_factory) as url:
-        for command in (["unlock", "a@example.com"], ["explain_login", "a@example.com", "--json"], ["purge_expired"]):
+        for command in COMMANDS:
             line = refusal(url, *command)
             assert line.startswith("The database has an older schema: ")
-            assert line.endswith(". Run `manage.py migrate`.")
+            assert line.endswith(" is not applied. Run `manage.py migrate`.")
+
+
+@pytest.mark.any_database
+def test_a_worker_waits_for_a_database_that_does_not_answer() -> None:
+    worker = subprocess.Popen([*MANAGE, "work"], cwd=ROOT, env=NO_DATABASE, stderr=subprocess.PIPE, text=True)
+    with worker:
+        assert worker.stderr and any("Could not " in line for line in worker.stderr)
+        worker.terminate()
+        assert worker.wait(60) == 0
 
 
 def test_a_table_that_no_migration_brings_back_is_no_missing_migration(

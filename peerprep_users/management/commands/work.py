@@ -1,12 +1,14 @@
 import signal
+from contextlib import suppress
 from typing import Any
 
 from django.core.management import CommandError
+from django.db import Error, connection
 
 from accounts.management.base import Operation
 from core.jobs import Worker
+from peerprep_users.doctor.deployment import schema_fault
 from peerprep_users.jobs import JOBS
-from peerprep_users.legacy.detection import TAKE_OVER, found_at_start
 
 
 class Command(Operation):
@@ -18,8 +20,10 @@ class Command(Operation):
     is_brief = False
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if found_at_start():
-            raise CommandError(TAKE_OVER)
+        with suppress(Error):  # a database that does not answer yet is waited for
+            if fault := schema_fault():
+                raise CommandError(fault)
+        connection.close()
         worker = Worker(JOBS)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: worker.request_stop())
