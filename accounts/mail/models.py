@@ -63,6 +63,7 @@ class MailQuerySet(OutboxQuerySet["Mail"]):
 
     def finish(self, mail: Mail, state: Mail.State, **changes: Any) -> bool:
         """Stores the outcome of a mail and wipes its facts; False where another sender has claimed it since."""
+        mail.state = state
         return bool(self.claimed(mail).update(state=state, facts={}, **changes))
 
     def fail(self, mail: Mail, reason: str, *, for_good: bool) -> bool:

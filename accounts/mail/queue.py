@@ -3,6 +3,7 @@
 import logging
 import re
 import smtplib
+from collections import Counter
 from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import Any, NamedTuple
@@ -86,13 +87,13 @@ def count_mail(kind: Mail.Kind, to: str, bounds: Sequence[Bound]) -> str | None:
     return None
 
 
-def deliver_due(turn: Turn | None = None) -> int:
-    """Delivers what is due, until the turn is over. Returns how many mails were taken, delivered or not."""
-    taken = 0
+def deliver_due(turn: Turn | None = None) -> Counter[str]:
+    """Delivers what is due, until the turn is over. Returns how many mails are now in which state."""
+    states = {}
     while not (turn and turn.is_over) and (mail := Mail.objects.claim()) is not None:
         deliver(mail)
-        taken += 1
-    return taken
+        states[mail.pk] = mail.state
+    return Counter(states.values())
 
 
 def deliver(mail: Mail) -> None:
@@ -127,6 +128,7 @@ def drop(mail: Mail) -> None:
         Mail.objects.finish(mail, Mail.State.DROPPED)
     else:
         Mail.objects.claimed(mail).delete()
+        mail.state = Mail.State.DROPPED
 
 
 def is_permanent(exc: Exception) -> bool:

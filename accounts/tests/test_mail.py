@@ -6,16 +6,17 @@ from typing import Any
 
 import pytest
 import time_machine
-from django.core.management import call_command
 from django.db import transaction
 from django.utils import timezone
 
+from accounts.mail.models import TRIES
 from accounts.mail.queue import circumstances, deliver, deliver_due, enqueue
 from accounts.models import Mail, User
 from accounts.tokens.jwt import verification_token
 from conftest import Mailbox, Person, Together, person
 from core.client import Client
 from core.jobs import Job, Turn, Worker
+from core.tests.commands import reported
 from core.tests.servers import free_port
 from core.tests.smtp import DRIBBLE, HANG_UP, SILENCE, scripted
 from core.tests.waiting import PATIENCE, wait_until
@@ -76,7 +77,7 @@ def test_a_mail_that_cannot_be_delivered_is_tried_again_later(alice: Person, mai
     changed()
     working, settings.EMAIL_PORT = settings.EMAIL_PORT, free_port()
     with time_machine.travel(timezone.now(), tick=False) as clock:
-        assert (deliver_due(), deliver_due()) == (1, 0)
+        assert (deliver_due().total(), deliver_due().total()) == (1, 0)
         waiting = Mail.objects.get()
         assert (waiting.state, waiting.tries) == (Mail.State.QUEUED, 1)
         assert "Connection refused" in waiting.error
@@ -191,7 +192,7 @@ def test_a_code_that_could_not_be_sent_voids_none(alice: Person, mailbox: Mailbo
     with time_machine.travel(timezone.now() + timedelta(minutes=2)):
         enqueue(Mail.Kind.RESET_CODE, alice.user.email, FACTS)
         settings.EMAIL_PORT = free_port()
-        assert deliver_due() == 1
+        assert deliver_due().total() == 1
         body = {"email": alice.user.email, "code": code}
         assert alice.api.post("/auth/verify-reset-code", body).json() == {"ok": True}
 
@@ -223,7 +224,7 @@ def test_a_mail_keeps_its_id_over_its_tries_and_a_new_code_is_a_new_mail(
 
 def test_several_senders_never_send_one_mail_twice(alice: Person, mailbox: Mailbox, together: Together) -> None:
     Mail.objects.bulk_create(Mail(kind=Mail.Kind.PASSWORD_CHANGED, to=alice.user.email) for _ in range(40))
-    assert sum(together(lambda _: deliver_due(), 4)) == 40
+    assert sum(together(lambda _: deliver_due().total(), 4)) == 40
     assert len(mailbox.sink.received) == 40
 
 
@@ -267,12 +268,17 @@ def test_a_turn_of_the_worker_ends_though_more_is_due(alice: Person, mailbox: Ma
     for _ in range(3):
         changed()
     mailbox.sink.pause = 0.2
-    assert deliver_due(Turn(0.1)) == 1
-    assert deliver_due() == 2
+    assert deliver_due(Turn(0.1)).total() == 1
+    assert deliver_due().total() == 2
 
 
-def test_the_command_delivers_once(alice: Person, mailbox: Mailbox, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_delivers_once_and_says_what_became_of_each(alice: Person, mailbox: Mailbox, settings: Any) -> None:
     changed()
-    call_command("deliver_mail")
-    assert "1 taken" in capsys.readouterr().out
+    changed("x@example.com")
+    none_failed = "Mails sent: 1, dropped: 1, to be tried again: 0, dead: 0.\n"
+    assert reported("deliver_mail") == (none_failed, 0)
     assert len(mailbox.sink.received) == 1
+    changed()
+    Mail.objects.create(kind=Mail.Kind.PASSWORD_CHANGED, to=alice.user.email, tries=TRIES - 1)
+    settings.EMAIL_PORT = free_port()
+    assert reported("deliver_mail") == ("Mails sent: 0, dropped: 0, to be tried again: 1, dead: 1.\n", 1)
