@@ -6,6 +6,7 @@ for several publishers at once too; the claim only spares RabbitMQ what they wou
 """
 
 import logging
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -13,7 +14,7 @@ import pika
 from django.conf import settings
 from pika.adapters.blocking_connection import BlockingChannel
 from pika.adapters.utils.connection_workflow import AMQPConnectorException
-from pika.exceptions import AMQPError
+from pika.exceptions import AMQPError, ProbableAccessDeniedError, ProbableAuthenticationError
 
 from core.events import cloud_event
 from core.jobs import Turn
@@ -36,6 +37,24 @@ def connected_channel() -> Iterator[BlockingChannel]:
         channel.exchange_declare(EXCHANGE, "topic", durable=True)
         channel.confirm_delivery()
         yield channel
+
+
+def explained(exc: Exception) -> str:
+    """The end of a sentence: what is wrong with RabbitMQ. pika itself mostly tells the names of its exceptions."""
+    parameters = pika.URLParameters(settings.RABBITMQ_URL)
+    server = f"{parameters.host}:{parameters.port}"
+    match exc:
+        case socket.gaierror():
+            return f"the name {parameters.host} does not resolve"
+        case ProbableAuthenticationError():
+            return f"{server} rejects the user name or the password"
+        case ProbableAccessDeniedError():
+            return f"{server} has no such virtual host, or not for this user"
+        case _ if "ConnectionRefusedError" in repr(exc):
+            return f"nothing listens at {server}"
+        case _ if "imeout" in repr(exc):
+            return f"{server} does not answer"
+    return f"{server} failed: {type(exc).__name__}"
 
 
 def publish_waiting(turn: Turn) -> int:

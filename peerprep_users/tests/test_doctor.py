@@ -209,7 +209,7 @@ def test_it_says_why_rabbitmq_refuses_the_service(sound: Any) -> None:
     assert found.code == ""
     sound.RABBITMQ_URL = URL.replace("guest:guest", "guest:hush")
     (found,) = service.rabbitmq()
-    assert found.code == "rabbitmq_down" and "ACCESS_REFUSED" in found.sentence and "hush" not in found.sentence
+    assert found.code == "rabbitmq_down" and "rejects the user name" in found.sentence and "hush" not in found.sentence
 
 
 @pytest.mark.skipif(not POSTGRESQL, reason="SQLite uses this host's clock")

@@ -7,13 +7,13 @@ from accounts.management.base import Operation
 from core.estimates import count_or_estimate
 from core.jobs import Turn
 from core.models import Event
-from core.publisher import BROKER_ERRORS, publish_waiting
+from core.publisher import BROKER_ERRORS, explained, publish_waiting
 
 
 class Command(Operation):
     help = (
         "Publishes to RabbitMQ every event that waits, unless another publisher has them. `manage.py work` keeps "
-        "publishing."
+        "publishing. Exit code 1: some still wait."
     )
     examples = "publish_events"
 
@@ -23,11 +23,11 @@ class Command(Operation):
         try:
             published = publish_waiting(Turn())
         except BROKER_ERRORS as exc:
-            raise CommandError(f"RabbitMQ does not take events: {exc!r}.") from None
+            raise CommandError(f"RabbitMQ does not take events: {explained(exc)}.") from None
         waiting = count_or_estimate(Event.objects.waiting())
         verdict = f"{published} published."
         if waiting.value:
             verdict += (
                 f" Still waiting: {waiting}, new ones, or those of a publisher that is at work or has just failed."
             )
-        self.report(verdict, published=published, waiting=waiting.value)
+        self.report(verdict, ok=not waiting.value, published=published, waiting=waiting.value)
