@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command, get_commands, load_command_class
-from django.db import connection
+from django.db import OperationalError, connection
 
 from accounts.audit.log import Actor
 from accounts.flows.administration import deactivate
@@ -14,6 +14,7 @@ from accounts.flows.profile import LastAdmin
 from accounts.models import AuditEntry, Role, Session, User
 from conftest import PASSWORD, Api, Person, person
 from core.tests.commands import reported
+from core.tests.failures import raising
 
 COMMANDS = [
     ("accounts", "audit changepassword createsuperuser delete_user deliver_mail explain_login keys"),
@@ -156,9 +157,20 @@ def test_export_user_writes_what_the_user_gets(alice: Person, tmp_path: Path) ->
     run("export_user", "alice@example.com", f"--output={file}")
     assert json.loads(file.read_text())["profile"]["email"] == "alice@example.com"
     assert file.stat().st_mode & 0o777 == 0o600
-    assert refusal("export_user", "alice@example.com", f"--output={file}") == (f"{file}: File exists.", 1)
+    with pytest.raises(FileExistsError):
+        run("export_user", "alice@example.com", f"--output={file}")
     assert kinds() == ["account_exported"]
     assert json.loads(run("export_user", "alice@example.com"))["security_events"]
+
+
+def test_an_export_that_fails_leaves_no_file(alice: Person, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "alice.json"
+    with monkeypatch.context() as moment:
+        moment.setattr("peerprep_users.export.export_history", raising(OperationalError("down")))
+        with pytest.raises(OperationalError):
+            run("export_user", "alice@example.com", f"--output={file}")
+    assert not file.exists()
+    run("export_user", "alice@example.com", f"--output={file}")
 
 
 def test_unlock_opens_a_lock_and_tells_of_it(alice: Person, api: Api) -> None:

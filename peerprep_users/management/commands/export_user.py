@@ -1,9 +1,8 @@
 import os
 from argparse import ArgumentParser
+from functools import partial
 from pathlib import Path
 from typing import Any
-
-from django.core.management.base import CommandError
 
 from accounts.audit.log import Actor
 from accounts.management.base import Operation, add_reason_argument, file, get_user
@@ -25,18 +24,16 @@ export_user alice@example.com --output alice.json --reason "her letter of 3 May"
 
     def handle(self, *args: Any, email: str, output: Path | None, reason: str, **options: Any) -> None:
         user = get_user(email)
-        out = None
-        if output:
-            try:
-                out = os.fdopen(os.open(output, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
-            except OSError as exc:
-                raise CommandError(f"{output}: {exc.strerror}.") from None
-        sections = export_for_admin(user=user, by=Actor.operator(), reason=reason)
-        for piece in pieces(json_object(sections)):
-            if out:
-                out.write(piece)
-            else:
+        export = pieces(json_object(export_for_admin(user=user, by=Actor.operator(), reason=reason)))
+        if output is None:
+            for piece in export:
                 self.stdout.write(piece.decode(), ending="")
-        if out:
-            out.close()
-            self.report(f"Wrote {output}.")
+            return
+        with open(output, "xb", opener=partial(os.open, mode=0o600)) as out:
+            try:
+                out.writelines(export)
+                out.flush()
+            except BaseException:
+                output.unlink()
+                raise
+        self.report(f"Wrote {output}.")
