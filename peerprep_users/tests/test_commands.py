@@ -1,12 +1,15 @@
 """The operator's commands about accounts."""
 
 import json
+from datetime import timedelta
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command, get_commands, load_command_class
 from django.db import OperationalError, connection
+from django.utils import timezone
 
 from accounts.audit.log import Actor
 from accounts.flows.administration import deactivate
@@ -149,7 +152,25 @@ def test_revoke_sessions_ends_those_of_one_or_of_all(alice: Person, bob: Person,
     assert [one.api.get("/users/me").status_code for one in (alice, bob)] == [401, 200]
     assert run("revoke_sessions", "--all", "--yes", WHY) == "Ended 2 sessions.\n"
     assert not Session.objects.live().exists()
+    assert run("revoke_sessions", "Alice@example.com") == "alice@example.com has no live session.\n"
+    assert run("revoke_sessions", "--all") == "Nobody has a live session.\n"
     assert kinds() == ["sessions_ended"] * 3
+
+
+def test_revoke_sessions_says_whose_and_how_many_it_ends(
+    alice: Person, terminal: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    terminal += ["n"]
+    assert refusal("revoke_sessions", "ALICE@example.com ") == ("Nothing changed.", 1)
+    assert capsys.readouterr().err == "End every session of alice@example.com (1 live)? [y/N] "
+
+
+def test_tokens_of_the_earlier_service_are_ended_without_a_session(alice: Person, settings: Any) -> None:
+    run("revoke_sessions", "alice@example.com", "--yes", WHY)
+    settings.LEGACY_TOKENS_UNTIL = timezone.now() + timedelta(days=7)
+    assert run("revoke_sessions", "alice@example.com", "--yes", WHY) == "Ended 0 sessions.\n"
+    assert kinds() == ["sessions_ended"] * 2
+    assert Session.objects.count() == 2
 
 
 def test_export_user_writes_what_the_user_gets(alice: Person, tmp_path: Path) -> None:
@@ -237,9 +258,7 @@ class TestACommandThatAsks:
         self, transactional_db: None, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], answers: list[str]
     ) -> None:
         for name in ("alice", "root", "other"):
-            User.objects.create(
-                email=f"{name}@example.com", role=Role.USER if name == "alice" else Role.ADMIN, is_verified=True
-            )
+            person(f"{name}@example.com", role=Role.USER if name == "alice" else Role.ADMIN)
         left = list(answers)
 
         def answer(prompt: str = "") -> str:

@@ -2,6 +2,7 @@ from argparse import ArgumentParser
 from contextlib import suppress
 from typing import Any
 
+from django.conf import settings
 from django.db.models import QuerySet
 from django.template.defaultfilters import pluralize
 from django.utils import timezone
@@ -31,8 +32,13 @@ revoke_sessions --all --yes --reason "the signing key leaked"
         add_yes_argument(parser)
 
     def handle(self, *args: Any, email: str | None, everyone: bool, reason: str, yes: bool, **options: Any) -> None:
-        users = signed_in() if everyone else User.objects.filter(pk=get_user(email or "").pk)
-        confirm(f"End every session of {'all users' if everyone else email}?", yes=yes)
+        only = None if everyone else get_user(email or "")
+        users = User.objects.filter(pk=only.pk) if only else signed_in()
+        live = Session.objects.live().filter(user__in=users).count()
+        if not live and not settings.LEGACY_TOKENS_UNTIL:  # the earlier service's tokens have no session until used
+            self.report(f"{only.email} has no live session." if only else "Nobody has a live session.", sessions=0)
+            return
+        confirm(f"End every session of {only.email if only else 'all users'} ({live} live)?", yes=yes)
         reason = require_reason(reason)
         ended = 0
         with tqdm(total=users.count(), unit="users", leave=False, disable=None) as bar:
