@@ -165,6 +165,12 @@ def test_no_log_line_comes_between_a_question_and_its_answer(
         assert "An account with this" in answer and "CommandError" not in answer and code == 1
 
 
+@pytest.mark.any_database
+def test_the_progress_of_the_doctor_looks_like_no_error(fresh_database: str) -> None:
+    said, _ = Terminal("doctor", DATABASE_URL=fresh_database).end()
+    assert said[0].startswith("\r\033[Kdatabase …\r") and "\033[31" not in said[0]
+
+
 @pytest.mark.parametrize(
     ("key", "line", "code"),
     [

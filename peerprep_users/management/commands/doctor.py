@@ -34,7 +34,7 @@ doctor --json      # for a program
 
     def show_progress(self, text: str) -> None:
         if self.stderr.isatty():
-            self.stderr.write(f"\r\033[K{text}", ending="")
+            self.stderr.write(f"\r\033[K{text}", str, ending="")  # not as an error
 
 
 def table(rows: list[tuple[str, Finding]]) -> Iterator[str]:
