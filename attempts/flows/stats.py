@@ -2,6 +2,7 @@
 
 # ruff: noqa: S608 - the statements are put together from what is in this file
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -57,10 +58,6 @@ class Difference:
         names = STATUS_COLUMNS.split(", ")[1:]
         return {"user_id": self.user_id, "side": self.side, **dict(zip(names, self.facts, strict=True))}
 
-    def __str__(self) -> str:
-        facts = " ".join(f"{name}={value}" for name, value in list(self.document.items())[2:])
-        return f"user_question_status user_id={self.user_id} {self.side}: {facts}"
-
 
 def verify() -> list[Difference]:
     """The statuses that differ from a recount, as they are and as they should be."""
@@ -68,6 +65,22 @@ def verify() -> list[Difference]:
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(DIFFERENCES, user_range(UUID(int=0), UUID(int=2**128 - 1)))
         return [Difference(side, UUID(str(user)), tuple(facts)) for side, user, *facts in cursor.fetchall()]
+
+
+def in_words(differences: list[Difference]) -> Iterator[str]:
+    """A line for each question: whose it is, and in what its status differs."""
+    users = User.objects.only("email").in_bulk({each.user_id for each in differences})
+    pairs: dict[tuple[UUID, int], dict[str, dict[str, Any]]] = {}
+    for each in differences:
+        pairs.setdefault((each.user_id, each.facts[0]), {})[each.side] = each.document
+    for (user, question), sides in pairs.items():
+        if len(sides) == 1:
+            wrong = "is missing" if "counted" in sides else "is stored without an attempt"
+        else:
+            stored, counted = sides["stored"], sides["counted"]
+            names = [name for name in STATUS_COLUMNS.split(", ") if stored[name] != counted[name]]
+            wrong = ", ".join(f"{name} is {stored[name]} instead of {counted[name]}" for name in names)
+        yield f"{users.get(user, user)}, question {question}: {wrong}"
 
 
 def rebuild() -> int:

@@ -121,11 +121,18 @@ def test_verify_finds_no_fault_with_what_is_right(capsys: pytest.CaptureFixture[
 def test_verify_shows_what_differs_and_fails(alice: Person) -> None:
     spoil(alice)
     said, code = reported("stats", "verify")
-    verdict, counted, stored = said.splitlines()
-    assert (verdict.partition(".")[0], code) == ("Statuses of 1 users are wrong", 1)
-    of_alice = f"user_question_status user_id={alice.user.pk}"
-    assert counted.startswith(f"{of_alice} counted: question_id=1 attempts=5 solving_attempts=5 attempts_to_solve=1 ")
-    assert stored.startswith(f"{of_alice} stored: question_id=1 attempts=99 solving_attempts=5 attempts_to_solve=1 ")
+    verdict, difference = said.splitlines()
+    assert (verdict.partition(".")[0], code) == ("Statuses of 1 user are wrong", 1)
+    assert difference == "alice@example.com, question 1: attempts is 99 instead of 5"
+
+
+@pytest.mark.usefixtures("history")
+def test_verify_names_a_status_that_is_missing_or_too_many(alice: Person) -> None:
+    QuestionStatus.objects.filter(user=alice.user, question_id=1).update(question_id=99)
+    assert reported("stats", "verify")[0].splitlines()[1:] == [
+        "alice@example.com, question 1: is missing",
+        "alice@example.com, question 99: is stored without an attempt",
+    ]
 
 
 @pytest.mark.usefixtures("history")
@@ -134,7 +141,8 @@ def test_rebuild_restores_what_is_lost(alice: Person, capsys: pytest.CaptureFixt
     QuestionStatus.objects.filter(user=alice.user).delete()
     call_command("stats", "rebuild")
     assert statuses() == before
-    assert capsys.readouterr().out == "Statuses of 1 users were wrong and have been corrected.\n"
+    assert capsys.readouterr().out == "Statuses of 1 user were wrong and have been corrected.\n"
+    assert reported("stats", "rebuild") == ("All statuses are right.\n", 0)
 
 
 @pytest.mark.usefixtures("history")

@@ -1,8 +1,12 @@
 from argparse import ArgumentParser
 from typing import Any
 
+from django.template.defaultfilters import pluralize
+
 from accounts.management.base import Operation
 from attempts.flows import stats
+
+ALL_RIGHT = "All statuses are right."
 
 
 class Command(Operation):
@@ -21,14 +25,15 @@ stats rebuild
     def handle(self, *args: Any, step: str, **options: Any) -> None:
         if step == "rebuild":
             users = stats.rebuild()
-            self.report(f"Statuses of {users} users were wrong and have been corrected.", users=users)
+            wrong = f"Statuses of {users} user{pluralize(users)} were wrong and have been corrected."
+            self.report(wrong if users else ALL_RIGHT, users=users)
             return
         differences = stats.verify()
         users = len({difference.user_id for difference in differences})
-        wrong = f"Statuses of {users} users are wrong. `manage.py stats rebuild` corrects them."
+        wrong = f"Statuses of {users} user{pluralize(users)} are wrong. `manage.py stats rebuild` corrects them."
         self.report(
-            wrong if users else "All statuses are right.",
-            map(str, differences),
+            wrong if users else ALL_RIGHT,
+            stats.in_words(differences),
             ok=not differences,
             differences=[difference.document for difference in differences],
         )
