@@ -12,6 +12,7 @@ from hashlib import blake2b, md5
 from typing import Any
 from uuid import UUID
 
+from django.template.defaultfilters import pluralize
 from django.utils import timezone
 
 from accounts.audit.log import Actor, Kind, record
@@ -44,7 +45,7 @@ class Checksum:
         self.total = (self.total + row) % 2**64
 
     def __str__(self) -> str:
-        return f"{self.rows} rows {self.total:016x}"
+        return f"{self.rows} row{pluralize(self.rows)} {self.total:016x}"
 
 
 @dataclass

@@ -130,6 +130,9 @@ def connect(url: str) -> psycopg.Connection[TupleRow]:
         return psycopg.connect(f"postgresql{parts['address']}", **parameters)
     except psycopg.ProgrammingError:  # libpq's message may quote the password
         raise Unusable(form) from None
+    except psycopg.OperationalError as exc:
+        problem = str(exc).partition("\n")[0].rstrip(".?")
+        raise Unusable(f"The source does not answer: {problem}.") from None
 
 
 @contextmanager

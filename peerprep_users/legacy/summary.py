@@ -18,13 +18,13 @@ def table(rows: Sequence[Sequence[object]]) -> Iterator[str]:
         yield "  ".join(cells)
 
 
-def counts_of(importer: Importer) -> Iterator[str]:
+def counts_of(importer: Importer, *, dry_run: bool) -> Iterator[str]:
     result = importer.result
     rows = [
         (name, number, result.imported[name], result.there[name], importer.report.not_imported(name))
         for name, number in importer.counts.items()
     ]
-    yield from table([("", "read", "imported", "there before", "not imported"), *rows])
+    yield from table([("", "read", "to import" if dry_run else "imported", "there before", "not imported"), *rows])
 
 
 def reasons_of(report: Report) -> Iterator[str]:

@@ -264,7 +264,8 @@ class TestAgain:
         run(earlier)
         stored = list(User.objects.values()), list(Attempt.objects.values()), list(QuestionStatus.objects.values())
         said, code = run(earlier)
-        assert code == 0 and "There was nothing left to import." in said
+        assert code == 0 and said.startswith("There was nothing left to import.\n")
+        assert "users: read 0 rows " in said and "attempts: read 1 row " in said
         assert stored == (
             list(User.objects.values()),
             list(Attempt.objects.values()),
@@ -316,7 +317,12 @@ class TestWhatItSays:
         earlier.attempt(user)
         bad = earlier.attempt(user, passed_tests=3)
         said, code = run(earlier, "--dry-run", f"--report={tmp_path / 'report'}")
-        assert code == 1 and "Nothing was written." in said and bad in (tmp_path / "report").read_text()
+        verdict, heading, *_ = said.splitlines()
+        assert verdict == (
+            "Nothing was written. An empty database would get users: 1, attempts: 1. Left out: users: 0, attempts: 1. "
+            "Problems: 1."
+        )
+        assert "to import" in heading and code == 1 and bad in (tmp_path / "report").read_text()
         assert not User.objects.exists() and not AuditEntry.objects.exists()
 
     def test_the_summary_counts_every_row(self, earlier: Earlier, db: None) -> None:
@@ -338,7 +344,7 @@ class TestWhatItSays:
         assert code == 1
         assert json.loads(said) == {
             "ok": False,
-            "verdict": "Imported: users: 1, attempts: 0.",
+            "verdict": "Imported: users: 1, attempts: 0. Left out: users: 1, attempts: 0. Problems: 1.",
             "tables": {
                 "users": {"read": 2, "imported": 1, "there_before": 0, "not_imported": 1},
                 "attempts": {"read": 0, "imported": 0, "there_before": 0, "not_imported": 0},
@@ -400,6 +406,16 @@ class TestWhatItSays:
             call_command("import_legacy", "--source", url)
         assert refused.value.returncode == 2
         assert "hidden" not in str(refused.value) and "\n" not in str(refused.value)
+
+    def test_which_of_the_two_databases_does_not_answer_is_said(
+        self, earlier: Earlier, migrated: str, django_db_blocker: Any
+    ) -> None:
+        nowhere = "postgresql://127.0.0.1:1/x"
+        with django_db_blocker.unblock(), connected_to("sqlite:////nonexistent/db"):
+            for source, option, side in ((nowhere, "--dry-run", "source"), (earlier.url, "--yes", "database")):
+                with pytest.raises(CommandError, match=rf"^The {side} does not answer: .*[^.]\.$") as refused:
+                    call_command("import_legacy", "--source", source, option)
+                assert refused.value.returncode == 2
 
     def test_the_url_may_be_as_the_earlier_service_has_it(self, earlier: Earlier) -> None:
         url = earlier.url.replace("postgresql://", "postgresql+asyncpg://")

@@ -48,10 +48,12 @@ def failures_in_a_line() -> Iterator[None]:
     except Unusable as exc:
         raise CommandError(str(exc), returncode=FAILED) from None
     except (psycopg.Error, DatabaseError) as exc:
-        problem = str(exc).partition("\n")[0]
+        problem = str(exc).partition("\n")[0].rstrip(".?")
+        if isinstance(exc, DatabaseError) and connection.connection is None:
+            raise CommandError(f"The database does not answer: {problem}.", returncode=FAILED) from exc
         is_older = isinstance(exc, ProgrammingError) or problem.startswith("no such ")
         remedy = "Run `manage.py migrate`" if is_older else "Run it again to go on"
-        raise CommandError(f"It stopped: {problem.rstrip('.?')}. {remedy}.", returncode=FAILED) from exc
+        raise CommandError(f"It stopped: {problem}. {remedy}.", returncode=FAILED) from exc
 
 
 class Command(Operation):
@@ -125,7 +127,7 @@ import_legacy --undo        # restores what --in-place has moved
         self.show(f"This loses what the earlier tables do not have: users: {users}, attempts: {attempts}.")
         lost = {"users": users, "attempts": attempts}
         if dry_run:
-            self.report("Nothing was written.", loses=lost)
+            self.report("Nothing was written.", lost=lost)
             return
         confirm("Run these statements?", yes=yes)
         in_place.execute(statements)
@@ -153,24 +155,28 @@ import_legacy --undo        # restores what --in-place has moved
         self.conclude(importer, dry_run=dry_run)
 
     def conclude(self, importer: Importer, *, dry_run: bool) -> None:
-        imported = importer.result.imported
+        imported, problems = importer.result.imported, importer.report.counts.total()
         is_failed = not dry_run and not importer.is_sound
         if imported.total() and not dry_run:
             analyze()
             self.count_days()
         if dry_run:
-            verdict = "Nothing was written."
+            numbers = f"users: {imported['users']}, attempts: {imported['attempts']}"
+            verdict = f"Nothing was written. An empty database would get {numbers}."
         elif is_failed:
             verdict = "What is stored differs from what was read."
         elif imported.total():
             verdict = f"Imported: users: {imported['users']}, attempts: {imported['attempts']}."
         else:
             verdict = "There was nothing left to import."
+        if problems:
+            left_out = [f"{name}: {importer.report.not_imported(name)}" for name in importer.counts]
+            verdict += f" Left out: {', '.join(left_out)}. Problems: {problems}."
         reconciliation = [] if dry_run else reconciliation_of(importer.result)
         self.report(
             verdict,
-            [*counts_of(importer), *reasons_of(importer.report), *reconciliation],
-            ok=not importer.report.counts and not is_failed,
+            [*counts_of(importer, dry_run=dry_run), *reasons_of(importer.report), *reconciliation],
+            ok=not problems and not is_failed,
             returncode=FAILED if is_failed else REPORTED,
             **facts_of(importer),
         )
