@@ -37,4 +37,4 @@ mail_gallery /tmp/mails
             subjects[str(kind)] = message.subject
         index = folder / "index.html"
         index.write_text(render_to_string("accounts/mail_gallery.html", {"subjects": subjects}))
-        self.stdout.write(f"{len(subjects)} mails: open {index}")
+        self.report(f"{len(subjects)} mails: open {index}", index=str(index))
