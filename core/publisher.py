@@ -39,7 +39,7 @@ def connected_channel() -> Iterator[BlockingChannel]:
         yield channel
 
 
-def explained(exc: Exception) -> str:
+def broker_fault(exc: Exception) -> str:
     """The end of a sentence: what is wrong with RabbitMQ. pika itself mostly tells the names of its exceptions."""
     parameters = pika.URLParameters(settings.RABBITMQ_URL)
     server = f"{parameters.host}:{parameters.port}"

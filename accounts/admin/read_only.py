@@ -163,7 +163,7 @@ class MailAdmin(RowActionMixin, ReadOnlyAdmin):
         chosen, form = self.annotate_page(list(queryset)), ReasonForm.of(RESEND, request)
         mails = [mail for mail in chosen if self.applies(mail)]
         if skipped := len(chosen) - len(mails):
-            why = "not dead, or there is no more need of them; an expired code is sent anew from its row"
+            why = "not dead, or there is no more need of them; for an expired code, use “Send again” in its row"
             self.message_user(request, f"Left as they are: {skipped} ({why}).", messages.WARNING)
         if mails and not form.is_valid():
             selected = [(mail.pk, mail.to, mail.get_kind_display()) for mail in mails]

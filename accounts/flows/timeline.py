@@ -17,7 +17,7 @@ from core.times import moment
 
 EVENTS = 50
 WRONG_GUESS = "wrong_password"
-FAILURES = 1000  # most of them are folded
+MOST_FAILURES = 1000  # most of them are folded
 ROLES = dict(Role.choices)
 OF_ENTRIES = {  # with the facts of the entry
     Kind.ACCOUNT_LOCKED: "The account was locked after too many wrong passwords.",
@@ -78,7 +78,7 @@ def timeline_of(user: User) -> list[Happening]:
     if not created_by_another:
         created = Kind.ACCOUNT_CREATED
         found.append(Happening(user.created_at, created, OF_ENTRIES[created]))
-    if len(failures) == FAILURES:  # there may be more
+    if len(failures) == MOST_FAILURES:  # there may be more
         found = [event for event in found if event.at >= failures[-1].at]
     return list(folded(sorted(found, key=lambda event: event.at, reverse=True)))[:EVENTS]
 
@@ -112,7 +112,8 @@ def events_of_sessions(user: User) -> Iterator[Happening]:
 
 
 def events_of_failures(user: User) -> Iterator[Happening]:
-    for failure in AccessFailureLog.objects.filter(username=user.email).order_by("-attempt_time", "-pk")[:FAILURES]:
+    newest = AccessFailureLog.objects.filter(username=user.email).order_by("-attempt_time", "-pk")
+    for failure in newest[:MOST_FAILURES]:
         device = joined(agent_name(failure.user_agent), failure.ip_address)
         yield Happening(failure.attempt_time, WRONG_GUESS, "A wrong password was given.", device)
 

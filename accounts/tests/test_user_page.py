@@ -112,7 +112,7 @@ def test_an_attack_hides_nothing_else_that_happened(browser: Client, alice: Pers
 
 
 def test_nothing_is_told_of_before_the_oldest_failure_that_is_read(alice: Person, monkeypatch: Any) -> None:
-    monkeypatch.setattr(timeline, "FAILURES", 5)
+    monkeypatch.setattr(timeline, "MOST_FAILURES", 5)
     for _ in range(5):
         AccessFailureLog.objects.create(username=alice.user.email, user_agent="", http_accept="", path_info="")
     assert [event.kind for event in timeline_of(alice.user)] == ["wrong_password"]

@@ -10,7 +10,7 @@ from redis import RedisError
 
 from accounts.models import AuditEntry, AuditHead, SigningKey
 from accounts.tokens import keys
-from core.publisher import BROKER_ERRORS, connected_channel, explained
+from core.publisher import BROKER_ERRORS, broker_fault, connected_channel
 from core.rate_limits import hops_seen
 from core.redis_counts import redis_client
 from core.times import moment
@@ -72,7 +72,7 @@ def rabbitmq() -> Iterator[Finding]:
         with connected_channel():
             yield fine("RabbitMQ takes events.")
     except BROKER_ERRORS as exc:
-        yield RABBITMQ_DOWN(f"Events wait in the database: {explained(exc)}.")
+        yield RABBITMQ_DOWN(f"Events wait in the database: {broker_fault(exc)}.")
 
 
 def signing_keys() -> Iterator[Finding]:

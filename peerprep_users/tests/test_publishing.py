@@ -21,7 +21,7 @@ from conftest import Person, Together
 from core import publisher
 from core.jobs import Turn
 from core.models import Event, EventQuerySet
-from core.publisher import BROKER_ERRORS, connected_channel, explained, publish_events, publish_waiting
+from core.publisher import BROKER_ERRORS, broker_fault, connected_channel, publish_events, publish_waiting
 from core.tests.commands import reported
 from core.tests.rabbitmq import URL, Listener, require_rabbitmq
 from core.tests.servers import ROOT, database_url, free_port
@@ -232,7 +232,7 @@ def test_what_is_wrong_with_the_url_is_said_in_words(exchange: str, settings: An
     settings.RABBITMQ_URL = url
     with pytest.raises(BROKER_ERRORS) as failure, connected_channel():
         pass
-    assert explained(failure.value) == said
+    assert broker_fault(failure.value) == said
 
 
 @pytest.mark.slow
@@ -243,7 +243,7 @@ def test_a_broker_that_is_silent_is_named(settings: Any) -> None:
         settings.RABBITMQ_URL = f"amqp://{where}/"
         with pytest.raises(BROKER_ERRORS) as silence, connected_channel():
             pass
-        assert explained(silence.value) == f"{where} does not answer"
+        assert broker_fault(silence.value) == f"{where} does not answer"
 
 
 def test_the_command_says_what_it_leaves_to_others(exchange: str, db: None) -> None:

@@ -7,7 +7,7 @@ from accounts.management.base import Operation
 from core.estimates import count_or_estimate
 from core.jobs import Turn
 from core.models import Event
-from core.publisher import BROKER_ERRORS, explained, publish_waiting
+from core.publisher import BROKER_ERRORS, broker_fault, publish_waiting
 
 
 class Command(Operation):
@@ -23,7 +23,7 @@ class Command(Operation):
         try:
             published = publish_waiting(Turn())
         except BROKER_ERRORS as exc:
-            raise CommandError(f"RabbitMQ does not take events: {explained(exc)}.") from None
+            raise CommandError(f"RabbitMQ does not take events: {broker_fault(exc)}.") from None
         waiting = count_or_estimate(Event.objects.waiting())
         verdict = f"{published} published."
         if waiting.value:
