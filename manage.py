@@ -15,7 +15,7 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "peerprep_users.settings")
     try:
         from django.core.management import execute_from_command_line  # noqa: PLC0415 - Ctrl-C may come that early
-        from django.db import DataError, InterfaceError, InternalError, OperationalError, ProgrammingError  # noqa: PLC0415
+        from django.db import Error, IntegrityError  # noqa: PLC0415
 
         try:
             execute_from_command_line(sys.argv)
@@ -36,7 +36,9 @@ def main() -> None:
         stop(REFUSED, f"{exc.filename}: {exc.strerror}." if exc.filename else f"{exc.strerror or exc}.")
     except (UnicodeDecodeError, UnicodeEncodeError):
         stop(USAGE, "An argument or an answer is not UTF-8.", prompted=True)
-    except (DataError, InterfaceError, InternalError, OperationalError, ProgrammingError) as exc:
+    except IntegrityError:  # a bug
+        raise
+    except Error as exc:
         stop(REFUSED, explained(exc))
 
 

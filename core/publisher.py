@@ -14,7 +14,7 @@ import pika
 from django.conf import settings
 from pika.adapters.blocking_connection import BlockingChannel
 from pika.adapters.utils.connection_workflow import AMQPConnectorException
-from pika.exceptions import AMQPError, ProbableAccessDeniedError, ProbableAuthenticationError
+from pika.exceptions import AMQPError, ConnectionBlockedTimeout, ProbableAccessDeniedError, ProbableAuthenticationError
 
 from core.events import cloud_event
 from core.jobs import Turn
@@ -40,7 +40,7 @@ def connected_channel() -> Iterator[BlockingChannel]:
 
 
 def broker_fault(exc: Exception) -> str:
-    """The end of a sentence: what is wrong with RabbitMQ. pika itself mostly tells the names of its exceptions."""
+    """The end of a sentence: what is wrong with RabbitMQ. Of what is common, pika tells only names of exceptions."""
     parameters = pika.URLParameters(settings.RABBITMQ_URL)
     server = f"{parameters.host}:{parameters.port}"
     match exc:
@@ -52,9 +52,9 @@ def broker_fault(exc: Exception) -> str:
             return f"{server} has no such virtual host, or not for this user"
         case _ if "ConnectionRefusedError" in repr(exc):
             return f"nothing listens at {server}"
-        case _ if "imeout" in repr(exc):
+        case _ if "imeout" in repr(exc) and not isinstance(exc, ConnectionBlockedTimeout):
             return f"{server} does not answer"
-    return f"{server} failed: {type(exc).__name__}"
+    return f"{server} failed: {getattr(exc, 'reply_text', '') or exc or type(exc).__name__}"
 
 
 def publish_waiting(turn: Turn) -> int:

@@ -69,7 +69,7 @@ def change_password(
 
 
 def set_password(user: User, encoded: str, kind: Kind, *, by: Actor, keep: Session | None = None) -> None:
-    """Stores a new hash and does what goes with it, in the caller's transaction. No mail tells of a first one."""
+    """Stores a new hash and does what goes with it, in the caller's transaction: a mail, unless it is by invitation."""
     user.password = encoded
     user.save(update_fields=["password", "is_verified", "updated_at"])
     ConfirmationGuess.objects.filter(user=user).delete()

@@ -4,6 +4,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from django.db.models import UUIDField
 from accounts.models import User
 from attempts.models import QuestionStatus
 from core.postgresql import limit_statements
+from core.times import moment
 
 STATUS_COLUMNS = (
     "user_id, question_id, attempts, solving_attempts, attempts_to_solve, best_passed_tests, total_tests, "
@@ -79,8 +81,12 @@ def in_words(differences: list[Difference]) -> Iterator[str]:
         else:
             stored, counted = sides["stored"], sides["counted"]
             names = [name for name in STATUS_COLUMNS.split(", ") if stored[name] != counted[name]]
-            wrong = ", ".join(f"{name} is {stored[name]} instead of {counted[name]}" for name in names)
+            wrong = ", ".join(f"{name} is {shown(stored[name])} instead of {shown(counted[name])}" for name in names)
         yield f"{users.get(user, user)}, question {question}: {wrong}"
+
+
+def shown(fact: Any) -> str:
+    return "empty" if fact is None else moment(fact) if isinstance(fact, datetime) else str(fact)
 
 
 def rebuild() -> int:

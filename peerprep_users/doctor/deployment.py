@@ -30,6 +30,9 @@ DATABASE_DOWN = Fault("database_down", Level.PROBLEM, "Start the database, or co
 DATABASE_READ_ONLY = Fault(
     "database_read_only", Level.PROBLEM, "Point DATABASE_URL to the primary, or make the database accept writes again."
 )
+EARLIER_SERVICE = Fault(
+    "earlier_service", Level.PROBLEM, "Take it over, or set DATABASE_URL to a new database: see docs/migration.md."
+)
 UNMIGRATED = Fault("migrations_missing", Level.PROBLEM, "Run `manage.py migrate`.")
 KEY_GUESSABLE = Fault(
     "secret_key_guessable",
@@ -95,7 +98,9 @@ def schema_fault() -> str:
 
 
 def migrations() -> Iterator[Finding]:
-    if plan := unapplied_migrations():
+    if holds_earlier_tables(connection):
+        yield EARLIER_SERVICE("The database is that of the earlier service.")
+    elif plan := unapplied_migrations():
         names = ", ".join(f"{step.app_label}.{step.name}" for step in plan[:3])
         yield UNMIGRATED(f"{len(plan)} are not applied, beginning with {names}.")
     else:

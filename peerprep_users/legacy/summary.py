@@ -19,9 +19,9 @@ def table(rows: Sequence[Sequence[object]]) -> Iterator[str]:
 
 
 def counts_of(importer: Importer, *, dry_run: bool) -> Iterator[str]:
-    result = importer.result
+    imported, there = importer.result.imported, importer.result.there
     rows = [
-        (name, number, result.imported[name], result.there[name], importer.report.not_imported(name))
+        (name, number, imported[name], "?" if dry_run else there[name], importer.report.not_imported(name))
         for name, number in importer.counts.items()
     ]
     yield from table([("", "read", "to import" if dry_run else "imported", "there before", "not imported"), *rows])

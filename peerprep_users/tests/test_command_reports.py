@@ -1,6 +1,7 @@
 """Commands that report: with `--json`, standard output is one document."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,10 +16,13 @@ WHY = "--reason=asked for it"
 REPORTS = [
     ("audit", "list"),
     ("audit", "verify"),
+    ("createsuperuser", "--noinput", "--email=boss@example.com"),
     ("delete_user", "alice@example.com", "--yes", WHY),
     ("deliver_mail",),
     ("explain_login", "alice@example.com"),
+    ("export_user", "alice@example.com", "--output=new.json"),
     ("keys", "list"),
+    ("mail_gallery", "mails"),
     ("purge_expired",),
     ("revoke_sessions", "alice@example.com", "--yes", WHY),
     ("seed_demo", "--remove"),
@@ -35,10 +39,16 @@ def document(*arguments: str) -> tuple[dict[str, Any], int]:
 
 
 @pytest.mark.parametrize("command", REPORTS, ids=" ".join)
-def test_the_document_has_the_verdict_that_is_the_first_line_otherwise(alice: Person, command: tuple[str]) -> None:
+def test_the_document_has_the_verdict_that_is_the_first_line_otherwise(
+    alice: Person, command: tuple[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DJANGO_SUPERUSER_PASSWORD", PASSWORD)
+    monkeypatch.chdir(tmp_path)
     with transaction.atomic():
         first_line = reported(*command)[0].splitlines()[0]
         transaction.set_rollback(True)
+    Path("again").mkdir()
+    monkeypatch.chdir("again")
     found, code = document(*command)
     assert (list(found)[:2], found["verdict"], found["ok"], code) == (["ok", "verdict"], first_line, True, 0)
 

@@ -49,11 +49,17 @@ def failures_in_a_line() -> Iterator[None]:
         raise CommandError(str(exc), returncode=FAILED) from None
     except (psycopg.Error, DatabaseError) as exc:
         problem = str(exc).partition("\n")[0].rstrip(".?")
-        if isinstance(exc, DatabaseError) and connection.connection is None:
-            raise CommandError(f"The database does not answer: {problem}.", returncode=FAILED) from exc
         is_older = isinstance(exc, ProgrammingError) or problem.startswith("no such ")
         remedy = "Run `manage.py migrate`" if is_older else "Run it again to go on"
         raise CommandError(f"It stopped: {problem}. {remedy}.", returncode=FAILED) from exc
+
+
+def reach_database() -> None:
+    try:
+        connection.ensure_connection()
+    except DatabaseError as exc:
+        problem = str(exc).partition("\n")[0].rstrip(".?")
+        raise CommandError(f"The database does not answer: {problem}.", returncode=FAILED) from None
 
 
 class Command(Operation):
@@ -83,6 +89,8 @@ import_legacy --undo        # restores what --in-place has moved
         add_yes_argument(parser)
 
     def handle(self, *args: Any, source: str | None, undo: bool, dry_run: bool, **options: Any) -> None:
+        if not (source and dry_run):
+            reach_database()
         with failures_in_a_line():
             if source:
                 if not dry_run and holds_earlier_tables(connection):

@@ -8,7 +8,7 @@ from django.core.management.commands import migrate
 from django.db import OperationalError, connections
 from psycopg.errors import LockNotAvailable
 
-from accounts.management.base import USAGE, add_yes_argument, confirm
+from accounts.management.base import USAGE, add_yes_argument
 from core.postgresql import limit_statements
 from core.schema_lock import schema_lock
 from peerprep_users.legacy.detection import TAKE_OVER, holds_earlier_tables
@@ -27,12 +27,9 @@ class Command(migrate.Command):
         add_yes_argument(parser)
 
     def migration_progress_callback(self, action: str, migration: Any = None, fake: bool = False) -> None:
-        """Called before each step: asks before the first one back."""
-        if action == "unapply_start" and not self.may_go_back:
-            if not self.interactive:
-                raise CommandError("Reversing migrations may delete data. Use --yes.", returncode=USAGE)
-            confirm(f"Reverse migrations, first {migration}? That may delete what is stored.", yes=False)
-            self.may_go_back = True
+        """Called before each step. The lock is held, so nobody is asked before one back."""
+        if action == "unapply_start" and not (self.may_go_back or fake):
+            raise CommandError(f"Reversing {migration} may delete what is stored. Use --yes.", returncode=USAGE)
         super().migration_progress_callback(action, migration, fake)
 
     def execute(self, *args: Any, **options: Any) -> str | None:

@@ -6,6 +6,7 @@ from django.core.management import CommandError
 from django.db import Error, connection
 
 from accounts.management.base import Operation
+from accounts.models import Mail
 from core.jobs import Worker
 from peerprep_users.doctor.deployment import schema_fault
 from peerprep_users.jobs import JOBS
@@ -21,8 +22,8 @@ class Command(Operation):
 
     def handle(self, *args: Any, **options: Any) -> None:
         with suppress(Error):  # a database that does not answer yet is waited for
-            if fault := schema_fault():
-                raise CommandError(fault)
+            if Mail._meta.db_table not in connection.introspection.table_names():
+                raise CommandError(schema_fault())
         connection.close()
         worker = Worker(JOBS)
         for number in (signal.SIGTERM, signal.SIGINT):
