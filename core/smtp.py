@@ -110,7 +110,7 @@ def explained(exc: Exception, *, secrets: re.Pattern[str] | None = None) -> str:
     told = told or f"{type(exc).__name__}: {exc}"
     if secrets:
         told = secrets.sub("…", told)
-    return " ".join(f"{explanation(exc)} ({told})".split())[:500]
+    return " ".join(f"{explanation(exc).rstrip('.')}: {told}".split())[:500]
 
 
 def explanation(exc: Exception) -> str:  # noqa: C901, PLR0911, PLR0912 - one line for each kind of failure

@@ -6,6 +6,7 @@ outcome.
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 from random import SystemRandom
 from typing import Any, Self
@@ -143,8 +144,8 @@ class Mail(models.Model):
 
     @property
     def last_error(self) -> str:
-        """The last failure, as a sentence."""
-        line = self.error.rpartition("\n")[2]
+        """The last failure, as a sentence without its time."""
+        line = re.sub(r"^[\d :-]{19} UTC ", "", self.error.rpartition("\n")[2])
         return line and f"{line.rstrip('.')}."
 
     @property

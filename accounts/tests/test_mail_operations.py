@@ -175,10 +175,10 @@ def complaint() -> str:
         ({"greeting": HANG_UP}, "closed the connection"),
         ({"greeting": "554 go away"}, "refuses connections from this host"),
         ({"MAIL": "550 not you"}, "MAIL_FROM: "),
-        ({"MAIL": "550 not you"}, "<no-reply@peerprep.localhost>. (550 not you)"),
+        ({"MAIL": "550 not you"}, "<no-reply@peerprep.localhost>: 550 not you"),
         ({"MAIL": "530 who are you"}, "requires authentication"),
-        ({"RCPT": "550 unknown"}, "does not accept mail for this address. (550 unknown)"),
-        ({"content": "554 spam"}, "does not accept this mail. (554 spam)"),
+        ({"RCPT": "550 unknown"}, "does not accept mail for this address: 550 unknown"),
+        ({"content": "554 spam"}, "does not accept this mail: 554 spam"),
         ({"content": HANG_UP}, "closed the connection"),
     ],
 )

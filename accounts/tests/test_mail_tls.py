@@ -223,7 +223,7 @@ class TestATrustedServer:
         self, server: Server, send: Send, caplog: pytest.LogCaptureFixture
     ) -> None:
         mail = send(server, **(ACCOUNT | {"MAIL_PASSWORD": "mistyped"}))
-        assert_kept(mail, server, "MAIL_USERNAME, MAIL_PASSWORD", "(535 5.7.8 Authentication credentials invalid)")
+        assert_kept(mail, server, "MAIL_USERNAME, MAIL_PASSWORD", ": 535 5.7.8 Authentication credentials invalid")
         (record,) = [record for record in caplog.records if record.name == "accounts.mail.queue"]
         assert "mistyped" not in f"{mail.error} {record.getMessage()} {record.__dict__}"
 
