@@ -206,7 +206,12 @@ def test_a_dead_mail_that_is_needed_no_more_is_not_sent_again(browser: Client, a
 
 
 def test_why_a_mail_could_not_be_delivered_is_told_in_sentences(browser: Client, unverified: Person) -> None:
-    dead(unverified, Mail.Kind.VERIFICATION, error="An earlier failure\n2026-11-27 15:46:17 UTC 550 No such mailbox", sent_at=None)
+    dead(
+        unverified,
+        Mail.Kind.VERIFICATION,
+        error="An earlier failure\n2026-11-27 15:46:17 UTC 550 No such mailbox",
+        sent_at=None,
+    )
     told = [event.note for event in timeline_of(unverified.user)]
     assert "550 No such mailbox." in told
     assert "could not be delivered: 550 No such mailbox." in page_of(browser, unverified)
