@@ -46,9 +46,10 @@ def explained(error: Exception) -> str:
     """What is wrong with the database."""
     from django.db import Error, connection  # noqa: PLC0415
 
+    from core.errors import first_line  # noqa: PLC0415
     from peerprep_users.doctor.deployment import schema_fault  # noqa: PLC0415
 
-    problem = str(error).partition("\n")[0]
+    problem = first_line(error)
     try:
         connection.close()  # it may be what failed
         if fault := schema_fault():

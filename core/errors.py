@@ -151,6 +151,11 @@ def database_down(exc: Error) -> ApiError | None:
     return Unavailable(retry_after=1)
 
 
+def first_line(exc: Exception) -> str:
+    """What a database's error says, without the hints that follow, to go on with in a sentence."""
+    return str(exc).partition("\n")[0].rstrip(".?")
+
+
 def of_framework(exc: exceptions.APIException) -> ApiError:
     error = ApiError()
     error.status, error.code, error.detail = exc.status_code, exc.default_code, str(exc.detail)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from django.db import Error, close_old_connections, connection
 
+from core.errors import first_line
 from core.metrics import DATABASE_ERRORS
 
 log = logging.getLogger(__name__)
@@ -81,7 +82,7 @@ class Worker(threading.Thread):
             pause = 0.0 if turn.is_over else job.seconds
         except Error as exc:
             DATABASE_ERRORS.labels(type(exc).__name__).inc()
-            log.warning("Could not %s: %s", job.name, str(exc).partition("\n")[0])
+            log.warning("Could not %s: %s", job.name, first_line(exc))
         except Exception:
             log.exception("Could not %s", job.name)
         self.due[job.name] = time.monotonic() + pause

@@ -16,6 +16,7 @@ from django.db.migrations import Migration
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
+from core.errors import first_line
 from core.postgresql import limit_statements
 from core.smtp import connected, explained
 from peerprep_users.doctor.findings import Fault, Finding, Level, fine
@@ -76,8 +77,7 @@ def database_answers() -> Finding:
             version = ".".join(map(str, connection.get_database_version()))
             accepts_writes = connection.is_usable()
     except DatabaseError as exc:
-        problem = str(exc).partition("\n")[0]
-        return DATABASE_DOWN(f"The database does not answer: {problem}")
+        return DATABASE_DOWN(f"The database does not answer: {first_line(exc)}")
     if not accepts_writes:
         return DATABASE_READ_ONLY(f"{connection.display_name} {version} answers, but accepts no writes.")
     return fine(f"{connection.display_name} {version} answers.")

@@ -10,6 +10,7 @@ import psycopg
 from psycopg.rows import TupleRow
 from psycopg.sql import SQL, Composed, Identifier
 
+from core.errors import first_line
 from peerprep_users.env import in_terms_of_libpq
 
 ROWS_AT_ONCE = 2_000
@@ -131,8 +132,7 @@ def connect(url: str) -> psycopg.Connection[TupleRow]:
     except psycopg.ProgrammingError:  # libpq's message may quote the password
         raise Unusable(form) from None
     except psycopg.OperationalError as exc:
-        problem = str(exc).partition("\n")[0].rstrip(".?")
-        raise Unusable(f"The source does not answer: {problem}.") from None
+        raise Unusable(f"The source does not answer: {first_line(exc)}.") from None
 
 
 @contextmanager

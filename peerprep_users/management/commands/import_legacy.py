@@ -13,6 +13,7 @@ from django.db import ProgrammingError, connection
 from tqdm import tqdm
 
 from accounts.management.base import USAGE, Operation, add_yes_argument, confirm, file, whole_number
+from core.errors import first_line
 from core.postgresql import limit_statements
 from core.schema_lock import schema_lock
 from peerprep_users.admin_site import daily_stats
@@ -48,7 +49,7 @@ def failures_in_a_line() -> Iterator[None]:
     except Unusable as exc:
         raise CommandError(str(exc), returncode=FAILED) from None
     except (psycopg.Error, DatabaseError) as exc:
-        problem = str(exc).partition("\n")[0].rstrip(".?")
+        problem = first_line(exc)
         is_older = isinstance(exc, ProgrammingError) or problem.startswith("no such ")
         remedy = "Run `manage.py migrate`" if is_older else "Run it again to go on"
         raise CommandError(f"It stopped: {problem}. {remedy}.", returncode=FAILED) from exc
@@ -58,8 +59,7 @@ def reach_database() -> None:
     try:
         connection.ensure_connection()
     except DatabaseError as exc:
-        problem = str(exc).partition("\n")[0].rstrip(".?")
-        raise CommandError(f"The database does not answer: {problem}.", returncode=FAILED) from None
+        raise CommandError(f"The database does not answer: {first_line(exc)}.", returncode=FAILED) from None
 
 
 class Command(Operation):
