@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponseRedirect
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
-from accounts.admin.base import UserRowsAdmin, changelist_url, grouped
+from accounts.admin.base import UserRowsAdmin, grouped
 from accounts.admin.lists import DayRangeFilter
 from attempts.highlighting import highlighted
 from attempts.models import Attempt, QuestionStatus, first_id
@@ -55,7 +55,7 @@ class PracticeAdmin(UserRowsAdmin):
             return super().changelist_view(request, extra_context)
         self.message_user(request, "Some filters work for the rows of one user only, and were removed.", messages.INFO)
         rest = {name: value for name, value in request.GET.items() if name not in gone}
-        return HttpResponseRedirect(changelist_url(self.opts.label_lower.replace(".", "_"), **rest))
+        return HttpResponseRedirect(self.list_url(**rest))
 
     def get_ordering(self, request: HttpRequest) -> list[str]:
         return self.user_ordering if self.is_of_one_user(request) else self.ordering

@@ -89,6 +89,9 @@ class BaseAdmin(ModelAdmin):
             return HttpResponseRedirect(request.get_full_path())
         return super().response_action(request, selected)
 
+    def list_url(self, **query: object) -> str:
+        return changelist_url(f"{self.opts.app_label}_{self.opts.model_name}", **query)
+
     def subject(self, parameter: str, value: str) -> str:
         """What the value of one of `link_parameters` stands for, in words."""
         return address_of_user(value) if parameter in USER_IDS else value or "nothing"
@@ -110,7 +113,7 @@ class BaseAdmin(ModelAdmin):
         if not self.csv_columns:
             raise Http404
         if request.method != "POST":  # after signing in again
-            return HttpResponseRedirect(changelist_url(self.opts.label_lower.replace(".", "_"), **request.GET.dict()))
+            return HttpResponseRedirect(self.list_url(**request.GET.dict()))
         try:
             shown = self.get_changelist_instance(request)
         except IncorrectLookupParameters:

@@ -9,7 +9,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 
 from accounts.admin.actions import ACTIONS, Action, ReasonForm, confirmation_page
-from accounts.admin.base import ReadOnlyAdmin, actor_of, changelist_url, ids_of_user, user_url, way_back
+from accounts.admin.base import ReadOnlyAdmin, actor_of, ids_of_user, user_url, way_back
 from accounts.mail.messages import can_be_sent_again
 from accounts.models import Mail, User
 from core.errors import ApiError
@@ -52,8 +52,8 @@ class RowActionMixin(ReadOnlyAdmin):
         if row is None:
             raise Http404
         action, who = self.row_action, self.address_of(row)
-        owner, rows = ids_of_user(who), changelist_url(f"accounts_{self.opts.model_name}")
-        back = way_back(request, rows, otherwise=user_url(owner[0]) if owner else rows)
+        owner = ids_of_user(who)
+        back = way_back(request, self.list_url(), otherwise=user_url(owner[0]) if owner else self.list_url())
         form = ReasonForm.of(action, request)
         if self.applies(row) and not form.is_valid():
             selected = [(row.pk, who, self.described(row))]

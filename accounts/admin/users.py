@@ -160,13 +160,13 @@ class BaseUserAdmin(BaseAdmin):
             raise Http404
         return HttpResponseRedirect(changelist_url("accounts_auditentry", user_id=user.pk))
 
-    def panels(self, user: User) -> dict[str, Any]:
+    def panels(self, user: Any) -> dict[str, Any]:
         """What the page shows above and below the form."""
         explanation = explain_login(address=user.email)
         if explanation.user is None:
             raise Http404  # deleted just now
-        (annotated,) = self.annotate_page([user])
-        applicable = [action for action in self.user_actions if action.applies(annotated)]
+        user.locked_until, user.live_sessions = login_guard.locked_until(user.email), explanation.live_sessions
+        applicable = [action for action in self.user_actions if action.applies(user)]
         remedies = [
             (reason, [action for action in applicable if action.name in REMEDIES[reason.code]])
             for reason in explanation.reasons
@@ -174,7 +174,7 @@ class BaseUserAdmin(BaseAdmin):
         offered = [action for _, actions in remedies for action in actions]
         others = [action for action in applicable if action not in offered]
         return {
-            **self.rows_of(user, applicable),
+            **self.rows_of(user),
             "explanation": explanation,
             "remedies": remedies,
             "facts": {
@@ -189,7 +189,7 @@ class BaseUserAdmin(BaseAdmin):
             ],
         }
 
-    def rows_of(self, user: User, applicable: list[Action]) -> dict[str, Any]:
+    def rows_of(self, user: User) -> dict[str, Any]:
         """The sessions and mails that something can be done about, and what happened."""
         live = Session.objects.live().filter(user=user).order_by("-last_used_at")
         mails = Mail.objects.filter(to=user.email).order_by("-created_at")[:PANEL_ROWS]
