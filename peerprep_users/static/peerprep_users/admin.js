@@ -27,9 +27,11 @@ document.addEventListener("DOMContentLoaded", () => {
     })
     const opened = document.querySelector(OPENED[control.getAttribute("x-on:click")] ?? "none")
     if (!opened) return
-    control.addEventListener("click", () => {
-      setTimeout(() => opened.querySelector("a, button, input:not([type=hidden])").focus(), 100)
-    })
+    let shown = false
+    new ResizeObserver(() => {
+      if (!shown && opened.checkVisibility()) opened.querySelector("a, button, input:not([type=hidden])").focus()
+      shown = opened.checkVisibility()
+    }).observe(opened)
     opened.addEventListener("keydown", (event) => {
       if (event.key === "Escape") control.focus()
     })
