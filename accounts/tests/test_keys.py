@@ -206,10 +206,12 @@ def test_a_key_is_staged_activated_and_retired_each_in_its_time(
         assert kid_of(log_in(alice)["access_token"]) == new
         for kid, reason in ((new, "signs"), (old, "Not before .* has expired"), ("?", "not a key in use")):
             with pytest.raises(CommandError, match=reason):
-                call_command("keys", "retire", kid, "--yes")
+                call_command("keys", "retire", kid)  # before it asks
         clock.shift(timedelta(days=7, seconds=4))
         with pytest.raises(CommandError, match="Not before"):
-            call_command("keys", "retire", old, "--yes")
+            call_command("keys", "retire", old)
+        with pytest.raises(CommandError, match="not a staged key"):
+            call_command("keys", "activate", old, "--force")
         clock.shift(timedelta(seconds=1))
         call_command("keys", "retire", old, "--yes")
         assert [key["kid"] for key in api.get("/.well-known/jwks.json").json()["keys"]] == [new]

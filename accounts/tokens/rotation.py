@@ -32,18 +32,29 @@ def stage() -> SigningKey:
     return pair
 
 
-def activate(kid: str, *, force: bool = False) -> None:
-    """Signs with a staged key from now on. Its predecessor goes on verifying.
+@transaction.atomic
+def key_to_activate(kid: str, *, force: bool = False) -> SigningKey:
+    """Locked until the transaction ends.
 
     Raises:
         NotNow: it is not staged, or verifiers may not have fetched it yet.
     """
+    key = SigningKey.objects.select_for_update().filter(pk=kid, activated_at=None, retired_at=None).first()
+    if key is None:
+        raise NotNow(f"{kid} is not a staged key.")
+    wait(key.staged_at + settings.JWKS_MAX_AGE + settings.KEY_RING_TTL, "verifiers know the key", force)
+    return key
+
+
+def activate(kid: str, *, force: bool = False) -> None:
+    """Signs with a staged key from now on. Its predecessor goes on verifying.
+
+    Raises:
+        NotNow.
+    """
     now = timezone.now()
     with transaction.atomic():
-        key = SigningKey.objects.select_for_update().filter(pk=kid, activated_at=None, retired_at=None).first()
-        if key is None:
-            raise NotNow(f"{kid} is not a staged key.")
-        wait(key.staged_at + settings.JWKS_MAX_AGE + settings.KEY_RING_TTL, "verifiers know the key", now, force)
+        key = key_to_activate(kid, force=force)
         SigningKey.objects.active().update(replaced_at=now)
         key.activated_at = now
         key.save(update_fields=["activated_at"])
@@ -51,29 +62,38 @@ def activate(kid: str, *, force: bool = False) -> None:
     ring.forget()
 
 
-def retire(kid: str, *, force: bool = False) -> None:
-    """Verifies with a key no longer, and takes it out of the published set.
+@transaction.atomic
+def key_to_retire(kid: str, *, force: bool = False) -> SigningKey:
+    """Locked until the transaction ends.
 
     Raises:
         NotNow: it signs, is unknown, or tokens that it signed may be alive.
     """
-    now = timezone.now()
+    key = SigningKey.objects.in_use().select_for_update().filter(pk=kid).first()
+    if key is None:
+        raise NotNow(f"{kid} is not a key in use.")
+    if key.is_active:
+        raise NotNow(f"{kid} signs. Activate another key first.")
+    if key.replaced_at is not None:  # after which other processes sign with it until they read the ring again
+        longest = max(settings.ACCESS_TTL, settings.REFRESH_TTL)
+        wait(key.replaced_at + settings.KEY_RING_TTL + longest, "the last token that it signed has expired", force)
+    return key
+
+
+def retire(kid: str, *, force: bool = False) -> None:
+    """Verifies with a key no longer, and takes it out of the published set.
+
+    Raises:
+        NotNow.
+    """
     with transaction.atomic():
-        key = SigningKey.objects.in_use().select_for_update().filter(pk=kid).first()
-        if key is None:
-            raise NotNow(f"{kid} is not a key in use.")
-        if key.is_active:
-            raise NotNow(f"{kid} signs. Activate another key first.")
-        if key.replaced_at is not None:  # after which other processes sign with it until they read the ring again
-            longest = max(settings.ACCESS_TTL, settings.REFRESH_TTL)
-            expired = key.replaced_at + settings.KEY_RING_TTL + longest
-            wait(expired, "the last token that it signed has expired", now, force)
-        key.retired_at = now
+        key = key_to_retire(kid, force=force)
+        key.retired_at = timezone.now()
         key.save(update_fields=["retired_at"])
         record(Kind.KEY_RETIRED, by=Actor.operator(), kid=kid, forced=force)
     ring.forget()
 
 
-def wait(until: datetime, what: str, now: datetime, force: bool) -> None:
-    if now < until and not force:
+def wait(until: datetime, what: str, force: bool) -> None:
+    if timezone.now() < until and not force:
         raise NotNow(f"Not before {moment(until)}, when {what}.")

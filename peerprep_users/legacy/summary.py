@@ -40,15 +40,16 @@ def reconciliation_of(result: Result) -> Iterator[str]:
         yield f"and {len(result.different) - DIFFERENCES_SHOWN} more"
 
 
-def facts_of(importer: Importer) -> dict[str, Any]:
+def facts_of(importer: Importer, *, dry_run: bool) -> dict[str, Any]:
     """The same for a program."""
     result = importer.result
+    imported = "to_import" if dry_run else "imported"
     return {
         "tables": {
             name: {
                 "read": number,
-                "imported": result.imported[name],
-                "there_before": result.there[name],
+                imported: result.imported[name],
+                "there_before": None if dry_run else result.there[name],
                 "not_imported": importer.report.not_imported(name),
             }
             for name, number in importer.counts.items()

@@ -323,6 +323,8 @@ class TestWhatItSays:
             "Problems: 1."
         )
         assert "to import" in heading and code == 1 and bad in (tmp_path / "report").read_text()
+        counted = {"read": 2, "to_import": 1, "there_before": None, "not_imported": 1}
+        assert json.loads(run(earlier, "--dry-run", "--json")[0])["tables"]["attempts"] == counted
         assert not User.objects.exists() and not AuditEntry.objects.exists()
 
     def test_the_summary_counts_every_row(self, earlier: Earlier, db: None) -> None:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from io import StringIO
 from typing import Any
 
 import psycopg
@@ -53,10 +54,15 @@ def test_a_table_in_use_is_left_to_its_users_and_tried_again(fresh_database: str
         assert migration.wait(300) == 0
 
 
+class Terminal(StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("migrated")
-def test_it_goes_back_only_where_that_is_said(
-    migrated: str, tmp_path_factory: pytest.TempPathFactory, django_db_blocker: Any
+def test_it_asks_before_it_goes_back(
+    migrated: str, tmp_path_factory: pytest.TempPathFactory, django_db_blocker: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with database(tmp_path_factory, of=migrated) as url, django_db_blocker.unblock(), connected_to(url):
         with pytest.raises(CommandError, match="Use --yes") as refused:
@@ -65,6 +71,13 @@ def test_it_goes_back_only_where_that_is_said(
         call_command("migrate", "attempts", "zero", fake=True)
         call_command("migrate", "attempts", fake=True)
         call_command("migrate", "attempts", "zero", "--yes")
+        assert "attempts" not in tables()
+        call_command("migrate", "attempts")
+        monkeypatch.setattr("sys.stdin", Terminal("no\ny\n"))
+        with pytest.raises(CommandError, match="Nothing changed"):
+            call_command("migrate", "attempts", "zero")
+        assert "attempts" in tables()
+        call_command("migrate", "attempts", "zero")
         assert "attempts" not in tables()
 
 

@@ -53,11 +53,13 @@ keys retire OLD_KID    # a week later: tokens of the old key stop working
             case "stage":
                 return f"Staged {rotation.stage().kid}."
             case "activate":
+                rotation.key_to_activate(kid, force=force)
                 if force:
                     confirm(f"Sign with {kid} at once? Services that do not know it yet will refuse tokens.", yes=yes)
                 rotation.activate(kid, force=force)
                 return f"{kid} now signs."
             case "retire":
+                rotation.key_to_retire(kid, force=force)
                 confirm(f"Retire {kid}? Its tokens stop working, and it cannot be activated again.", yes=yes)
                 rotation.retire(kid, force=force)
                 return f"{kid} is retired."

@@ -186,7 +186,7 @@ import_legacy --undo        # restores what --in-place has moved
             [*counts_of(importer, dry_run=dry_run), *reasons_of(importer.report), *reconciliation],
             ok=not problems and not is_failed,
             returncode=FAILED if is_failed else REPORTED,
-            **facts_of(importer),
+            **facts_of(importer, dry_run=dry_run),
         )
 
     def count_days(self) -> None:

@@ -8,7 +8,7 @@ from django.core.management.commands import migrate
 from django.db import OperationalError, connections
 from psycopg.errors import LockNotAvailable
 
-from accounts.management.base import USAGE, add_yes_argument
+from accounts.management.base import add_yes_argument, confirm
 from core.postgresql import limit_statements
 from core.schema_lock import schema_lock
 from peerprep_users.legacy.detection import TAKE_OVER, holds_earlier_tables
@@ -27,9 +27,10 @@ class Command(migrate.Command):
         add_yes_argument(parser)
 
     def migration_progress_callback(self, action: str, migration: Any = None, fake: bool = False) -> None:
-        """Called before each step. The lock is held, so nobody is asked before one back."""
-        if action == "unapply_start" and not (self.may_go_back or fake):
-            raise CommandError(f"Reversing {migration} may delete what is stored. Use --yes.", returncode=USAGE)
+        """Called before each step. What starts meanwhile waits for the answer: its tables may be about to go."""
+        if action == "unapply_start" and not fake:
+            confirm(f"Reversing {migration} may delete what is stored. Go on?", yes=self.may_go_back)
+            self.may_go_back = True
         super().migration_progress_callback(action, migration, fake)
 
     def execute(self, *args: Any, **options: Any) -> str | None:
