@@ -251,6 +251,9 @@ class BaseUserAdmin(BaseAdmin):
         users = [user for user, refusal in answers if not refusal]
         if not users:
             return None
+        if action.needs_other_admin and not User.objects.admins().exclude(pk__in=[user.pk for user in users]).exists():
+            self.message_user(request, "These are the last active, verified admins. Leave one out.", messages.ERROR)
+            return None
         form = ReasonForm.of(action, request)
         if form.is_valid():
             return self.run(request, action, users, form.cleaned_data["reason"])

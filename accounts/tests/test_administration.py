@@ -257,6 +257,13 @@ def test_of_many_only_those_who_are_refused_are_left(browser: Client, admin: Per
     assert User.objects.get() == admin.user
 
 
+def test_all_admins_at_once_are_refused_before_it_is_asked(browser: Client, admin: Person, alice: Person) -> None:
+    second = person("second@example.com", role=Role.ADMIN)
+    answer = do_to_many(browser, "delete", admin.user, second.user, alice.user)
+    page = answer.content.decode()
+    assert "These are the last active, verified admins. Leave one out." in page and 'name="reason"' not in page
+
+
 def test_the_last_admin_may_be_renamed(browser: Client, admin: Person) -> None:
     rename(browser, admin.user, "Boss")
     assert User.objects.get().name == "Boss"
