@@ -20,6 +20,7 @@ from core.jobs import Turn
 from peerprep_users.models import DailyFigure
 
 DAYS_SHOWN = 90  # at most, today included
+DAYS_BEFORE_PURGE = 6  # sessions are purged 7 days after their end, mails 7 days after they were queued
 SETTLED = timedelta(hours=1)  # after a day's end: its mails are sent or dead by then, and its transactions over
 LABELS_SHOWN = 1000  # of a name over all days, the most frequent
 
@@ -99,9 +100,8 @@ SOURCES = [
     Source(("registrations",), registrations),
     Source(("locks",), account_locks),
     Source(("failed_logins",), failed_logins),
-    # Sessions are purged 7 days after their end, mails 7 days after they were queued: never while they may be counted.
-    Source(("logins",), logins, days_kept=6),
-    Source(("mails",), mails, days_kept=6),
+    Source(("logins",), logins, DAYS_BEFORE_PURGE),
+    Source(("mails",), mails, DAYS_BEFORE_PURGE),
     Source(("attempts", "solved", "question_attempts", "question_solved"), attempt_figures),
 ]
 
