@@ -13,14 +13,14 @@ pytestmark = pytest.mark.any_database
 EMAIL = "olga@example.com"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def admins_page(chromium: Browser, signed_in: list[Cookie]) -> Iterator[Page]:
     """One for all tests, since opening another costs as much as a check."""
     with opened(chromium, DESKTOP, signed_in) as page:
         yield page
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def olga(admins_page: Page, service: Service) -> str:
     """The path of her page."""
     user_id = service.troubled(EMAIL)

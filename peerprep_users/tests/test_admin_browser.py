@@ -21,7 +21,7 @@ failures.update(attempt_time=F("attempt_time") - timedelta(1), ip_address="192.0
 """
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def attacked(service: Service) -> str:
     """The address of a user whose account wrong passwords locked yesterday."""
     service.troubled(LONG_ADDRESS)

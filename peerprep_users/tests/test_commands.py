@@ -15,6 +15,7 @@ from accounts.audit.log import Actor
 from accounts.flows.administration import deactivate
 from accounts.flows.profile import LastAdmin
 from accounts.models import AuditEntry, Role, Session, User
+from accounts.tokens.keys import new_pair
 from conftest import PASSWORD, Api, Person, person
 from core.tests.commands import reported
 from core.tests.failures import raising
@@ -102,12 +103,14 @@ def test_delete_user_asks_first(alice: Person, admin: Person, terminal: list[str
 
 def test_without_a_terminal_nothing_is_destroyed_unless_told_so(alice: Person, admin: Person) -> None:
     User.objects.filter(pk=alice.user.pk).update(role=Role.ADMIN)
+    staged = new_pair("EdDSA")
+    staged.save()
     for arguments in (
         ("delete_user", "alice@example.com", WHY),
         ("revoke_sessions", "--all", WHY),
         ("set_role", "alice@example.com", "USER", WHY),
-        ("keys", "retire", "some-key"),
-        ("keys", "activate", "some-key", "--force"),
+        ("keys", "retire", staged.kid),
+        ("keys", "activate", staged.kid, "--force"),
         ("audit", "restart", WHY),
     ):
         assert refusal(*arguments) == ("Cannot ask for confirmation without a terminal. Use --yes.", 2)
@@ -115,11 +118,13 @@ def test_without_a_terminal_nothing_is_destroyed_unless_told_so(alice: Person, a
     assert alice.api.get("/users/me").status_code == 200
 
 
-def test_a_question_is_no_part_of_the_output(db: None, terminal: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_question_is_no_part_of_the_output(
+    alice: Person, terminal: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     terminal += ["n"]
-    assert refusal("keys", "retire", "some-key", "--json") == ("Nothing changed.", 1)
+    assert refusal("delete_user", "alice@example.com", "--json", WHY) == ("Nothing changed.", 1)
     shown = capsys.readouterr()
-    assert shown.out == "" and shown.err.startswith("Retire some-key? ")
+    assert shown.out == "" and shown.err.startswith("Permanently delete alice@example.com ")
 
 
 @pytest.mark.parametrize(
