@@ -51,7 +51,6 @@ class BaseAdmin(ModelAdmin):
     show_full_result_count = False
     show_facets = ShowFacets.NEVER  # each facet is a count
     list_disable_select_all = True
-    list_filter_submit = True
     list_per_page = 50
     list_max_show_all = 0
     paginator = CappedPaginator

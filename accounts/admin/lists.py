@@ -95,6 +95,12 @@ class DayRangeFilter(RangeDateFilter):
             if getattr(column, "admin_order_field", None) == field_path:
                 self.title = column.short_description
 
+    def choices(self, changelist: Any) -> Iterator[dict[str, Any]]:
+        """Its form, with what else the list is narrowed to and sorted by."""
+        own = self.expected_parameters()
+        others = {name: value for name, value in changelist.params.items() if name not in own}
+        yield from ({**choice, "others": others} for choice in super().choices(changelist))
+
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:
         for end, lookup, time_of_day in (("from", "gte", time.min), ("to", "lte", time.max)):
             if value := self.used_parameters.get(f"{self.parameter_name}_{end}"):
@@ -126,11 +132,12 @@ class FilteredChangeList(ChangeList):
     def get_filters(self, request: HttpRequest) -> Any:
         """Refuses lookups that are not on offer: with `refresh_id__startswith` a column could be guessed by letters.
 
-        And searches for more than the longest address.
+        And searches for more than the longest address, and a parameter that is given twice.
         """
         filters = super().get_filters(request)
         lookups = filters[2]
-        if set(lookups) - set(self.model_admin.link_parameters) or len(self.query) > EMAIL_LENGTH:
+        is_repeated = any(len(values) > 1 for _, values in request.GET.lists())
+        if set(lookups) - set(self.model_admin.link_parameters) or len(self.query) > EMAIL_LENGTH or is_repeated:
             raise IncorrectLookupParameters
         return filters
 

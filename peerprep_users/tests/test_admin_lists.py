@@ -4,6 +4,7 @@ import re
 from datetime import timedelta
 from html import unescape
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from axes.models import AccessFailureLog
@@ -95,6 +96,20 @@ def test_a_list_that_is_narrowed_says_to_what_and_offers_the_way_out(browser: Cl
         assert texts(page, "h1") == [heading]
         chips = [unescape(link) for link in re.findall(r'<a href="([^"]*)" aria-label="[^"]*: remove"', page)]
         assert ways_out is None or chips == ways_out
+
+
+def test_choosing_days_keeps_what_else_a_list_is_narrowed_to_and_begins_at_its_first_page(
+    browser: Client, alice: Person
+) -> None:
+    for path, narrowed in (
+        (f"{MAILS}?", {"outcome": "dead", "to": "alice@example.com"}),
+        (f"{USERS}?created_at_from=2026-01-01", {"locked": "yes", "q": "ali", "o": "-1"}),
+        (f"{path_of(AccessFailureLog)}?", {"user_agent": ""}),
+        (f"{path_of(Attempt)}?", {"user__id__exact": str(alice.user.pk), "language": "python", "solved__exact": "1"}),
+    ):
+        page = opened(browser, f"{path}&{urlencode(narrowed)}&p=1")
+        form = page.partition("<form>")[2].partition("</form>")[0]
+        assert dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', form)) == narrowed
 
 
 @pytest.mark.parametrize(
