@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from uuid import uuid4
 
 from django.conf import settings
+from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager
 from django.db import models
 from django.db.models import F, Q
@@ -52,7 +53,8 @@ class UserManager(BaseUserManager["User"]):
 
     def admins(self) -> models.QuerySet[User]:
         """Those who can sign in."""
-        return self.filter(role=Role.ADMIN, is_active=True, is_verified=True)
+        can_sign_in = self.filter(role=Role.ADMIN, is_active=True, is_verified=True)
+        return can_sign_in.exclude(password__startswith=UNUSABLE_PASSWORD_PREFIX)
 
     def unverified(self) -> models.QuerySet[User]:
         """Those who are deleted unless they verify their address in time. Whom an admin made an admin stays."""

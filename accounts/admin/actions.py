@@ -69,8 +69,8 @@ ACTIONS = [
         "Marks the address as verified, without the link that was mailed to it.",
         "Verified",
         administration.verify_address,
-        lambda user: not user.is_verified,
-        "is already verified",
+        lambda user: not user.is_verified and user.has_usable_password(),
+        "is already verified, or has still to choose a password",
     ),
     Action(
         "resend_verification",
@@ -138,7 +138,7 @@ ACTIONS = [
         lambda user: user.live_sessions > 0,
         "has no live session",
         destructive=True,
-        takes=("sessions",),
+        takes=("live sessions",),
     ),
     Action(
         "revoke_admin",
@@ -164,7 +164,7 @@ ACTIONS = [
         lambda user: user.is_active,
         "is already deactivated",
         destructive=True,
-        takes=("sessions",),
+        takes=("live sessions",),
         needs_other_admin=True,
     ),
     Action(

@@ -9,7 +9,7 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
 from django.utils.formats import date_format
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html
 from unfold.decorators import display
 
 from accounts.addresses import normalised
@@ -29,7 +29,7 @@ from accounts.admin.lists import DayRangeFilter, OnlyFilter
 from accounts.admin.row_actions import RowActionMixin, again_url
 from accounts.audit.models import SECURITY_KINDS
 from accounts.devices import agent_name
-from accounts.flows.timeline import joined
+from accounts.flows.timeline import joined, sentence_of
 from accounts.mail.messages import can_be_sent_again
 from accounts.models import ENDED_SESSIONS_KEPT, AuditEntry, Mail, Session, SessionQuerySet, User
 from core.client import client_address
@@ -221,7 +221,7 @@ class AuditEntryAdmin(DeviceMixin, ReadOnlyAdmin):
     search_help_text = "Whole e-mail address of a user"
     ordering = ["-occurred_at", "-id"]
     sortable_by = ["occurred_at"]
-    details = ["device", "agent", "details_of", "request_id", "row_id", "position"]
+    details = ["sentence", "device", "agent", "request_id", "row_id", "position"]
     csv_columns = [
         "id",
         "occurred_at",
@@ -280,9 +280,9 @@ class AuditEntryAdmin(DeviceMixin, ReadOnlyAdmin):
     def device(self, row: AuditEntry) -> str | None:
         return agent_name(row.user_agent) if row.ip else None  # an operator has none
 
-    @admin.display(description="facts")
-    def details_of(self, entry: AuditEntry) -> str:
-        return format_html_join("", "{}: {}<br>", sorted(entry.facts.items()))
+    @admin.display(description="what happened")
+    def sentence(self, entry: AuditEntry) -> str:
+        return sentence_of(entry)
 
 
 @admin.register(AccessFailureLog)

@@ -203,7 +203,8 @@ class BaseUserAdmin(BaseAdmin):
 
     def counts(self, users: list[User]) -> dict[str, int]:
         """What these users have, by the names in `Action.takes`."""
-        return {"sessions": Session.objects.live().filter(user__in=users).count()}
+        sessions = Session.objects.filter(user__in=users)
+        return {"sessions": sessions.count(), "live sessions": sessions.live().count()}
 
     def question(self, action: Action, users: list[User]) -> str:
         """Names whom it is for and how much it takes: "Delete alice@example.com: 25 attempts and 1 session go"."""

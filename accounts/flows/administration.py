@@ -19,7 +19,7 @@ from accounts.flows.profile import delete_user, lock_unless_last_admin
 from accounts.flows.registration import EmailTaken
 from accounts.flows.sessions import end, end_sessions
 from accounts.hashing import hashed
-from accounts.mail.messages import is_obsolete
+from accounts.mail.messages import can_be_sent_again
 from accounts.mail.queue import ALL_MAIL, enqueue
 from accounts.models import Mail, Role, Session, User, default_name
 from core.errors import ApiError, NotFound
@@ -206,7 +206,7 @@ def resend_mail(*, mail: Mail, by: Actor, reason: str = "") -> bool:
     """Queues a dead mail again. Returns False if it is not dead, or would have nothing to say by now."""
     with transaction.atomic():
         owner = User.objects.filter(email=mail.to).first()
-        if is_obsolete(mail, owner) or not Mail.objects.filter(pk=mail.pk).revive():
+        if not can_be_sent_again(mail, owner) or not Mail.objects.filter(pk=mail.pk).revive():
             return False
         transaction.on_commit(new_work.set)
         record(Kind.MAIL_RESENT, by=by, address=mail.to, user=owner, reason=reason, mail=str(mail.pk), of=mail.kind)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby
+from typing import Any
 
 from axes.models import AccessFailureLog
 from django.utils import timezone
@@ -18,7 +19,7 @@ from core.times import moment
 EVENTS = 50
 WRONG_GUESS = "wrong_password"
 MOST_FAILURES = 1000  # most of them are folded
-ROLES = dict(Role.choices)
+WORDS: dict[Any, str] = {**dict(Role.choices), **dict(Mail.Kind.choices)}  # of facts that are codes
 OF_ENTRIES = {  # with the facts of the entry
     Kind.ACCOUNT_LOCKED: "The account was locked after too many wrong passwords.",
     Kind.REFRESH_TOKEN_REUSED: "A refresh token was used a second time, so its session was ended.",
@@ -33,13 +34,21 @@ OF_ENTRIES = {  # with the facts of the entry
     Kind.ADDRESS_VERIFIED: "The address was marked as verified.",
     Kind.VERIFICATION_RESENT: "A new link was requested.",
     Kind.RESET_CODE_SENT: "A reset code was requested.",
-    Kind.MAIL_RESENT: "A mail that could not be delivered was queued again.",
+    Kind.MAIL_RESENT: "A mail that could not be delivered was queued again: {of}.",
     Kind.LOCK_OPENED: "The account was unlocked.",
     Kind.SESSIONS_ENDED: "Sessions ended: {sessions}.",
     Kind.ROLE_CHANGED: "The role was changed from {from} to {to}.",
     Kind.ACCOUNT_DEACTIVATED: "The account was deactivated.",
     Kind.ACCOUNT_REACTIVATED: "The account was reactivated.",
     Kind.ACCOUNT_EXPORTED: "The data of the account was exported.",
+    Kind.ACCOUNT_DELETED: "The account was deleted.",
+    Kind.LIST_EXPORTED: "A list was exported: {list}, rows: {rows}.",
+    Kind.DATA_IMPORTED: "Data of the earlier service was imported: users: {users}, attempts: {attempts}.",
+    Kind.KEY_STAGED: "The signing key {kid} was published.",
+    Kind.KEY_ACTIVATED: "The signing key {kid} was put into use.",
+    Kind.KEY_RETIRED: "The signing key {kid} was retired.",
+    Kind.TRAIL_PRUNED: "Entries older than a year were deleted: {entries}, up to position {position}.",
+    Kind.TRAIL_RESTARTED: "The audit trail was continued after position {position}.",
 }
 OF_ENDS: dict[str, str] = {  # the others leave an entry
     Session.EndReason.LOGOUT: "Signed out.",
@@ -138,9 +147,12 @@ def was_created_by_another(user: User) -> bool:
 
 def events_of_entries(user: User) -> Iterator[Happening]:
     for entry in AuditEntry.objects.filter(user_id=user.pk).order_by("-occurred_at", "-id")[:EVENTS]:
-        sentence = OF_ENTRIES.get(Kind(entry.kind), f"{entry.get_kind_display()}.")
-        facts = defaultdict(lambda: "?", {name: ROLES.get(fact, fact) for name, fact in entry.facts.items()})
-        yield Happening(entry.occurred_at, entry.kind, sentence.format_map(facts), note_of(entry, user), entry)
+        yield Happening(entry.occurred_at, entry.kind, sentence_of(entry), note_of(entry, user), entry)
+
+
+def sentence_of(entry: AuditEntry) -> str:
+    facts = defaultdict(lambda: "?", {name: WORDS.get(fact, fact) for name, fact in entry.facts.items()})
+    return OF_ENTRIES[Kind(entry.kind)].format_map(facts)
 
 
 def note_of(entry: AuditEntry, user: User) -> str:

@@ -45,7 +45,8 @@ def is_obsolete(mail: Mail, user: User | None) -> bool:
 
 
 def can_be_sent_again(mail: Mail, user: User | None) -> bool:
-    return mail.state == Mail.State.DEAD and not is_obsolete(mail, user)
+    """To nobody without an account: a code for them is made, but not sent."""
+    return mail.state == Mail.State.DEAD and user is not None and user.is_active and not is_obsolete(mail, user)
 
 
 def compose(mail: Mail) -> EmailMultiAlternatives | None:

@@ -269,8 +269,10 @@ def test_the_last_admin_may_be_renamed(browser: Client, admin: Person) -> None:
     assert User.objects.get().name == "Boss"
 
 
-def test_a_deactivated_admin_does_not_count(browser: Client, admin: Person) -> None:
+def test_an_admin_who_cannot_sign_in_does_not_count(browser: Client, admin: Person) -> None:
     person("former@example.com", role=Role.ADMIN, is_active=False)
+    administration.invite(email="invited@example.com", name="", by=Actor.operator())
+    User.objects.filter(email="invited@example.com").update(role=Role.ADMIN, is_verified=True)
     assert REFUSED in do(browser, "revoke_admin", admin.user).content.decode()
 
 

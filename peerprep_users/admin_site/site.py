@@ -8,7 +8,7 @@ from django.conf import settings
 from django.contrib.auth import login
 from django.contrib.auth.views import LoginView, LogoutView, PasswordChangeView
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import reverse, reverse_lazy
@@ -106,6 +106,9 @@ class Site(UnfoldAdminSite):
     def get_urls(self) -> list[Any]:
         """Without the redirects to the pages that objects have elsewhere: ours have none."""
         return [url for url in super().get_urls() if getattr(url, "name", None) != "view_on_site"]
+
+    def app_index(self, request: HttpRequest, app_label: str, extra_context: Any = None) -> Any:
+        raise Http404  # the sidebar has all lists, by other names than those of the apps
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         """With the name of the service as it is: the theme would take one such as `os.name` for a function to call."""
