@@ -1,5 +1,6 @@
 """No page of the service has a fault that axe finds, of any level, at any width, in either theme."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -45,6 +46,13 @@ def test_pages_for_everybody(desktop: Page, service: Service) -> None:
 def test_pages_that_show_no_row(admins_page: Page, service: Service, olga: str) -> None:
     nothing = "/admin/axes/accessfailurelog/?attempt_time_from=2020-01-01&attempt_time_to=2020-01-01"
     check(admins_page, service, "/admin/nope", "/admin/?days=7", nothing, "/admin/core/event/")
+
+
+def test_the_filters_of_a_list(admins_page: Page, service: Service) -> None:
+    admins_page.goto(f"{service.base_url}/admin/accounts/user/?role__exact=ADMIN")
+    admins_page.get_by_role("button", name=re.compile("^Filters")).click()
+    admins_page.get_by_role("button", name="Apply").wait_for()
+    assert_accessible(admins_page)
 
 
 def test_forms_and_what_they_answer(admins_page: Page, service: Service) -> None:
