@@ -13,6 +13,7 @@ from django.db import connection
 
 from core.tests.proxies import pgbouncer
 from core.tests.servers import ROOT, free_port, served
+from core.tests.waiting import wait_until
 from peerprep_users.tests.story import Inbox, Newcomer, inbox
 
 pytestmark = pytest.mark.skipif(connection.vendor != "postgresql", reason="PgBouncer is for PostgreSQL")
@@ -70,14 +71,19 @@ def test_commands_work(pooled: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+WAITING = """
+SELECT count(*) FROM pg_stat_activity
+WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE 'INSERT%users%'
+"""
+
+
 def test_a_statement_that_waits_for_a_lock_ends(service: tuple[str, Inbox], fresh_database: str) -> None:
     """PgBouncer passes the cancellation on, so the statement is not left behind in the database either."""
     body = {"email": "pat@example.com", "password": "correct horse battery", "name": "Pat"}
-    with psycopg.connect(fresh_database) as other:
+    with psycopg.connect(fresh_database) as other, psycopg.connect(fresh_database, autocommit=True) as watcher:
         other.execute("LOCK TABLE users IN SHARE MODE")
         began = time.monotonic()
         answer = httpx.post(f"{service[0]}/auth/register", json=body, timeout=60, trust_env=False)
         assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
         assert time.monotonic() - began < 30
-        waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'INSERT%users%'"
-        assert other.execute(waiting).fetchone() == (0,)
+        wait_until(lambda: watcher.execute(WAITING).fetchone() == (0,))
