@@ -3,12 +3,14 @@
 import json
 import re
 from collections import Counter
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from html import unescape
 from random import Random
 from typing import Any
 
 import pytest
+import time_machine
 from axes.models import AccessFailureLog
 from django.core.management import call_command
 from django.db import connection
@@ -32,6 +34,13 @@ from peerprep_users.tests.browsing import Service
 pytestmark = pytest.mark.slow
 
 LABELS = {"attempts": "solved", "question_attempts": "question_solved"}
+
+
+@pytest.fixture(autouse=True)
+def _noon() -> Iterator[None]:
+    """No day ends in the middle of a test."""
+    with time_machine.travel(timezone.now().replace(hour=12)):
+        yield
 
 
 def some_attempts(user: User, count: int) -> list[Attempt]:
