@@ -4,7 +4,6 @@ import os
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from functools import cache
@@ -15,6 +14,8 @@ from urllib.parse import urlencode
 
 import httpx
 from django.db import connection
+
+from core.tests.waiting import wait_until
 
 # Every client of httpx, and every httpx.get(), would read all root certificates, which takes 20 ms of CPU time.
 patch("httpx._transports.default.create_ssl_context", cache(httpx.create_ssl_context)).start()
@@ -71,12 +72,10 @@ def served(port: int, log: Path | None = None, /, **environment: str) -> Iterato
 
 
 def wait_for(url: str, process: "subprocess.Popen[bytes]") -> None:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
+    def answers() -> bool:
         assert process.poll() is None, f"the server ended with {process.returncode}"
-        try:
-            if httpx.get(url, trust_env=False).status_code == 200:
-                return
-        except httpx.TransportError:
-            time.sleep(0.05)
-    raise AssertionError(f"{url} does not answer")
+        with suppress(httpx.TransportError):
+            return httpx.get(url, trust_env=False).status_code == 200
+        return False
+
+    wait_until(answers, f"{url} does not answer")
