@@ -21,6 +21,8 @@ from uuid import uuid4
 import httpx
 from aiosmtpd.controller import Controller
 
+from core.tests.waiting import wait_until
+
 PASSWORD, NEW_PASSWORD = "correct horse battery", "another horse altogether"
 SOLVED = {"question_id": 17, "language": "python", "submitted_code": "print(42)", "passed_tests": 5, "total_tests": 5}
 UNSOLVED = {**SOLVED, "passed_tests": 3, "runtime_ms": 12}
@@ -50,16 +52,12 @@ class Inbox:
         return self.next_body(address, "plain").replace("\r\n", "\n")
 
     def next_body(self, address: str, kind: str) -> str:
-        deadline = time.monotonic() + 20
-        while time.monotonic() < deadline:
-            for mail in self.mails:
-                if mail["To"] == address:
-                    self.mails.remove(mail)
-                    body = mail.get_body((kind,))
-                    assert body is not None
-                    return str(body.get_content())
-            time.sleep(0.05)
-        raise AssertionError(f"no mail to {address} within 20 s")
+        wait_until(lambda: any(mail["To"] == address for mail in self.mails), f"no mail to {address}")
+        mail = next(mail for mail in self.mails if mail["To"] == address)
+        self.mails.remove(mail)
+        body = mail.get_body((kind,))
+        assert body is not None
+        return str(body.get_content())
 
 
 @contextmanager

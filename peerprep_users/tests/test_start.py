@@ -141,12 +141,10 @@ def test_a_kept_connection_is_not_cut_by_a_reload_or_a_stop(server: tuple["subpr
         connections = [HTTPConnection("127.0.0.1", port, timeout=SOON) for _ in range(10)]
         assert [answer_on(each)[0] for each in connections] == [200] * 10
         process.send_signal(number)
-        for connection in connections:  # the others meanwhile are idle
-            answer = answer_on(connection)
-            while answer == (200, "keep-alive"):
-                time.sleep(0.02)
-                answer = answer_on(connection)
-            assert answer == (200, "close")
+        while connections:
+            answers = [(each, answer_on(each)) for each in connections]
+            assert {answer for _, answer in answers} <= {(200, "keep-alive"), (200, "close")}
+            connections = [each for each, answer in answers if answer == (200, "keep-alive")]
 
 
 def answer_on(connection: HTTPConnection) -> tuple[int, str | None]:
