@@ -107,7 +107,9 @@ class PublicAuthViewSet(ApiViewSet):
         return Response(asdict(login.log_in(**body, client=Client.of(request))))
 
     @extend_schema(request=RefreshSerializer, responses=RefreshedTokenPairSerializer)
-    @raises(InvalidRefreshToken, RefreshTokenReused, EmailNotVerified, RateLimited, KeySealed)
+    @raises(
+        InvalidRefreshToken, RefreshTokenReused, EmailNotVerified, RateLimited, KeySealed, limited=(401, 403, 422, 429)
+    )
     def refresh(self, request: Request) -> Response:
         """Exchange a refresh token for the next pair of tokens.
 

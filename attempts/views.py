@@ -46,7 +46,7 @@ class AttemptViewSet(ApiViewSet):
         request=NewAttemptSerializer,
         responses={201: ListedAttemptSerializer},
     )
-    @raises(IdempotencyKeyReused, TooManyUnverifiedAttempts, RateLimited)
+    @raises(IdempotencyKeyReused, TooManyUnverifiedAttempts, RateLimited, limited=(201, 429))
     def record_attempt(self, request: SignedInRequest) -> Response:
         """Record an attempt.
 

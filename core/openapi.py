@@ -2,7 +2,7 @@
 
 import inspect
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import cache
 from http import HTTPStatus
 from typing import Any, TypeVar
@@ -14,7 +14,6 @@ from rest_framework import exceptions, serializers
 
 from core.api import ApiSerializer, uuid_in_path, validated
 from core.errors import ApiError, Failed, HeadersTooLarge, Invalid, TooLarge, Unavailable, UrlTooLong
-from core.rate_limits import RateLimited
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -77,7 +76,7 @@ HEADERS: dict[str, dict[str, Any]] = {
     },
     "WWW-Authenticate": {"required": True, "schema": {"type": "string"}, "example": "Bearer"},
     "Retry-After": {
-        "description": "Seconds after which the same call may succeed.",
+        "description": "Seconds after which the same call may succeed. Of 403, only `account_locked` has it.",
         "schema": {"type": "integer", "minimum": 1},
         "example": 60,
     },
@@ -90,11 +89,15 @@ ERRORS_OF_EVERY_CALL = (UrlTooLong, HeadersTooLarge, Failed, Unavailable)
 RATE_LIMIT_HEADERS = [name for name in HEADERS if name.startswith("RateLimit-")]
 
 
-def raises(*errors: type[ApiError]) -> Callable[[F], F]:
-    """Documents the errors of a view's method, beyond those of its authentication and its throttles."""
+def raises(*errors: type[ApiError], limited: Collection[int] = ()) -> Callable[[F], F]:
+    """Documents the errors of a view's method, beyond those of its authentication and its throttles.
+
+    Args:
+        limited: the statuses with RateLimit headers, where the method itself counts calls.
+    """
 
     def decorate(method: F) -> F:
-        vars(method)["errors"] = errors
+        vars(method).update(errors=errors, limited=limited)
         return method
 
     return decorate
@@ -173,11 +176,13 @@ class ApiSchema(AutoSchema):
         responses = operation["responses"] | {
             status: self.error_response(errors) for status, errors in by_status.items()
         }
-        is_throttled = bool(self.view.get_throttles())
+        limited = [str(status) for status in getattr(self.action_method, "limited", ())]
+        if self.view.get_throttles():
+            limited += responses.keys() - {"414", "431", "500"}  # answered outside the view
         for status, response in responses.items():
             response["description"] = response["description"] or HTTPStatus(int(status)).phrase
             response["headers"] = response.get("headers", {}) | self.headers(
-                status, by_status[status], is_limited=is_throttled or RateLimited in by_status[status]
+                status, by_status[status], is_limited=status in limited
             )
         operation["responses"] = dict(sorted(responses.items()))
         return operation

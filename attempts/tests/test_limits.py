@@ -46,6 +46,13 @@ def test_a_replay_is_no_attempt(alice: Person, limits: Any) -> None:
     assert not IdempotencyKey.objects.filter(key="k3").exists()
 
 
+def test_a_refused_attempt_is_not_counted(alice: Person, limits: Any) -> None:
+    refused = [alice.api.post("/api/v1/attempts", {}) for _ in range(4)]
+    assert [answer.status_code for answer in refused] == [422] * 4
+    assert not any("RateLimit-Limit" in answer.headers for answer in refused)
+    assert send(alice).headers["RateLimit-Remaining"] == "2"
+
+
 def test_the_limit_can_be_switched_off(alice: Person, limits: Any) -> None:
     limits.RATE_LIMIT_ENABLED = False
     assert [send(alice).status_code for _ in range(5)] == [201] * 5
