@@ -62,6 +62,10 @@ share_heaps()
 class Logger(glogging.Logger):
     """Formats gunicorn's own lines like the service's, from the start on."""
 
+    def __init__(self, cfg):
+        print("Loading the application", flush=True)  # comes next, once in a master, and takes seconds
+        super().__init__(cfg)
+
     def setup(self, cfg):
         super().setup(cfg)
         dictConfig(settings.LOGGING)

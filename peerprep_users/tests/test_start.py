@@ -99,6 +99,7 @@ def test_where_it_cannot_listen_is_said_in_one_line(tmp_path: Path, host: str) -
 def test_it_says_where_to_go_and_how_to_become_an_admin(server: tuple["subprocess.Popen[bytes]", int]) -> None:
     output = server[0].stdout
     assert output
+    assert output.readline() == b"Loading the application\n"
     said = [output.readline().decode() for _ in range(5)]
     links = [line.split()[-1] for line in said[1:4]]
     assert all(link.startswith("http://localhost:") for link in links)
