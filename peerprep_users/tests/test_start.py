@@ -109,10 +109,10 @@ def test_it_says_where_to_go_and_how_to_become_an_admin(server: tuple["subproces
 
 
 def test_a_step_of_make_is_never_silent_for_long() -> None:
-    command = [".ci/step", "Doing it", "sh", "-c", "sleep 2; exit 3"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
+    command = [".ci/step", "Doing it", "sh", "-c", "echo It failed. >&2; sleep 2; exit 3"]
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
     assert done.returncode == 3
-    assert re.fullmatch(rb"Doing it\.+\n", done.stdout)
+    assert re.fullmatch(rb"Doing it\.+\nIt failed\.\n", done.stdout)
 
 
 def stopped(process: "subprocess.Popen[bytes]") -> tuple[int, float, str]:
