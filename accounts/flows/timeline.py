@@ -129,7 +129,7 @@ def events_of_failures(user: User) -> Iterator[Happening]:
 
 def events_of_mails(user: User, subjects: dict[str, str]) -> Iterator[Happening]:
     for mail in Mail.objects.filter(to=user.email).order_by("-created_at")[:EVENTS]:
-        outcome = OF_MAILS[mail.state] if mail.sent_at else f"was asked for. It {OF_MAILS[mail.state]}"
+        outcome = OF_MAILS[mail.state] if mail.sent_at else f"was requested. It {OF_MAILS[mail.state]}"
         sentence = f"The mail “{subjects[mail.kind]}” {outcome}."
         note = "" if mail.state == Mail.State.SENT else mail.last_error
         yield Happening(mail.sent_at or mail.created_at, f"mail_{mail.state}", sentence, note, mail)
