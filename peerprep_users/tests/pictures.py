@@ -13,7 +13,7 @@ MONTH = r"\b(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)\b"
 UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 
 
-def picture(page: Page, name: str, height: int = 640) -> None:
+def picture(page: Page, name: str, height: int = DESKTOP["height"]) -> None:
     """Checks that the page still says what it said when its picture was made, but for dates, ids and numbers.
 
     With `RECORD_SCREENSHOTS=1`, makes the picture, so many pixels high, and keeps beside it what the page says.
@@ -22,7 +22,7 @@ def picture(page: Page, name: str, height: int = 640) -> None:
     text = PICTURES / f"{name}.yaml"
     if "RECORD_SCREENSHOTS" in os.environ:
         page.emulate_media(color_scheme="light", reduced_motion="reduce")
-        page.set_viewport_size({"width": 1100, "height": height})
+        page.set_viewport_size({**DESKTOP, "height": height})
         page.screenshot(path=PICTURES / f"{name}.png")
         page.set_viewport_size(DESKTOP)
         text.write_text(f"{said}\n")
