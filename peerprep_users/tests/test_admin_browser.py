@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from urllib.parse import urljoin
 
 import pytest
 from django.utils import timezone
@@ -30,7 +31,7 @@ def attacked(service: Service) -> str:
     return LONG_ADDRESS
 
 
-TOO_WIDE = "all => all.filter(one => one.offsetWidth > one.parentElement.clientWidth).length"
+TOO_WIDE = "all => all.filter(one => one.scrollWidth > one.parentElement.clientWidth).length"
 
 
 def test_yesterdays_failures_by_client_address_are_three_keys_away(
@@ -133,6 +134,25 @@ def test_filters_and_the_own_menu_need_no_mouse(admins_desktop: Page, service: S
     page.keyboard.press("Escape")
     expect(page.get_by_role("button", name=boss)).to_be_focused()
     assert not complaints
+
+
+def test_a_long_address_fits_a_phone(admins_phone: Page, service: Service, attacked: str) -> None:
+    page, accounts = admins_phone, f"{service.base_url}/admin/accounts/"
+    page.goto(f"{accounts}user/?q={attacked}")
+    page.locator("#result_list").get_by_role("link", name=attacked).click()
+    page.wait_for_url("**/change/*")
+    user_id = page.url.split("/")[-3]
+    page.goto(f"{accounts}mail/?to={attacked}")
+    mail = page.locator("#result_list tbody a").first.get_attribute("href")
+    lists = f"session/?user__id__exact={user_id}", f"mail/?to={attacked}", f"auditentry/?user_id={user_id}"
+    searches = f"user/?q={attacked}", f"user/?q={200 * 'x'}"
+    refused = f"user/{user_id}/reactivate/confirm/"  # a message on the user's page
+    for path in (*lists, *searches, mail, refused, f"user/{user_id}/delete/confirm/"):
+        page.goto(urljoin(accounts, path))
+        for width in (390, 320):
+            page.set_viewport_size({"width": width, "height": 844})
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+            assert page.locator("#content :is(h2, p, a, dd)").evaluate_all(TOO_WIDE) == 0, path
 
 
 def test_a_refused_field_has_the_focus(admins_phone: Page, service: Service, attacked: str) -> None:
