@@ -1,6 +1,7 @@
 """Whether people with any eyes, and with a screen reader, can use a page: axe's rules, of every level."""
 
 import re
+from collections.abc import Sequence
 from typing import Literal
 
 from axe_playwright_python.base import AXE_SCRIPT
@@ -16,12 +17,12 @@ VIOLATIONS = """() => axe.run({resultTypes: ["violations"], preload: false, sele
         rule.nodes.map(node => `${rule.id}: ${node.html.slice(0, 200)} (${node.failureSummary})`)))"""
 
 
-def assert_accessible(page: Page) -> None:
-    """Checks the page that is open, at each width in both themes."""
+def assert_accessible(page: Page, widths: Sequence[int] = WIDTHS) -> None:
+    """Checks the page that is open, at each of the widths in both themes."""
     page.evaluate(AXE_SCRIPT)
     for theme in THEMES:
         choose_theme(page, theme)
-        for width in WIDTHS:
+        for width in widths:
             page.set_viewport_size({"width": width, "height": 900})
             page.evaluate(AT_REST)  # the menu fades out where there is no room for it
             violations = page.evaluate(VIOLATIONS)

@@ -1,17 +1,18 @@
 """No page of the service has a fault that axe finds, of any level, at any width, in either theme."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 from playwright.sync_api import Browser, Cookie, Page
 
-from core.tests.accessibility import assert_accessible
+from core.tests.accessibility import WIDTHS, assert_accessible
 from peerprep_users.tests.browsing import DESKTOP, Service, opened, wait_for_dead_mail
 
 pytestmark = pytest.mark.any_database
 
 EMAIL = "olga@example.com"
+NARROW, *_, WIDE = WIDTHS
 
 
 @pytest.fixture(scope="session")
@@ -29,10 +30,10 @@ def olga(admins_page: Page, service: Service) -> str:
     return f"/admin/accounts/user/{user_id}"
 
 
-def check(page: Page, service: Service, *paths: str) -> None:
+def check(page: Page, service: Service, *paths: str, widths: Sequence[int] = WIDTHS) -> None:
     for path in paths:
         page.goto(f"{service.base_url}{path}")
-        assert_accessible(page)
+        assert_accessible(page, widths)
 
 
 def test_pages_for_everybody(desktop: Page, service: Service) -> None:
@@ -46,6 +47,7 @@ def test_pages_for_everybody(desktop: Page, service: Service) -> None:
 def test_pages_that_show_no_row(admins_page: Page, service: Service, olga: str) -> None:
     nothing = "/admin/axes/accessfailurelog/?attempt_time_from=2020-01-01&attempt_time_to=2020-01-01"
     check(admins_page, service, "/admin/nope", "/admin/?days=7", nothing, "/admin/core/event/")
+    check(admins_page, service, "/admin/search/", "/admin/search/?s=zz", widths=[WIDE])
 
 
 def test_the_filters_of_a_list(admins_page: Page, service: Service) -> None:
