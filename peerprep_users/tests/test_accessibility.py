@@ -76,6 +76,18 @@ def test_a_user_and_what_can_be_done(admins_page: Page, service: Service, olga: 
     assert_accessible(page)
 
 
+def test_what_opens_over_a_page(admins_page: Page, service: Service, olga: str, boss: str) -> None:
+    page = admins_page
+    page.goto(f"{service.base_url}/admin/accounts/user/?q={EMAIL}")
+    page.locator("#result_list tbody .action-select").check()
+    page.get_by_role("button", name=boss).click()
+    assert_accessible(page, [NARROW, WIDE])
+    page.keyboard.press("Control+k")
+    page.keyboard.type(EMAIL)
+    page.get_by_role("dialog", name="Search").get_by_role("link", name=EMAIL).first.wait_for()
+    assert_accessible(page, [WIDE])
+
+
 @pytest.mark.parametrize(
     ("name", "job"),
     [

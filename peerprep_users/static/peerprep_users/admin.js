@@ -5,6 +5,14 @@ document.addEventListener("DOMContentLoaded", () => {
   })
 })
 
+// What opens over the page has a name too.
+document.addEventListener("DOMContentLoaded", () => {
+  document.querySelector('nav[x-show="openUserLinks"]')?.setAttribute("aria-label", "Own account")
+  const search = document.querySelector('[x-data="searchCommand()"]')
+  search?.setAttribute("role", "dialog")
+  search?.setAttribute("aria-label", "Search")
+})
+
 // Unfold hides the page until its scripts have run; a browser that draws before then gives the autofocus up.
 addEventListener("load", () => {
   if (document.activeElement === document.body) document.querySelector("[aria-invalid], [autofocus]")?.focus()
