@@ -137,6 +137,13 @@ def test_admins_are_told_which_session_is_the_one_they_use(browser: Client, admi
     assert "you are using it now" not in page_of(browser, alice)
 
 
+def test_a_session_without_an_ip_address_is_told_without_a_gap(browser: Client, alice: Person) -> None:
+    assert "192.0.2.1, last used 20" in page_of(browser, alice)
+    Session.objects.filter(pk=alice.session.pk).update(ip=None)
+    page = page_of(browser, alice)
+    assert "Last used 20" in page and ", last used" not in page
+
+
 def test_one_session_is_ended_and_the_others_live(browser: Client, admin: Person, alice: Person, api: Api) -> None:
     other = Api(api.post("/auth/login", alice.credentials).json()["access_token"])
     url = f"/admin/accounts/session/{alice.session.pk}/end/confirm/"
