@@ -37,7 +37,7 @@ class Series:
     def covers(self) -> str:
         """What the total is of, where some of its days are not counted."""
         counted = sum(number is not None for number in self.numbers)
-        return "" if counted == len(self.numbers) else f" on {counted} counted days"
+        return "" if counted == len(self.numbers) else f" on {counted} counted day{'s' * (counted != 1)}"
 
     @property
     def reach(self) -> Number:

@@ -268,6 +268,7 @@ def test_a_total_says_how_many_days_it_is_of() -> None:
     series = Series("Logins", [1, None, 2])
     assert f"{series.total}{series.covers}" == "3 on 2 counted days" and not Series("Logins", [1, 2]).covers
 
+    assert Series("Logins", [None, 1]).covers == " on 1 counted day"
 
 def test_one_outlier_is_cut_off_and_told(admin: Person, bob: Person) -> None:
     for age in range(1, 7):
