@@ -11,6 +11,7 @@ UNKNOWN = "#9ca3af" + PALE  # bands over the whole height
 FEW = 2  # with fewer numbers none is an outlier
 OUTLIER = 4  # times what three quarters of the numbers stay within
 LEAST = 5  # so much a day is usual in any case
+CUT = 2  # times the limit: what is no higher fits a scale without one
 
 Number = int | float
 
@@ -92,7 +93,7 @@ class Chart:
     def limit(self) -> Number | None:
         """Where the scale ends if it would otherwise be made by outliers; their bars are marked."""
         limit = max(series.reach for series in self.bars)
-        return limit if self.highest[0] > limit and not self.sideways else None
+        return limit if self.highest[0] > CUT * limit and not self.sideways else None
 
     @property
     def highest(self) -> tuple[Number, str]:
