@@ -73,7 +73,7 @@ def test_a_form_of_an_older_tab_keeps_what_was_typed(tab: Client, alice: Person)
     path = f"/admin/accounts/user/{alice.user.pk}/deactivate/confirm/"
     sent = {"csrfmiddlewaretoken": "x" * 64, "confirmed": "yes", "reason": "Spam & <more>", "password": "hush"}
     text = read(send(tab, path, sent), 403, "This form is out of date")
-    assert "<dt>Reason</dt><dd>Spam & <more></dd>" in text and "Open the page again" in text
+    assert "<dt>Reason</dt><dd>Spam & <more></dd>" in text and 'href="">Open the page again' in text
     assert "hush" not in text and "confirmed" not in text
     assert User.objects.get(pk=alice.user.pk).is_active
 
@@ -84,6 +84,11 @@ def test_a_form_whose_session_has_ended_keeps_what_was_typed(admin: Person, alic
     text = read(send(browser, path, {"confirmed": "yes", "reason": "Spam"}), 403, "This form is out of date")
     assert "<dt>Reason</dt><dd>Spam</dd>" in text
     assert User.objects.get(pk=alice.user.pk).is_active
+
+
+def test_log_out_of_an_older_tab_leads_to_a_page_that_has_it(tab: Client) -> None:
+    text = read(send(tab, "/admin/logout/", {"csrfmiddlewaretoken": "x" * 64}), 403, "This form is out of date")
+    assert '<a class="button" href="/admin/">Open the page again' in text
 
 
 def test_an_address_that_takes_only_forms_is_a_page(admin: Person) -> None:
