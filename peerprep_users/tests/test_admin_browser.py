@@ -155,6 +155,15 @@ def test_a_long_address_fits_a_phone(admins_phone: Page, service: Service, attac
             assert page.locator("#content :is(h2, p, a, dd)").evaluate_all(TOO_WIDE) == 0, path
 
 
+def test_a_refused_login_is_told_once(desktop: Page, service: Service) -> None:
+    desktop.goto(f"{service.base_url}/admin/login/")
+    desktop.get_by_label("E-mail address").fill("nobody@example.com")
+    desktop.get_by_label("Password").fill("wrong password")
+    desktop.get_by_role("button", name="Log in").click()
+    told = desktop.locator(".errornote:visible")
+    expect(told).to_have_text(["Enter the e-mail address and the password of an admin."])
+
+
 def test_a_refused_field_has_the_focus(admins_phone: Page, service: Service, attacked: str) -> None:
     page = admins_phone
     page.goto(f"{service.base_url}/admin/accounts/user/?q={attacked}")
