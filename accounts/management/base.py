@@ -3,14 +3,16 @@
 import getpass
 import json
 import logging
+import os
 import re
 import sys
 from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from logging.handlers import MemoryHandler
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import IO, Any, NoReturn
 
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser, SystemCheckError
@@ -156,6 +158,11 @@ def file(text: str) -> Path:
     if not text:
         raise ArgumentTypeError("a file has a name")
     return Path(text)
+
+
+def open_new(path: Path) -> IO[str]:
+    """A new file, which only its owner can read."""
+    return open(path, "x", encoding="utf-8", opener=partial(os.open, mode=0o600))
 
 
 def add_reason_argument(parser: ArgumentParser) -> None:

@@ -362,6 +362,19 @@ class TestWhatItSays:
         assert (tmp_path / "report").stat().st_mode & 0o777 == 0o600
         assert "secret" not in (tmp_path / "report").read_text()
 
+    @pytest.mark.usefixtures("db")
+    def test_the_report_is_a_new_file_which_only_a_good_source_gets(self, earlier: Earlier, tmp_path: Path) -> None:
+        file = tmp_path / "report"
+        earlier.execute("ALTER TABLE attempts RENAME TO elsewhere")
+        with pytest.raises(CommandError, match="it has no table attempts"):
+            run(earlier, f"--report={file}")
+        assert not file.exists()
+        file.write_text("of another run")
+        with pytest.raises(CommandError) as refused:
+            run(earlier, f"--report={file}")
+        assert (str(refused.value), refused.value.returncode) == (f"{file}: File exists.", 2)
+        assert file.read_text() == "of another run"
+
     def test_a_row_that_is_stored_otherwise_fails_the_reconciliation(self, earlier: Earlier, db: None) -> None:
         attempt = earlier.attempt(earlier.user("alice@example.com"), language="Go")
         with connection.cursor() as cursor:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -86,6 +87,13 @@ def test_a_dry_run_shows_the_statements_and_runs_none(earlier: Earlier) -> None:
     earlier.user("alice@example.com")
     said, code = reported("import_legacy", "--in-place", "--dry-run")
     assert code == 0 and 'ALTER TABLE "public"."users" SET SCHEMA "legacy";' in said.splitlines()
+    assert tables(earlier) == EARLIER_TABLES
+
+
+def test_a_report_that_is_there_is_refused_before_anything_is_moved(earlier: Earlier, tmp_path: Path) -> None:
+    file = tmp_path / "report"
+    file.touch()
+    assert refusal(*IN_PLACE, f"--report={file}") == (f"{file}: File exists.", 2)
     assert tables(earlier) == EARLIER_TABLES
 
 

@@ -36,9 +36,8 @@ def run_commands(text: str, url: str, folder: Path, blocker: Any) -> None:
         for command in commands:
             program, name, *arguments = shlex.split(os.path.expandvars(command))
             assert (program, name) == (".venv/bin/python", "manage.py")
-            call_command(
-                *[each.replace("rows.jsonl", str(folder / "rows.jsonl")) for each in arguments], stdout=StringIO()
-            )
+            arguments = [str(folder / each) if each.endswith(".jsonl") else each for each in arguments]
+            call_command(*arguments, stdout=StringIO())
 
 
 @pytest.mark.slow

@@ -1,11 +1,9 @@
-import os
 from argparse import ArgumentParser
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from accounts.audit.log import Actor
-from accounts.management.base import Operation, add_reason_argument, file, get_user
+from accounts.management.base import Operation, add_reason_argument, file, get_user, open_new
 from core.downloads import json_object, pieces
 from peerprep_users.export import export_for_admin
 
@@ -29,9 +27,9 @@ export_user alice@example.com --output alice.json --reason "her letter of 3 May"
             for piece in export:
                 self.stdout.write(piece.decode(), ending="")
             return
-        with open(output, "xb", opener=partial(os.open, mode=0o600)) as out:
+        with open_new(output) as out:
             try:
-                out.writelines(export)
+                out.writelines(piece.decode() for piece in export)
                 out.flush()
             except BaseException:
                 output.unlink()

@@ -1,4 +1,3 @@
-import os
 from argparse import ArgumentParser
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -12,7 +11,7 @@ from django.db import Error as DatabaseError
 from django.db import ProgrammingError, connection
 from tqdm import tqdm
 
-from accounts.management.base import USAGE, Operation, add_yes_argument, confirm, file, whole_number
+from accounts.management.base import USAGE, Operation, add_yes_argument, confirm, file, open_new, whole_number
 from core.errors import first_line
 from core.postgresql import limit_statements
 from core.schema_lock import schema_lock
@@ -33,12 +32,11 @@ MOST_AT_ONCE = 30_000  # each is a parameter, of which SQLite takes 32,766
 
 @contextmanager
 def created(path: Path) -> Iterator[IO[str]]:
-    """The file, emptied. It holds addresses, so it is its owner's alone."""
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        report = open_new(path)  # it holds addresses
     except OSError as exc:
         raise CommandError(f"{path}: {exc.strerror}.", returncode=FAILED) from None
-    with os.fdopen(descriptor, "w", encoding="utf-8") as report:
+    with report:
         yield report
 
 
@@ -69,8 +67,8 @@ class Command(Operation):
         "could not run to its end, or what is stored differs from what was read."
     )
     examples = """
-import_legacy --source postgresql://postgres@db.example/users --dry-run --report rows.jsonl
-import_legacy --source postgresql://postgres@db.example/users --report rows.jsonl
+import_legacy --source postgresql://postgres@db.example/users --dry-run --report rehearsal.jsonl
+import_legacy --source postgresql://postgres@db.example/users --report import.jsonl
 import_legacy --in-place    # where DATABASE_URL names the earlier database itself
 import_legacy --undo        # restores what --in-place has moved
 """
@@ -81,7 +79,7 @@ import_legacy --undo        # restores what --in-place has moved
         what.add_argument("--in-place", action="store_true", help="move its tables to the schema legacy, then import")
         what.add_argument("--undo", action="store_true", help="delete our tables and move the earlier ones back")
         parser.add_argument("--dry-run", action="store_true", help="read and check everything, write nothing")
-        parser.add_argument("--report", type=file, metavar="FILE", help="a line of JSON for each row with a problem")
+        parser.add_argument("--report", type=file, metavar="FILE", help="a new file: a line of JSON for each problem")
         at_once = whole_number(1, MOST_AT_ONCE)
         parser.add_argument(
             "--users-at-once", type=at_once, default=USERS_AT_ONCE, metavar="N", help="in each transaction"
@@ -89,6 +87,9 @@ import_legacy --undo        # restores what --in-place has moved
         add_yes_argument(parser)
 
     def handle(self, *args: Any, source: str | None, undo: bool, dry_run: bool, **options: Any) -> None:
+        report = options["report"]
+        if report and report.exists():  # said before tables are moved
+            raise CommandError(f"{report}: File exists.", returncode=FAILED)
         if not (source and dry_run):
             reach_database()
         with failures_in_a_line():
@@ -152,7 +153,7 @@ import_legacy --undo        # restores what --in-place has moved
         users_at_once: int,
         **options: Any,
     ) -> None:
-        with created(report) if report else nullcontext() as lines, opening as source:
+        with opening as source, created(report) if report else nullcontext() as lines:
             importer = Importer(source, Report(lines), users_at_once)
             with tqdm(total=importer.rows, unit="rows", leave=False, disable=None) as bar:
                 if dry_run:
