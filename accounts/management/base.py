@@ -156,7 +156,7 @@ def address(text: str) -> str:
 
 def file(text: str) -> Path:
     if not text:
-        raise ArgumentTypeError("a file has a name")
+        raise ArgumentTypeError("enter a name")
     return Path(text)
 
 

@@ -201,6 +201,13 @@ def test_the_gallery_shows_every_kind(tmp_path: Path, capsys: pytest.CaptureFixt
 
 
 def test_the_page_of_the_gallery_leads_to_every_mail(tmp_path: Path) -> None:
-    call_command("mail_gallery", tmp_path)
-    links = re.findall(r'(?:href|src)="([^"]+)"', (tmp_path / "index.html").read_text())
-    assert set(links) == {path.name for path in tmp_path.iterdir()} - {"index.html"}
+    folder = tmp_path / "new"
+    call_command("mail_gallery", folder)
+    links = re.findall(r'(?:href|src)="([^"]+)"', (folder / "index.html").read_text())
+    assert set(links) == {path.name for path in folder.iterdir()} - {"index.html"}
+
+
+def test_the_gallery_takes_no_folder_that_is_there(tmp_path: Path) -> None:
+    with pytest.raises(FileExistsError):
+        call_command("mail_gallery", tmp_path)
+    assert not any(tmp_path.iterdir())

@@ -135,6 +135,7 @@ def test_a_question_is_no_part_of_the_output(
         ["explain_login", ""],
         ["send_test_mail", "nobody@localhost"],
         ["export_user", "alice@example.com", "--output="],
+        ["mail_gallery", ""],
         ["audit", "list", "--since=ago"],
         ["audit", "list", "--last=0"],
         ["seed_demo", "--users=abc"],

@@ -6,23 +6,23 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 
 from accounts.mail.messages import INVITATION, SUBJECTS, context, render
-from accounts.management.base import Operation
+from accounts.management.base import Operation, file
 from accounts.models import Mail, User
 
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 
 
 class Command(Operation):
-    help = "Writes a sample of every kind of mail to a folder, as HTML and as plain text, and an index page."
+    help = "Writes a sample of every kind of mail to a new folder, as HTML and as plain text, and an index page."
     examples = """
 mail_gallery /tmp/mails
 """
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("folder", type=Path, help="created if it does not exist")
+        parser.add_argument("folder", type=file, help="a new folder")
 
     def handle(self, *args: Any, folder: Path, **options: Any) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True)
         facts = {"at": timezone.now().isoformat(), "ip": "2001:db8::17", "user_agent": FIREFOX}
         subjects = {}
         for kind in SUBJECTS:
