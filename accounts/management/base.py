@@ -182,7 +182,7 @@ def get_user(email: str) -> User:
 
 def ask(question: str, *, secret: bool = False, without_terminal: str = NO_TERMINAL) -> str:
     """What the operator answers. That may take hours: never call it in a transaction."""
-    if not sys.stdin.isatty():
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise CommandError(without_terminal, returncode=USAGE)
     if secret:
         return getpass.getpass(question)

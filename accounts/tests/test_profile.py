@@ -84,7 +84,8 @@ def test_of_two_changes_at_once_one_wins(together: Together, db: None) -> None:
 def test_an_operator_s_change_of_the_password_ends_every_session(
     alice: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    for stream in ("stdin", "stderr"):
+        monkeypatch.setattr(f"sys.{stream}.isatty", lambda: True)
     monkeypatch.setattr("getpass.getpass", lambda prompt: NEW)
     call_command("changepassword", "Alice@example.com")
     assert alice.api.get("/users/me").status_code == 401

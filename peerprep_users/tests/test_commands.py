@@ -58,7 +58,8 @@ def no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 def terminal(no_terminal: None, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What is typed, line by line."""
     typed: list[str] = []
-    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    for stream in ("stdin", "stderr"):
+        monkeypatch.setattr(f"sys.{stream}.isatty", lambda: True)
     monkeypatch.setattr("builtins.input", lambda: typed.pop(0))
     monkeypatch.setattr("getpass.getpass", lambda prompt: typed.pop(0))
     return typed
@@ -119,12 +120,24 @@ def test_without_a_terminal_nothing_is_destroyed_unless_told_so(alice: Person, a
 
 
 def test_a_question_is_no_part_of_the_output(
-    alice: Person, terminal: list[str], capsys: pytest.CaptureFixture[str]
+    alice: Person, terminal: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)  # `capsys` has replaced that of `terminal`
     terminal += ["n"]
     assert refusal("delete_user", "alice@example.com", "--json", WHY) == ("Nothing changed.", 1)
     shown = capsys.readouterr()
     assert shown.out == "" and shown.err.startswith("Permanently delete alice@example.com ")
+
+
+def test_a_question_that_nobody_would_see_is_not_asked(
+    alice: Person, terminal: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stderr", StringIO())
+    terminal += ["y"]
+    assert refusal("delete_user", "alice@example.com", WHY) == (
+        "Cannot ask for confirmation without a terminal. Use --yes.",
+        2,
+    )
 
 
 @pytest.mark.parametrize(
@@ -164,8 +177,9 @@ def test_revoke_sessions_ends_those_of_one_or_of_all(alice: Person, bob: Person,
 
 
 def test_revoke_sessions_says_whose_and_how_many_it_ends(
-    alice: Person, terminal: list[str], capsys: pytest.CaptureFixture[str]
+    alice: Person, terminal: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)  # `capsys` has replaced that of `terminal`
     terminal += ["n"]
     assert refusal("revoke_sessions", "ALICE@example.com ") == ("Nothing changed.", 1)
     assert capsys.readouterr().err == "End every session of alice@example.com (1 live)? [y/N] "
@@ -271,7 +285,8 @@ class TestACommandThatAsks:
             assert not connection.in_atomic_block
             return left.pop(0)
 
-        monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+        for stream in ("stdin", "stderr"):
+            monkeypatch.setattr(f"sys.{stream}.isatty", lambda: True)
         monkeypatch.setattr("builtins.input", answer)
         monkeypatch.setattr("getpass.getpass", answer)
         run(*arguments)

@@ -74,6 +74,7 @@ def test_it_asks_before_it_goes_back(
         assert "attempts" not in tables()
         call_command("migrate", "attempts")
         monkeypatch.setattr("sys.stdin", Terminal("no\ny\n"))
+        monkeypatch.setattr("sys.stderr", Terminal())
         with pytest.raises(CommandError, match="Nothing changed"):
             call_command("migrate", "attempts", "zero")
         assert "attempts" in tables()
