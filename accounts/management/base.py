@@ -174,9 +174,9 @@ def add_yes_argument(parser: ArgumentParser) -> None:
 
 
 def get_user(email: str) -> User:
-    user = User.objects.filter(email=normalised(email)).first()
+    user = User.objects.filter(email=email).first()
     if user is None:
-        raise CommandError(f"There is no account with the address {normalised(email)}.")
+        raise CommandError(f"There is no account with the address {email}.")
     return user
 
 

@@ -146,6 +146,12 @@ def test_a_question_that_nobody_would_see_is_not_asked(
         ["unlock"],
         ["unlock", "nobody"],
         ["explain_login", ""],
+        ["delete_user", "nobody"],
+        ["set_role", "nobody", "ADMIN"],
+        ["export_user", "nobody"],
+        ["revoke_sessions", ""],
+        ["changepassword", ""],
+        ["audit", "list", "--user="],
         ["send_test_mail", "nobody@localhost"],
         ["export_user", "alice@example.com", "--output="],
         ["mail_gallery", ""],
@@ -313,6 +319,11 @@ def test_changepassword_refuses_in_one_line(alice: Person, terminal: list[str]) 
         text, code = refusal("changepassword", "alice@example.com")
         assert said in text and code == 1
     assert alice.api.get("/users/me").status_code == 200
+
+
+def test_changepassword_asks_for_an_address(terminal: list[str]) -> None:
+    terminal += [""]
+    assert refusal("changepassword") == ("Enter a valid e-mail address.", 1)
 
 
 def test_changepassword_of_a_deactivated_account_leaves_its_trace(alice: Person, terminal: list[str]) -> None:

@@ -17,6 +17,7 @@ from accounts.management.base import (
     Operation,
     add_reason_argument,
     add_yes_argument,
+    address,
     confirm,
     get_user,
     require_reason,
@@ -46,13 +47,18 @@ def parse_time(text: str) -> datetime:
         raise ArgumentTypeError("a time is today, yesterday, YYYY-MM-DD or YYYY-MM-DDTHH:MM, in UTC") from None
 
 
-def find_user_id(text: str) -> UUID:
+def address_or_id(text: str) -> str | UUID:
     try:
         return UUID(text)
     except ValueError:
-        pass
+        return address(text)
+
+
+def find_user_id(user: str | UUID) -> UUID:
+    if isinstance(user, UUID):
+        return user
     try:
-        return get_user(text).pk
+        return get_user(user).pk
     except CommandError as unknown:
         raise CommandError(f"{unknown} Find a deleted one by its id: audit list --kind account_deleted.") from None
 
@@ -75,7 +81,9 @@ audit restart --reason "restored from a copy without its head"
             "--head", type=parse_head, metavar="POSITION:HASH", help="a head that the chain must contain"
         )
         shown = parts.add_parser("list", help="lists entries, the newest first")
-        shown.add_argument("--user", metavar="EMAIL|ID", help="about this account; a deleted one by its id")
+        shown.add_argument(
+            "--user", type=address_or_id, metavar="EMAIL|ID", help="about this account; a deleted one by its id"
+        )
         kinds = ", ".join(AuditEntry.Kind.values)
         shown.add_argument("--kind", choices=AuditEntry.Kind.values, metavar="KIND", help=f"one of {kinds}")
         shown.add_argument("--since", type=parse_time, metavar="TIME", help="today, yesterday or an ISO time, in UTC")
@@ -121,7 +129,7 @@ audit restart --reason "restored from a copy without its head"
         self.report(f"{of_all}, the newest first.", map(entry_line, shown), total=total, entries=documents)
 
 
-def entries(user: str | None, kind: str | None, since: datetime | None) -> QuerySet[AuditEntry]:
+def entries(user: str | UUID | None, kind: str | None, since: datetime | None) -> QuerySet[AuditEntry]:
     found = AuditEntry.objects.all()
     found = found.filter(user_id=find_user_id(user)) if user else found
     found = found.filter(kind=kind) if kind else found

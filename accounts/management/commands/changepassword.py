@@ -1,9 +1,11 @@
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from typing import Any
+
+from django.core.management.base import CommandError
 
 from accounts.audit.log import Actor
 from accounts.flows import administration
-from accounts.management.base import Operation, ask, ask_new_password, get_user
+from accounts.management.base import Operation, address, ask, ask_new_password, get_user
 
 
 class Command(Operation):
@@ -11,10 +13,13 @@ class Command(Operation):
     examples = "changepassword alice@example.com"
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("email", nargs="?", help="asked for if it is missing")
+        parser.add_argument("email", nargs="?", type=address, help="asked for if it is missing")
 
     def handle(self, *args: Any, email: str | None, **options: Any) -> None:
-        user = get_user(email or ask("E-mail address: "))
+        try:
+            user = get_user(email or address(ask("E-mail address: ")))
+        except ArgumentTypeError:
+            raise CommandError("Enter a valid e-mail address.") from None
         password = ask_new_password()
         administration.change_password(user=user, new_password=password, by=Actor.operator())
         self.report(f"{user.email} has a new password and has to sign in again.")

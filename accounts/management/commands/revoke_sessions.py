@@ -10,7 +10,15 @@ from tqdm import tqdm
 
 from accounts.audit.log import Actor
 from accounts.flows import administration
-from accounts.management.base import Operation, add_reason_argument, add_yes_argument, confirm, get_user, require_reason
+from accounts.management.base import (
+    Operation,
+    add_reason_argument,
+    add_yes_argument,
+    address,
+    confirm,
+    get_user,
+    require_reason,
+)
 from accounts.models import Session, User
 from core.errors import NotFound
 
@@ -26,13 +34,13 @@ revoke_sessions --all --yes --reason "the signing key leaked"
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         users = parser.add_mutually_exclusive_group(required=True)
-        users.add_argument("email", nargs="?")
+        users.add_argument("email", nargs="?", type=address)
         users.add_argument("--all", action="store_true", dest="everyone", help="of all users, admins included")
         add_reason_argument(parser)
         add_yes_argument(parser)
 
     def handle(self, *args: Any, email: str | None, everyone: bool, reason: str, yes: bool, **options: Any) -> None:
-        only = None if everyone else get_user(email or "")
+        only = get_user(email) if email else None
         users = User.objects.filter(pk=only.pk) if only else signed_in()
         live = Session.objects.live().filter(user__in=users).count()
         if not live and not settings.LEGACY_TOKENS_UNTIL:  # the earlier service's tokens have no session until used

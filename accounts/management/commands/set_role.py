@@ -4,7 +4,15 @@ from typing import Any
 from accounts.audit.log import Actor
 from accounts.flows import administration
 from accounts.flows.profile import LastAdmin
-from accounts.management.base import Operation, add_reason_argument, add_yes_argument, confirm, get_user, require_reason
+from accounts.management.base import (
+    Operation,
+    add_reason_argument,
+    add_yes_argument,
+    address,
+    confirm,
+    get_user,
+    require_reason,
+)
 from accounts.models import Role
 
 
@@ -16,7 +24,7 @@ set_role alice@example.com USER --reason "left the team"
 """
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("email")
+        parser.add_argument("email", type=address)
         parser.add_argument("role", type=str.upper, choices=Role.values)
         add_reason_argument(parser)
         add_yes_argument(parser)

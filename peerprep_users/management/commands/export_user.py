@@ -3,7 +3,7 @@ from pathlib import Path
 from typing import Any
 
 from accounts.audit.log import Actor
-from accounts.management.base import Operation, add_reason_argument, file, get_user, open_new
+from accounts.management.base import Operation, add_reason_argument, address, file, get_user, open_new
 from core.downloads import json_object, pieces
 from peerprep_users.export import export_for_admin
 
@@ -16,7 +16,7 @@ export_user alice@example.com --output alice.json --reason "her letter of 3 May"
 """
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("email")
+        parser.add_argument("email", type=address)
         parser.add_argument("--output", type=file, metavar="FILE", help="a new file, readable only by its owner")
         add_reason_argument(parser)
 
