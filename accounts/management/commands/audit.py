@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 from tqdm import tqdm
 
-from accounts.audit.chain import restart
+from accounts.audit.chain import HeadExists, restart
 from accounts.audit.log import Actor
 from accounts.audit.verify import AuditFailure, Link, verify
 from accounts.flows.login_report import who
@@ -23,7 +23,7 @@ from accounts.management.base import (
     require_reason,
     whole_number,
 )
-from accounts.models import AuditEntry
+from accounts.models import AuditEntry, AuditHead
 from core.times import in_utc, moment
 
 LAST_SHOWN = 50
@@ -105,6 +105,8 @@ audit restart --reason "restored from a copy without its head"
             case "list":
                 self.list(options["last"], entries(options["user"], options["kind"], options["since"]))
             case "restart":
+                if AuditHead.objects.exists():
+                    raise HeadExists
                 confirm(
                     "Continue the chain from its last entry? Entries lost after it will not be noticed.",
                     yes=options["yes"],
