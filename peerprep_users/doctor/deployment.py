@@ -102,7 +102,8 @@ def migrations() -> Iterator[Finding]:
         yield EARLIER_SERVICE("The database is that of the earlier service.")
     elif plan := unapplied_migrations():
         names = ", ".join(f"{step.app_label}.{step.name}" for step in plan[:3])
-        yield UNMIGRATED(f"{len(plan)} are not applied, beginning with {names}.")
+        of_many = f"{len(plan)}, beginning with " if plan[3:] else ""
+        yield UNMIGRATED(f"Not applied: {of_many}{names}.")
     else:
         yield fine("All are applied.")
 

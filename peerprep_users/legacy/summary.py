@@ -29,7 +29,7 @@ def counts_of(importer: Importer, *, dry_run: bool) -> Iterator[str]:
 
 def reasons_of(report: Report) -> Iterator[str]:
     for (where, reason, outcome), number in sorted(report.counts.items()):
-        yield f"{number:>8} {where}: {reason} ({outcome})"
+        yield f"{where}: {reason}: {number} ({outcome})"
 
 
 def reconciliation_of(result: Result) -> Iterator[str]:

@@ -83,6 +83,7 @@ def test_an_unknown_address_is_one_line(db: None, arguments: tuple[str, ...]) ->
 
 def test_set_role_gives_admin_and_takes_it_with_a_reason(admin: Person, alice: Person) -> None:
     assert run("set_role", "Alice@Example.com", "admin") == "alice@example.com now has the role ADMIN.\n"
+    assert run("set_role", "alice@example.com", "ADMIN") == "alice@example.com already has the role ADMIN.\n"
     assert alice.api.get("/users/is-admin").json() == {"is_admin": True}
     assert refusal("set_role", "alice@example.com", "USER", "--yes") == ("A reason is required. Use --reason TEXT.", 2)
     run("set_role", "alice@example.com", "USER", "--yes", WHY)

@@ -1,6 +1,7 @@
 """`manage.py doctor`: each fault has a code, which is shown when it is there."""
 
 import json
+import re
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -257,6 +258,14 @@ def test_what_needs_a_missing_migration_is_skipped(sound: Any, monkeypatch: pyte
     unmigrate(sound)
     found, ended = diagnosed()
     assert "migrations_missing" in found and "check_failed" not in found and ended == 1
+
+
+def test_missing_migrations_are_named_or_the_first_three_of_them(sound: Any) -> None:
+    unmigrate(sound)
+    app, name = MigrationLoader(connection).graph.leaf_nodes("attempts")[0]
+    assert f" Not applied: {app}.{name}.\n" in reported("doctor")[0]
+    MigrationRecorder(connection).flush()
+    assert re.search(r" Not applied: \d+, beginning with \S+, \S+, \S+\.\n", reported("doctor")[0])
 
 
 def test_a_check_that_fails_stops_no_other(sound: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -337,7 +337,7 @@ class TestWhatItSays:
             ["users", "2", "1", "0", "1"],
             ["attempts", "3", "2", "0", "1"],
         ]
-        assert "       1 attempts: bad_result (not imported)" in lines
+        assert "attempts: bad_result: 1 (not imported)" in lines
 
     def test_a_program_reads_the_same(self, earlier: Earlier, db: None) -> None:
         earlier.user("nobody")

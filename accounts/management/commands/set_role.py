@@ -36,5 +36,5 @@ set_role alice@example.com USER --reason "left the team"
                 raise LastAdmin
             confirm(f"Take the role ADMIN from {user.email}?", yes=yes)
             reason = require_reason(reason)
-        administration.set_role(user=user, role=role, by=Actor.operator(), reason=reason)
-        self.report(f"{user.email} now has the role {role}.", role=role)
+        is_new = administration.set_role(user=user, role=role, by=Actor.operator(), reason=reason)
+        self.report(f"{user.email} {'now' if is_new else 'already'} has the role {role}.", role=role)
