@@ -71,8 +71,9 @@ def test_a_lock_of_an_address_without_an_account_is_opened_for_a_program(api: Ap
 
 def test_a_program_gets_the_passwords_of_demo_users(db: None, api: Api) -> None:
     found, _ = document("seed_demo", "--users=1", "--attempts=1")
-    assert (found["users"], found["attempts"]) == (1, 1)
+    assert (found["users"], found["attempts"]) == (2, 1)
     assert [api.post("/auth/login", login).status_code for login in found["logins"]] == [200, 200]
+    assert document("seed_demo", "--remove", "--yes")[0]["users"] == 2
 
 
 def test_a_login_is_explained_to_a_program(alice: Person, api: Api) -> None:

@@ -89,7 +89,7 @@ def test_an_admin_and_the_busiest_user_can_sign_in_and_nobody_else(
 
 def test_production_is_filled_only_if_that_is_really_meant(alice: Person, settings: Any) -> None:
     settings.PRODUCTION = True
-    with pytest.raises(CommandError, match="--really"):
+    with pytest.raises(CommandError, match=r"^ENV is prod: this may be a real deployment\. Use --really "):
         call_command("seed_demo", "--users", "2", "--attempts", "0")
     assert User.objects.get() == alice.user
     call_command("seed_demo", "--users", "2", "--attempts", "0", "--really")

@@ -14,7 +14,9 @@ from attempts.demo.seeding import DOMAIN, demo_users, remove, seed
 from peerprep_users.admin_site import daily_stats
 
 USERS, ATTEMPTS = 100, 10_000
-IN_PRODUCTION = "ENV is prod, so these may be real users' data. Add demo users, one of them an admin, with --really."
+IN_PRODUCTION = (
+    "ENV is prod: this may be a real deployment. Use --really to add demo users, one of them an admin, all the same."
+)
 
 
 class Command(Operation):
@@ -58,7 +60,7 @@ seed_demo --remove
                 *(f"  {login.email}  {login.password}" for login in logins),
                 "`manage.py seed_demo --remove` takes all of it away.",
             ],
-            users=users,
+            users=users + 1,  # with the admin
             attempts=attempts,
             logins=[asdict(login) for login in logins],
         )
