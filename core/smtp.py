@@ -96,10 +96,10 @@ def connected(**options: Any) -> Iterator[BaseEmailBackend]:
 
 
 def explained(exc: Exception, *, secrets: re.Pattern[str] | None = None) -> str:
-    """What an operator should know of a failed delivery: a sentence, then the server's reply or the exception.
+    """What an operator should know of a failed delivery: a sentence, then the server's reply if there is one.
 
     Args:
-        secrets: what to leave out of those: a server may quote the mail that it refuses.
+        secrets: what to leave out: a server may quote the mail that it refuses.
     """
     replies: Iterable[tuple[int, bytes | str]] = []
     if isinstance(exc, smtplib.SMTPRecipientsRefused):
@@ -107,10 +107,11 @@ def explained(exc: Exception, *, secrets: re.Pattern[str] | None = None) -> str:
     elif isinstance(exc, smtplib.SMTPResponseException):
         replies = [(exc.smtp_code, exc.smtp_error)]
     told = "; ".join(f"{code} {force_str(reply, errors='replace')}" for code, reply in replies)
-    told = told or f"{type(exc).__name__}: {exc}"
+    sentence = explanation(exc)
+    text = f"{sentence.rstrip('.')}: {told}" if told else sentence
     if secrets:
-        told = secrets.sub("…", told)
-    return " ".join(f"{explanation(exc).rstrip('.')}: {told}".split())[:500]
+        text = secrets.sub("…", text)
+    return " ".join(text.split())[:500]
 
 
 def explanation(exc: Exception) -> str:  # noqa: C901, PLR0911, PLR0912 - one line for each kind of failure
@@ -119,7 +120,7 @@ def explanation(exc: Exception) -> str:  # noqa: C901, PLR0911, PLR0912 - one li
         case UnicodeError() if "idna" in str(exc):  # a label of the name is empty or too long
             return f"MAIL_SERVER: {settings.EMAIL_HOST} is not a valid host name."
         case socket.gaierror():
-            return f"MAIL_SERVER: the name {settings.EMAIL_HOST} does not resolve."
+            return f"MAIL_SERVER: the name {settings.EMAIL_HOST} does not resolve: {exc.strerror}."
         case ConnectionRefusedError():
             return f"MAIL_SERVER, MAIL_PORT: nothing listens at {server}."
         case TimeoutError() | smtplib.SMTPServerDisconnected() if "timed out" in str(exc):
@@ -129,7 +130,7 @@ def explanation(exc: Exception) -> str:  # noqa: C901, PLR0911, PLR0912 - one li
             return f"VALIDATE_CERTS: the certificate of {server} is not valid: {exc.verify_message.rstrip('.')}."
         case ssl.SSLError():
             which = "MAIL_SSL_TLS" if settings.EMAIL_USE_SSL else "MAIL_STARTTLS"
-            return f"{which}: TLS with {server} failed; it may not offer TLS on this port."
+            return f"{which}: TLS with {server} failed; it may not offer TLS on this port: {exc}."
         case smtplib.SMTPAuthenticationError():
             return f"MAIL_USERNAME, MAIL_PASSWORD: {server} rejected them."
         case smtplib.SMTPNotSupportedError() if "STARTTLS" in str(exc):
@@ -151,8 +152,10 @@ def explanation(exc: Exception) -> str:  # noqa: C901, PLR0911, PLR0912 - one li
             return f"{server} does not accept this mail."
         case smtplib.SMTPServerDisconnected():
             return f"{server} closed the connection."
-        case smtplib.SMTPException():
+        case smtplib.SMTPResponseException():
             return f"{server} refused."
+        case smtplib.SMTPException():
+            return f"{server} refused: {exc}"
         case OSError():
-            return f"MAIL_SERVER, MAIL_PORT: {server} cannot be reached."
-    return "The mail could not be composed."
+            return f"MAIL_SERVER, MAIL_PORT: {server} cannot be reached: {exc.strerror or exc}."
+    return f"The mail could not be composed: {type(exc).__name__}: {exc}"

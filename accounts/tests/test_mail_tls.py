@@ -193,7 +193,7 @@ def assert_delivered(mail: Mail, server: Server) -> None:
 
 
 def test_it_is_kept_where_no_known_authority_vouches_for_the_server(server: Server, send: Send) -> None:
-    assert_kept(send(server, **ACCOUNT), server, "VALIDATE_CERTS", "certificate verify failed")
+    assert_kept(send(server, **ACCOUNT), server, "VALIDATE_CERTS", "is not valid: ")
     assert not server.sink.commands
 
 
@@ -232,9 +232,9 @@ class TestATrustedServer:
 class TestAPassword:
     def test_it_is_not_sent_in_the_clear_to_a_server_that_demands_tls(self, starttls: Server, send: Send) -> None:
         mail = send(starttls, MAIL_STARTTLS="false", **ACCOUNT)
-        assert_kept(mail, starttls, "USE_CREDENTIALS", "AUTH extension not supported")
+        assert_kept(mail, starttls, "USE_CREDENTIALS", "offers no authentication.")
         assert not starttls.sink.commands
 
     def test_it_is_not_sent_in_the_clear_where_tls_is_wanted_and_not_offered(self, plain: Server, send: Send) -> None:
-        assert_kept(send(plain, **ACCOUNT), plain, "MAIL_STARTTLS", "STARTTLS extension not supported")
+        assert_kept(send(plain, **ACCOUNT), plain, "MAIL_STARTTLS", "does not offer it.")
         assert not plain.sink.commands
