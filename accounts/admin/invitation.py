@@ -43,5 +43,10 @@ def invitation_page(page: Any, request: HttpRequest) -> HttpResponseBase:
             page.message_user(request, f"Invited: {user.email}.", messages.SUCCESS)
             return HttpResponseRedirect(user_url(user.pk))
     context = {**page.admin_site.each_context(request), "opts": page.opts, "title": "Invite a user"}
-    context |= {"days": settings.UNVERIFIED_TTL.days, "form": form, "media": form.media, "cancel_url": changelist_url("accounts_user")}
+    context |= {
+        "days": settings.UNVERIFIED_TTL.days,
+        "form": form,
+        "media": form.media,
+        "cancel_url": changelist_url("accounts_user"),
+    }
     return TemplateResponse(request, "accounts/admin/invite.html", context)
