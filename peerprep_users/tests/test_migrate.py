@@ -77,6 +77,8 @@ def test_it_asks_before_it_goes_back(
         monkeypatch.setattr("sys.stderr", Terminal())
         with pytest.raises(CommandError, match="Nothing changed"):
             call_command("migrate", "attempts", "zero")
+        with pytest.raises(CommandError, match="Use --yes"):
+            call_command("migrate", "attempts", "zero", "--noinput")
         assert "attempts" in tables()
         call_command("migrate", "attempts", "zero")
         assert "attempts" not in tables()

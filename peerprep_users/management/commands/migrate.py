@@ -1,5 +1,6 @@
 """`manage.py migrate`, one at a time for each database, and never over the tables of the earlier service."""
 
+import sys
 import time
 from typing import Any
 
@@ -8,7 +9,7 @@ from django.core.management.commands import migrate
 from django.db import OperationalError, connections
 from psycopg.errors import LockNotAvailable
 
-from accounts.management.base import add_yes_argument, confirm
+from accounts.management.base import USAGE, add_yes_argument, confirm
 from core.postgresql import limit_statements
 from core.schema_lock import schema_lock
 from peerprep_users.legacy.detection import TAKE_OVER, holds_earlier_tables
@@ -20,7 +21,7 @@ PAUSE_SECONDS = 1.0  # in which those go on that have waited
 class Command(migrate.Command):
     """Waits for those that are running, then finds what they have left to do."""
 
-    may_go_back = False
+    may_ask = may_go_back = False
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
@@ -28,15 +29,18 @@ class Command(migrate.Command):
 
     def migration_progress_callback(self, action: str, migration: Any = None, fake: bool = False) -> None:
         """Called before each step. What starts meanwhile waits for the answer: its tables may be about to go."""
-        if action == "unapply_start" and not fake:
-            confirm(f"Reversing {migration} may delete what is stored. Go on?", yes=self.may_go_back)
+        if action == "unapply_start" and not (self.may_go_back or fake):
+            loss = f"This reverses migrations, {migration} first, which may delete what is stored."
+            if not self.may_ask:
+                raise CommandError(f"{loss} Use --yes.", returncode=USAGE)
+            confirm(f"{loss} Go on?", yes=False)
             self.may_go_back = True
         super().migration_progress_callback(action, migration, fake)
 
     def execute(self, *args: Any, **options: Any) -> str | None:
         """Not only `handle`: the checks before it query the database too."""
         connection = connections[options["database"]]
-        self.may_go_back = options["yes"]
+        self.may_ask, self.may_go_back = options["interactive"] and sys.stdin.isatty(), options["yes"]
         limit_statements(connection, None)
         with schema_lock(connection):
             if holds_earlier_tables(connection):
