@@ -9,7 +9,7 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
 from django.utils.formats import date_format
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from unfold.decorators import display
 
 from accounts.addresses import normalised
@@ -29,7 +29,7 @@ from accounts.admin.lists import DayRangeFilter, OnlyFilter
 from accounts.admin.row_actions import RowActionMixin, again_url
 from accounts.audit.models import SECURITY_KINDS
 from accounts.devices import agent_name
-from accounts.flows.timeline import joined, sentence_of
+from accounts.flows.timeline import facts_of, joined, sentence_of
 from accounts.mail.messages import can_be_sent_again
 from accounts.models import ENDED_SESSIONS_KEPT, AuditEntry, Mail, Session, SessionQuerySet, User
 from core.client import client_address
@@ -221,7 +221,7 @@ class AuditEntryAdmin(DeviceMixin, ReadOnlyAdmin):
     search_help_text = "Whole e-mail address of a user"
     ordering = ["-occurred_at", "-id"]
     sortable_by = ["occurred_at"]
-    details = ["sentence", "device", "agent", "request_id", "row_id", "position"]
+    details = ["sentence", "facts_in_words", "device", "agent", "request_id", "row_id", "position"]
     csv_columns = [
         "id",
         "occurred_at",
@@ -283,6 +283,11 @@ class AuditEntryAdmin(DeviceMixin, ReadOnlyAdmin):
     @admin.display(description="what happened")
     def sentence(self, entry: AuditEntry) -> str:
         return sentence_of(entry)
+
+    @admin.display(description="facts")
+    def facts_in_words(self, entry: AuditEntry) -> str:
+        facts = ((name.replace("_", " "), fact) for name, fact in sorted(facts_of(entry).items()))
+        return format_html_join("", "{}: {}<br>", facts)
 
 
 @admin.register(AccessFailureLog)

@@ -151,8 +151,15 @@ def events_of_entries(user: User) -> Iterator[Happening]:
 
 
 def sentence_of(entry: AuditEntry) -> str:
-    facts = defaultdict(lambda: "?", {name: WORDS.get(fact, fact) for name, fact in entry.facts.items()})
-    return OF_ENTRIES[Kind(entry.kind)].format_map(facts)
+    return OF_ENTRIES[Kind(entry.kind)].format_map(defaultdict(lambda: "?", facts_of(entry)))
+
+
+def facts_of(entry: AuditEntry) -> dict[str, Any]:
+    """In words, where they are codes or times."""
+    facts = {name: WORDS.get(fact, fact) for name, fact in entry.facts.items()}
+    if ends := facts.get("locked_until"):
+        facts["locked_until"] = moment(datetime.fromisoformat(ends))
+    return facts
 
 
 def note_of(entry: AuditEntry, user: User) -> str:

@@ -210,7 +210,7 @@ def test_the_page_of_a_row_says_whose_it_is_and_with_what(browser: Client, admin
         administration.set_role(user=alice.user, role=Role.ADMIN if device else Role.USER, by=by, reason="x")
         page = opened(browser, path_of(AuditEntry, "change", AuditEntry.objects.latest("pk").pk))
         assert ("curl" in page) == device
-    assert "The role was changed from Admin to User." in page
+    assert "The role was changed from Admin to User." in page and "from: Admin<br>to: User" in page
 
 
 def test_a_list_says_how_many_rows_there_are_and_on_which_page_one_is(browser: Client, admin: Person) -> None:
