@@ -44,7 +44,7 @@ def show_error(request: HttpRequest, response: ErrorResponse) -> None:
             "title": "This form is out of date" if isinstance(error, StaleForm) else TITLES.get(error.status, "Sorry"),
             "error": error,
             "is_stale_form": isinstance(error, StaleForm),
-            # Every page has the form that signs out, but none is at its address.
+            # The form that signs out is on every page, and its own address has no page.
             "form_page": "/admin/" if request.path_info.startswith("/admin/logout") else "",
             "in_admin": request.path_info.startswith("/admin/"),
             "has_query": bool(request.META["QUERY_STRING"]),

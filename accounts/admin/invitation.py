@@ -1,5 +1,6 @@
 """The page that creates a user: an invitation by mail, whose link leads to a page to choose a password."""
 
+from datetime import timedelta
 from typing import Any
 
 from django import forms
@@ -44,7 +45,7 @@ def invitation_page(page: Any, request: HttpRequest) -> HttpResponseBase:
             return HttpResponseRedirect(user_url(user.pk))
     context = {**page.admin_site.each_context(request), "opts": page.opts, "title": "Invite a user"}
     context |= {
-        "days": settings.UNVERIFIED_TTL.days,
+        "days": settings.UNVERIFIED_TTL / timedelta(days=1),
         "form": form,
         "media": form.media,
         "cancel_url": changelist_url("accounts_user"),

@@ -253,7 +253,7 @@ class BaseUserAdmin(BaseAdmin):
         if not users:
             return None
         if action.needs_other_admin and not User.objects.admins().exclude(pk__in=[user.pk for user in users]).exists():
-            self.message_user(request, "These are the last active, verified admins. Leave one out.", messages.ERROR)
+            self.message_user(request, "These are the last admins who can sign in. Leave one out.", messages.ERROR)
             return None
         form = ReasonForm.of(action, request)
         if form.is_valid():

@@ -23,7 +23,7 @@ from core.models import Event
 class LastAdmin(ApiError):
     status = 409
     code = "last_admin"
-    detail = "This is the last active, verified admin. Make another user an admin first."
+    detail = "This is the last admin who can sign in. Make another user an admin first."
 
 
 def update_profile(

@@ -45,7 +45,7 @@ def is_obsolete(mail: Mail, user: User | None) -> bool:
 
 
 def can_be_sent_again(mail: Mail, user: User | None) -> bool:
-    """To nobody without an account: a code for them is made, but not sent."""
+    """Whether it is dead and there is somebody to whom it still has something to say."""
     return mail.state == Mail.State.DEAD and user is not None and user.is_active and not is_obsolete(mail, user)
 
 

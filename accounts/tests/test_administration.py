@@ -261,7 +261,7 @@ def test_all_admins_at_once_are_refused_before_it_is_asked(browser: Client, admi
     second = person("second@example.com", role=Role.ADMIN)
     answer = do_to_many(browser, "delete", admin.user, second.user, alice.user)
     page = answer.content.decode()
-    assert "These are the last active, verified admins. Leave one out." in page and 'name="reason"' not in page
+    assert "These are the last admins who can sign in. Leave one out." in page and 'name="reason"' not in page
 
 
 def test_the_last_admin_may_be_renamed(browser: Client, admin: Person) -> None:

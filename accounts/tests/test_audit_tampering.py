@@ -8,7 +8,8 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection, transaction
 
-from accounts.audit.chain import chain_entries
+from accounts.audit.chain import HeadExists, chain_entries, restart
+from accounts.audit.log import Actor
 from accounts.audit.models import AuditPersonalData
 from accounts.models import AuditEntry, AuditHead
 from accounts.tests.audit_entries import complaint, delete_entries, head, verify, write, write_five
@@ -87,13 +88,14 @@ def test_it_names_a_copy_where_the_database_takes_one(trail: Person) -> None:
 
 
 def test_only_an_operator_recreates_a_missing_head(trail: Person, caplog: Any) -> None:
-    restart = ("audit", "restart", "--yes", "--reason=restored")
     with pytest.raises(CommandError, match="already has a head"):
         call_command("audit", "restart")  # before it asks
+    with pytest.raises(HeadExists):
+        restart(by=Actor.operator(), reason="made while the command asked")
     past_the_triggers("DELETE FROM audit_head")
     write(trail.user, 1)
     assert chain_entries() == 0 and "its head is missing" in caplog.text
-    call_command(*restart, stdout=StringIO())
+    call_command("audit", "restart", "--yes", "--reason=restored", stdout=StringIO())
     assert "7 entries" in verify()
     entry = AuditEntry.objects.latest("pk")
     assert (entry.kind, entry.reason, entry.facts) == ("trail_restarted", "restored", {"position": 5})

@@ -34,7 +34,7 @@ def stage() -> SigningKey:
 
 @transaction.atomic
 def key_to_activate(kid: str, *, force: bool = False) -> SigningKey:
-    """Locked until the transaction ends.
+    """Locked until the caller's transaction ends.
 
     Raises:
         NotNow: it is not staged, or verifiers may not have fetched it yet.
@@ -64,7 +64,7 @@ def activate(kid: str, *, force: bool = False) -> None:
 
 @transaction.atomic
 def key_to_retire(kid: str, *, force: bool = False) -> SigningKey:
-    """Locked until the transaction ends.
+    """Locked until the caller's transaction ends.
 
     Raises:
         NotNow: it signs, is unknown, or tokens that it signed may be alive.

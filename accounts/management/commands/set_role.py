@@ -17,7 +17,7 @@ from accounts.models import Role
 
 
 class Command(Operation):
-    help = "Gives a user the role ADMIN or USER. The last active, verified admin keeps ADMIN."
+    help = "Gives a user the role ADMIN or USER. The last admin who can sign in keeps ADMIN."
     examples = """
 set_role alice@example.com ADMIN
 set_role alice@example.com USER --reason "left the team"
