@@ -29,7 +29,7 @@ from accounts.admin.lists import DayRangeFilter, OnlyFilter
 from accounts.admin.row_actions import RowActionMixin, again_url
 from accounts.audit.models import SECURITY_KINDS
 from accounts.devices import agent_name
-from accounts.flows.timeline import facts_of, joined, sentence_of
+from accounts.flows.timeline import joined, sentence_of, worded_facts
 from accounts.mail.messages import can_be_sent_again
 from accounts.models import ENDED_SESSIONS_KEPT, AuditEntry, Mail, Session, SessionQuerySet, User
 from core.client import client_address
@@ -286,7 +286,7 @@ class AuditEntryAdmin(DeviceMixin, ReadOnlyAdmin):
 
     @admin.display(description="facts")
     def facts_in_words(self, entry: AuditEntry) -> str:
-        facts = ((name.replace("_", " "), fact) for name, fact in sorted(facts_of(entry).items()))
+        facts = ((name.replace("_", " "), fact) for name, fact in sorted(worded_facts(entry).items()))
         return format_html_join("", "{}: {}<br>", facts)
 
 

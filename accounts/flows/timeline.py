@@ -151,10 +151,10 @@ def events_of_entries(user: User) -> Iterator[Happening]:
 
 
 def sentence_of(entry: AuditEntry) -> str:
-    return OF_ENTRIES[Kind(entry.kind)].format_map(defaultdict(lambda: "?", facts_of(entry)))
+    return OF_ENTRIES[Kind(entry.kind)].format_map(defaultdict(lambda: "?", worded_facts(entry)))
 
 
-def facts_of(entry: AuditEntry) -> dict[str, Any]:
+def worded_facts(entry: AuditEntry) -> dict[str, Any]:
     """In words, where they are codes or times."""
     facts = {name: WORDS.get(fact, fact) for name, fact in entry.facts.items()}
     if ends := facts.get("locked_until"):
