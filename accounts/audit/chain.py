@@ -63,6 +63,15 @@ class HeadExists(ApiError):
     detail = "The audit chain already has a head. Nothing changed."
 
 
+def check_head_is_missing() -> None:
+    """
+    Raises:
+        HeadExists.
+    """
+    if AuditHead.objects.exists():
+        raise HeadExists
+
+
 def restart(*, by: Actor, reason: str) -> AuditHead:
     """Recreates a missing head at the last chained entry, and records that.
 
@@ -70,8 +79,7 @@ def restart(*, by: Actor, reason: str) -> AuditHead:
         HeadExists.
     """
     with transaction.atomic():
-        if AuditHead.objects.exists():
-            raise HeadExists
+        check_head_is_missing()
         last = AuditEntry.objects.chained().order_by("position").values_list("position", "hash").last()
         position, hash_ = last or (0, "")
         head = AuditHead.objects.create(position=position or 0, hash=hash_)

@@ -173,6 +173,11 @@ def add_yes_argument(parser: ArgumentParser) -> None:
     parser.add_argument("--yes", action="store_true", help="do not ask for confirmation")
 
 
+def add_confirmation_arguments(parser: ArgumentParser) -> None:
+    add_reason_argument(parser)
+    add_yes_argument(parser)
+
+
 def get_user(email: str) -> User:
     user = User.objects.filter(email=email).first()
     if user is None:
@@ -180,9 +185,14 @@ def get_user(email: str) -> User:
     return user
 
 
+def can_ask() -> bool:
+    """Whether a question would be seen, and can be answered."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
 def ask(question: str, *, secret: bool = False, without_terminal: str = NO_TERMINAL) -> str:
     """What the operator answers. That may take hours: never call it in a transaction."""
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+    if not can_ask():
         raise CommandError(without_terminal, returncode=USAGE)
     if secret:
         return getpass.getpass(question)
@@ -206,8 +216,9 @@ def confirm(question: str, *, yes: bool) -> None:
         raise CommandError("Nothing changed.")
 
 
-def require_reason(reason: str) -> str:
-    """The given reason, or one that is asked for."""
+def confirmed_reason(question: str, *, yes: bool, reason: str) -> str:
+    """Asks before something is taken away whose audit entry needs a reason: the given one, or one that is asked for."""
+    confirm(question, yes=yes)
     if reason.strip():
         return reason
     reason = ask("Reason: ", without_terminal="A reason is required. Use --reason TEXT.")

@@ -9,21 +9,19 @@ from django.db.models import QuerySet
 from django.utils import timezone
 from tqdm import tqdm
 
-from accounts.audit.chain import HeadExists, restart
+from accounts.audit.chain import check_head_is_missing, restart
 from accounts.audit.log import Actor
 from accounts.audit.verify import AuditFailure, Link, verify
 from accounts.flows.login_report import who
 from accounts.management.base import (
     Operation,
-    add_reason_argument,
-    add_yes_argument,
+    add_confirmation_arguments,
     address,
-    confirm,
+    confirmed_reason,
     get_user,
-    require_reason,
     whole_number,
 )
-from accounts.models import AuditEntry, AuditHead
+from accounts.models import AuditEntry
 from core.times import in_utc, moment
 
 LAST_SHOWN = 50
@@ -95,8 +93,7 @@ audit restart --reason "restored from a copy without its head"
             help="how many at most (default: %(default)s)",
         )
         again = parts.add_parser("restart", help="recreates a missing head, and records that")
-        add_reason_argument(again)
-        add_yes_argument(again)
+        add_confirmation_arguments(again)
 
     def handle(self, *args: Any, part: str, **options: Any) -> None:
         match part:
@@ -105,13 +102,10 @@ audit restart --reason "restored from a copy without its head"
             case "list":
                 self.list(options["last"], entries(options["user"], options["kind"], options["since"]))
             case "restart":
-                if AuditHead.objects.exists():
-                    raise HeadExists
-                confirm(
-                    "Continue the chain from its last entry? Entries lost after it will not be noticed.",
-                    yes=options["yes"],
-                )
-                head = restart(by=Actor.operator(), reason=require_reason(options["reason"]))
+                check_head_is_missing()
+                question = "Continue the chain from its last entry? Entries lost after it will not be noticed."
+                reason = confirmed_reason(question, yes=options["yes"], reason=options["reason"])
+                head = restart(by=Actor.operator(), reason=reason)
                 self.report(f"The audit chain continues from position {head.position}.", position=head.position)
 
     def verify(self, head: Link | None) -> None:

@@ -53,8 +53,8 @@ keys retire OLD_KID    # a week later: tokens of the old key stop working
             case "stage":
                 return f"Staged {rotation.stage().kid}."
             case "activate":
-                rotation.key_to_activate(kid, force=force)
                 if force:
+                    rotation.key_to_activate(kid, force=force)
                     confirm(f"Sign with {kid} at once? Services that do not know it yet will refuse tokens.", yes=yes)
                 rotation.activate(kid, force=force)
                 return f"{kid} now signs."

@@ -10,15 +10,7 @@ from tqdm import tqdm
 
 from accounts.audit.log import Actor
 from accounts.flows import administration
-from accounts.management.base import (
-    Operation,
-    add_reason_argument,
-    add_yes_argument,
-    address,
-    confirm,
-    get_user,
-    require_reason,
-)
+from accounts.management.base import Operation, add_confirmation_arguments, address, confirmed_reason, get_user
 from accounts.models import Session, User
 from core.errors import NotFound
 
@@ -36,8 +28,7 @@ revoke_sessions --all --yes --reason "the signing key leaked"
         users = parser.add_mutually_exclusive_group(required=True)
         users.add_argument("email", nargs="?", type=address)
         users.add_argument("--all", action="store_true", dest="everyone", help="of all users, admins included")
-        add_reason_argument(parser)
-        add_yes_argument(parser)
+        add_confirmation_arguments(parser)
 
     def handle(self, *args: Any, email: str | None, everyone: bool, reason: str, yes: bool, **options: Any) -> None:
         only = get_user(email) if email else None
@@ -46,8 +37,8 @@ revoke_sessions --all --yes --reason "the signing key leaked"
         if not live and not settings.LEGACY_TOKENS_UNTIL:  # the earlier service's tokens have no session until used
             self.report(f"{only.email} has no live session." if only else "Nobody has a live session.", sessions=0)
             return
-        confirm(f"End every session of {only.email if only else 'all users'} ({live} live)?", yes=yes)
-        reason = require_reason(reason)
+        question = f"End every session of {only.email if only else 'all users'} ({live} live)?"
+        reason = confirmed_reason(question, yes=yes, reason=reason)
         ended = 0
         with tqdm(total=users.count(), unit="users", leave=False, disable=None) as bar:
             while batch := list(users[:USERS_PER_QUERY]):

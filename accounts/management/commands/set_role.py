@@ -4,15 +4,7 @@ from typing import Any
 from accounts.audit.log import Actor
 from accounts.flows import administration
 from accounts.flows.profile import LastAdmin
-from accounts.management.base import (
-    Operation,
-    add_reason_argument,
-    add_yes_argument,
-    address,
-    confirm,
-    get_user,
-    require_reason,
-)
+from accounts.management.base import Operation, add_confirmation_arguments, address, confirmed_reason, get_user
 from accounts.models import Role
 
 
@@ -26,15 +18,13 @@ set_role alice@example.com USER --reason "left the team"
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("email", type=address)
         parser.add_argument("role", type=str.upper, choices=Role.values)
-        add_reason_argument(parser)
-        add_yes_argument(parser)
+        add_confirmation_arguments(parser)
 
     def handle(self, *args: Any, email: str, role: str, reason: str, yes: bool, **options: Any) -> None:
         user = get_user(email)
         if user.is_admin and role == Role.USER:
             if user.is_last_admin:
                 raise LastAdmin
-            confirm(f"Take the role ADMIN from {user.email}?", yes=yes)
-            reason = require_reason(reason)
+            reason = confirmed_reason(f"Take the role ADMIN from {user.email}?", yes=yes, reason=reason)
         is_new = administration.set_role(user=user, role=role, by=Actor.operator(), reason=reason)
         self.report(f"{user.email} {'now' if is_new else 'already'} has the role {role}.", role=role)

@@ -1,6 +1,5 @@
 """`manage.py migrate`, one at a time for each database, and never over the tables of the earlier service."""
 
-import sys
 import time
 from typing import Any
 
@@ -9,7 +8,7 @@ from django.core.management.commands import migrate
 from django.db import OperationalError, connections
 from psycopg.errors import LockNotAvailable
 
-from accounts.management.base import USAGE, add_yes_argument, confirm
+from accounts.management.base import USAGE, add_yes_argument, can_ask, confirm
 from core.postgresql import limit_statements
 from core.schema_lock import schema_lock
 from peerprep_users.legacy.detection import TAKE_OVER, holds_earlier_tables
@@ -40,7 +39,7 @@ class Command(migrate.Command):
     def execute(self, *args: Any, **options: Any) -> str | None:
         """Not only `handle`: the checks before it query the database too."""
         connection = connections[options["database"]]
-        self.may_ask, self.may_go_back = options["interactive"] and sys.stdin.isatty(), options["yes"]
+        self.may_ask, self.may_go_back = options["interactive"] and can_ask(), options["yes"]
         limit_statements(connection, None)
         with schema_lock(connection):
             if holds_earlier_tables(connection):
