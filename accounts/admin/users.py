@@ -201,19 +201,19 @@ class BaseUserAdmin(BaseAdmin):
             "most_events": EVENTS,
         }
 
-    def counts(self, users: list[User]) -> dict[str, int]:
-        """What these users have, by the names in `Action.takes`."""
+    def count(self, name: str, users: list[User]) -> int:
+        """How much these users have of what `Action.takes` names."""
         sessions = Session.objects.filter(user__in=users)
-        return {"sessions": sessions.count(), "live sessions": sessions.live().count()}
+        return (sessions.live() if name == "live sessions" else sessions).count()
 
     def question(self, action: Action, users: list[User]) -> str:
         """Names whom it is for and how much it takes: "Delete alice@example.com: 25 attempts and 1 session go"."""
         title = action.title.format(who=users[0].email if len(users) == 1 else f"{len(users)} users")
         if not action.takes:
             return title
-        counts = self.counts(users)
-        taken = [f"{counts[name]:,} {name[:-1] if counts[name] == 1 else name}" for name in action.takes]
-        goes = "goes" if [counts[name] for name in action.takes] == [1] else "go"
+        counts = {name: self.count(name, users) for name in action.takes}
+        taken = [f"{count:,} {name[:-1] if count == 1 else name}" for name, count in counts.items()]
+        goes = "goes" if [*counts.values()] == [1] else "go"
         return f"{title}: {' and '.join(taken)} {goes}"
 
     # --- Actions ----------------------------------------------------------------------------------------------------

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.template.defaultfilters import pluralize
+
 BLUE, RED, GREEN = "#3b82f6", "#ef4444", "#16a34a"  # contrast of 3:1 at least with the light and the dark background
 PALE = "55"  # the opacity that follows a colour
 UNKNOWN = "#9ca3af" + PALE  # bands over the whole height
@@ -38,7 +40,7 @@ class Series:
     def covers(self) -> str:
         """What the total is of, where some of its days are not counted."""
         counted = sum(number is not None for number in self.numbers)
-        return "" if counted == len(self.numbers) else f" on {counted} counted day{'s' * (counted != 1)}"
+        return "" if counted == len(self.numbers) else f" on {counted} counted day{pluralize(counted)}"
 
     @property
     def reach(self) -> Number:
