@@ -31,7 +31,7 @@ def attacked(service: Service) -> str:
     return LONG_ADDRESS
 
 
-TOO_WIDE = "all => all.filter(one => one.scrollWidth > one.parentElement.clientWidth).length"
+TOO_WIDE = "all => all.filter(one => Math.max(one.offsetWidth, one.scrollWidth) > one.parentElement.clientWidth).length"
 
 
 def test_yesterdays_failures_by_client_address_are_three_keys_away(

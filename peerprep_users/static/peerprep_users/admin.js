@@ -37,8 +37,9 @@ document.addEventListener("DOMContentLoaded", () => {
     if (!opened) return
     let shown = false
     new ResizeObserver(() => {
-      if (!shown && opened.checkVisibility()) opened.querySelector("a, button, input:not([type=hidden])").focus()
+      const shownBefore = shown
       shown = opened.checkVisibility()
+      if (shown && !shownBefore) opened.querySelector("a, button, input:not([type=hidden])").focus()
     }).observe(opened)
     opened.addEventListener("keydown", (event) => {
       if (event.key === "Escape") control.focus()
